@@ -1,0 +1,166 @@
+"""Reading, writing and constraining variables, in either world."""
+
+from __future__ import annotations
+
+import abc
+import sys
+from typing import Any
+
+import numpy as np
+
+from keras_prune_kit._keras.models import optimizer_of, world
+
+
+class Variables(abc.ABC):
+    """How the variables of one world are handled."""
+
+    @abc.abstractmethod
+    def read(self, variable: Any) -> np.ndarray:
+        """The value as an array; not to be written to."""
+
+    @abc.abstractmethod
+    def write(self, variable: Any, value: np.ndarray) -> None:
+        """Assigns a value, on every replica."""
+
+    @abc.abstractmethod
+    def make_mask(self, shape: tuple[int, ...]) -> Any:
+        """A boolean variable, all `True`: one byte a weight, never trained."""
+
+    @abc.abstractmethod
+    def masked(self, mask: Any, value: Any) -> Any:
+        """The value as a tensor, with a plain zero wherever the mask is `False`."""
+
+    @abc.abstractmethod
+    def constraint(self, variable: Any) -> Any:
+        """The constraint that optimizers apply to the variable, or `None`."""
+
+    @abc.abstractmethod
+    def constrain(self, variable: Any, constraint: Any) -> None:
+        """Sets the constraint; `None` removes it."""
+
+    @abc.abstractmethod
+    def moving_average(self, optimizer: Any, variable: Any) -> Any:
+        """What `use_ema=True` keeps for the variable, or `None` if nothing yet."""
+
+    def apply_mask(self, mask: Any, variable: Any) -> None:
+        """Zeroes what the mask leaves out."""
+        variable.assign(self.masked(mask, variable))
+
+    def ignores_constraint(self, model: Any, variable: Any, layer: Any) -> bool:
+        """Whether the model's optimizer cannot apply a constraint to the variable."""
+        return False
+
+
+class MaskConstraint:
+    """Keeps what a mask leaves out at zero, after the constraint that was there.
+
+    Optimizers call it right after each update, inside the compiled train step. A
+    constraint of the user's own is applied to the surviving weights.
+
+    Args:
+        variables: Handles variables of the model's world.
+        mask: Boolean variable of the weight's shape.
+        inner: The user's constraint, or `None`.
+    """
+
+    def __init__(self, variables: Variables, mask: Any, inner: Any = None) -> None:
+        self.variables = variables
+        self.mask = mask
+        self.inner = inner
+
+    def __call__(self, value: Any) -> Any:
+        value = self.variables.masked(self.mask, value)
+        if self.inner is None:
+            return value
+        return self.variables.masked(self.mask, self.inner(value))
+
+
+class Keras3Variables(Variables):
+    """Variables of `keras`, through its public interface alone."""
+
+    def __init__(self, keras: Any) -> None:
+        self._keras = keras
+
+    def read(self, variable: Any) -> np.ndarray:
+        return self._keras.ops.convert_to_numpy(variable)
+
+    def write(self, variable: Any, value: np.ndarray) -> None:
+        variable.assign(value)
+
+    def make_mask(self, shape: tuple[int, ...]) -> Any:
+        return self._keras.Variable(np.ones(shape, bool), trainable=False, dtype="bool")
+
+    def masked(self, mask: Any, value: Any) -> Any:
+        # `where`, not a product: -1 * 0 is -0.0, which does not compress as a zero,
+        # and NaN * 0 is NaN.
+        return self._keras.ops.where(mask, value, 0.0)
+
+    def constraint(self, variable: Any) -> Any:
+        return variable.constraint
+
+    def constrain(self, variable: Any, constraint: Any) -> None:
+        variable.constraint = constraint
+
+    def moving_average(self, optimizer: Any, variable: Any) -> Any:
+        averages = getattr(optimizer, "_model_variables_moving_average", None)
+        if not averages:
+            return None
+        return averages[optimizer._get_variable_index(variable)]
+
+
+class Keras2Variables(Variables):
+    """Variables of `tf_keras`: TensorFlow's, often wrapped once or twice."""
+
+    def __init__(self, tf_keras: Any, tensorflow: Any) -> None:
+        self._tf_keras = tf_keras
+        self._tf = tensorflow
+
+    def read(self, variable: Any) -> np.ndarray:
+        return self._parts(variable)[0].numpy()
+
+    def write(self, variable: Any, value: np.ndarray) -> None:
+        variable.assign(value)
+
+    def make_mask(self, shape: tuple[int, ...]) -> Any:
+        return self._tf.Variable(np.ones(shape, bool), trainable=False)
+
+    def masked(self, mask: Any, value: Any) -> Any:
+        return self._tf.where(mask, value, self._tf.zeros((), value.dtype))
+
+    def constraint(self, variable: Any) -> Any:
+        return self._parts(variable)[0].constraint
+
+    def constrain(self, variable: Any, constraint: Any) -> None:
+        for part in self._parts(variable):
+            part._constraint = constraint
+
+    def moving_average(self, optimizer: Any, variable: Any) -> Any:
+        averages = getattr(optimizer, "_model_variables_moving_average", None)
+        if not averages:
+            return None
+        return averages[optimizer._index_dict[optimizer._var_key(variable)]]
+
+    def ignores_constraint(self, model: Any, variable: Any, layer: Any) -> bool:
+        # Legacy optimizers refuse a constraint on a variable with sparse gradients.
+        keras = self._tf_keras
+        return isinstance(layer, keras.layers.Embedding) and isinstance(
+            optimizer_of(model), keras.optimizers.legacy.Optimizer
+        )
+
+    def _parts(self, variable: Any) -> list[Any]:
+        """The variables that optimizers look at.
+
+        Mixed precision wraps a variable in an `AutoCastVariable`, a distribution
+        strategy in one that has a copy per replica; a constraint set on the
+        wrapper would be ignored.
+        """
+        inner = getattr(variable, "_variable", variable)
+        return list(getattr(inner, "values", [inner]))
+
+
+def variables_of(model: Any) -> Variables:
+    """Handles the variables of the model's world."""
+    keras = world(model)
+    if keras.__name__ == "keras":
+        return Keras3Variables(keras)
+    return Keras2Variables(keras, sys.modules["tensorflow"])

@@ -1,0 +1,9 @@
+"""Callbacks: they forward the hooks of `fit`, in either world, to what does the work."""
+
+from keras_prune_kit.callbacks.gzip_size_logger import GzipSizeLogger
+from keras_prune_kit.callbacks.pruning_callback import PruningCallback
+from keras_prune_kit.callbacks.target_sparsity_checkpoint import (
+    TargetSparsityCheckpoint,
+)
+
+__all__ = ["GzipSizeLogger", "PruningCallback", "TargetSparsityCheckpoint"]

@@ -1,0 +1,128 @@
+"""The callback that prunes."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from keras_prune_kit.callbacks.base import TwoWorldCallback
+from keras_prune_kit.policies import PrunePolicy, as_policy
+from keras_prune_kit.pruner import Pruner
+from keras_prune_kit.reports import SparsityReport
+from keras_prune_kit.schedules import Schedule
+
+_log = logging.getLogger(__name__)
+
+
+class PruningCallback(TwoWorldCallback):
+    """Prunes a model while `fit` trains it.
+
+    Works with `keras` and `tf_keras` models alike, compiled in any way. Nothing is
+    wrapped: the model stays what it was and saves as it did. The weights are exactly
+    sparse after every step, so every checkpoint is, and a run that was cut off goes
+    on from any of them. `logs` gains `sparsity`, the fraction of the covered weights
+    that is zero.
+
+    Where the number of batches is not known beforehand (a generator, a dataset of
+    unknown length), a schedule in `Epochs` or `Fraction` waits for the end of the
+    first epoch; `fit(steps_per_epoch=...)` spares it the wait.
+
+    Args:
+        policy: A `PrunePolicy`; a schedule or a final sparsity (0 to 1) stands for the
+            policy made from it.
+        on_incomplete: What to do if training ends before a weight has reached its
+            final sparsity: `"warn"` or `"raise"`. Defaults to `"warn"`.
+
+    Attributes:
+        report: A `SparsityReport` once training has ended, before that `None`.
+
+    Raises:
+        TypeError: If the policy is none.
+        ValueError: If `on_incomplete` is neither, and from `fit`, before the first
+            step, if the policy does not fit the model.
+
+    Example:
+
+    ```python
+    pruning = kpk.PruningCallback(kpk.PrunePolicy(0.8))
+    model.fit(x, y, epochs=5, callbacks=[pruning])
+    print(pruning.report)
+    ```
+    """
+
+    def __init__(
+        self,
+        policy: PrunePolicy | Schedule | float,
+        *,
+        on_incomplete: str = "warn",
+    ) -> None:
+        super().__init__()
+        if on_incomplete not in ("warn", "raise"):
+            raise ValueError(
+                'on_incomplete is "warn" or "raise". '
+                f"Received: on_incomplete={on_incomplete!r}."
+            )
+        self.policy = as_policy(policy)
+        self.on_incomplete = on_incomplete
+        self.report: SparsityReport | None = None
+        self._pruner: Pruner | None = None
+        self._steps_per_epoch: int | None = None
+        self._epoch = 0
+        self._batches = 0
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self.report = None
+        if self._pruner is not None:
+            # An earlier fit was cut off.
+            self._pruner.detach()
+        self._pruner = Pruner(self.model, self.policy)
+        self._started = False
+        self._steps_per_epoch = self.params.get("steps")
+        if self._steps_per_epoch is not None:
+            self._pruner.set_run_length(self._steps_per_epoch, self.params["epochs"])
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._epoch, self._batches = epoch, 0
+        if not self._started:
+            # Not in `on_train_begin`: BackupAndRestore may load weights there.
+            self._engine().start(self._steps_done())
+            self._started = True
+
+    def on_train_batch_end(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        self._batches = batch + 1
+        if self._engine().knows_run_length:
+            self._engine().step(self._steps_done())
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if self._steps_per_epoch is None:
+            self._learn_run_length()
+        if logs is not None:
+            logs["sparsity"] = self._engine().sparsity
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        pruner, self._pruner = self._engine(), None
+        self.report = pruner.finalize(on_incomplete=self.on_incomplete)
+
+    def _engine(self) -> Pruner:
+        if self._pruner is None:
+            raise RuntimeError(
+                "PruningCallback has no model: on_train_begin comes first."
+            )
+        return self._pruner
+
+    def _steps_done(self) -> int:
+        return self._epoch * (self._steps_per_epoch or 0) + self._batches
+
+    def _learn_run_length(self) -> None:
+        engine, epochs = self._engine(), self.params["epochs"]
+        if not engine.knows_run_length and self._epoch + 1 == epochs:
+            _log.warning(
+                "The length of the only epoch was not known beforehand, so all pruning "
+                "happens at its end, with no step to recover in. Pass steps_per_epoch "
+                "to fit."
+            )
+        self._steps_per_epoch = self._batches
+        engine.set_run_length(self._batches, epochs)
+        engine.step(self._steps_done())

@@ -1,0 +1,85 @@
+"""The callback that keeps the best model that is small enough."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import Any
+
+from keras_prune_kit import _keras
+from keras_prune_kit.callbacks.base import TwoWorldCallback
+from keras_prune_kit.pruner import IncompletePruningWarning, active_pruner
+
+
+class TargetSparsityCheckpoint(TwoWorldCallback):
+    """Saves the best epoch among those at the target sparsity.
+
+    A plain `ModelCheckpoint(save_best_only=True)` often keeps an early epoch, which is
+    better because it is not pruned yet. This is Keras' `ModelCheckpoint`, shown only
+    the epochs that count.
+
+    Args:
+        filepath: Where to save, as in `ModelCheckpoint`.
+        monitor: The entry of `logs` to compare epochs by. Defaults to `"val_loss"`.
+        mode: `"min"`, `"max"` or `"auto"`. Defaults to `"auto"`.
+        save_weights_only: Whether to save weights instead of the model. Defaults to
+            `False`.
+
+    Raises:
+        ValueError: From `fit`, if no `PruningCallback` is at work on the model.
+
+    Example:
+
+    ```python
+    best = kpk.TargetSparsityCheckpoint("best.keras", monitor="val_accuracy")
+    model.fit(x, y, validation_data=(xv, yv), callbacks=[pruning, best])
+    ```
+    """
+
+    def __init__(
+        self,
+        filepath: str | os.PathLike[str],
+        monitor: str = "val_loss",
+        *,
+        mode: str = "auto",
+        save_weights_only: bool = False,
+    ) -> None:
+        super().__init__()
+        self.filepath = os.fspath(filepath)
+        self.monitor = monitor
+        self.mode = mode
+        self.save_weights_only = save_weights_only
+        self._checkpoint: Any = None
+        self._has_seen_target = False
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self._has_seen_target = False
+        self._checkpoint = _keras.callback_namespace(self.model).ModelCheckpoint(
+            self.filepath,
+            monitor=self.monitor,
+            mode=self.mode,
+            save_weights_only=self.save_weights_only,
+            save_best_only=True,
+        )
+        self._checkpoint.set_params(self.params)
+        self._checkpoint.set_model(self.model)
+        self._checkpoint.on_train_begin(logs)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        pruner = active_pruner(self.model)
+        if pruner is None:
+            raise ValueError(
+                "TargetSparsityCheckpoint needs a PruningCallback in the same fit."
+            )
+        if pruner.is_at_target:
+            self._has_seen_target = True
+            self._checkpoint.on_epoch_end(epoch, logs)
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        if not self._has_seen_target:
+            warnings.warn(
+                "No epoch ended at the target sparsity, so nothing was saved to "
+                f"{self.filepath}.",
+                IncompletePruningWarning,
+                stacklevel=2,
+            )

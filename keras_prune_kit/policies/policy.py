@@ -1,0 +1,257 @@
+"""A policy: which layers get which schedule, structure and criterion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from keras_prune_kit import _keras
+from keras_prune_kit.criteria import Criterion, magnitude
+from keras_prune_kit.policies.data import decode, decode_matches, encode, encode_match
+from keras_prune_kit.policies.plan import PlannedWeight, PrunePlan
+from keras_prune_kit.policies.rule import (
+    Rule,
+    check_criterion,
+    check_structure,
+    name_of,
+)
+from keras_prune_kit.reports import Skipped, skipped_lines
+from keras_prune_kit.schedules import PolynomialDecay, Schedule, check_sparsity
+from keras_prune_kit.structures import Structure, Unstructured
+
+_SCOPES = ("layer", "global")
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What a policy decides for a weight that it prunes, and because of what."""
+
+    weight: _keras.PrunableWeight
+    schedule: Schedule
+    structure: Structure
+    criterion: Criterion
+    reason: str
+
+
+@dataclass(frozen=True)
+class PrunePolicy:
+    """Which layers get which schedule, structure and criterion.
+
+    Without rules it covers the kernels of Dense, convolution, EinsumDense, Embedding
+    and recurrent layers, wherever they are in the model, and what a custom layer's
+    `get_prunable_weights()` names; not biases, normalization or depthwise kernels
+    (a rule that names a depthwise class or weight covers those too).
+
+    Args:
+        schedule: A schedule, or a final sparsity (0 to 1), which means
+            `PolynomialDecay(0, sparsity)`.
+        rules: `Rule`s for some of the layers; the last that covers a weight wins.
+        structure: Defaults to `Unstructured()`.
+        criterion: Defaults to `magnitude`.
+        scope: `"layer"` brings each weight to its own sparsity. `"global"` ranks the
+            weights of all layers together, so that layers that matter less lose
+            more; it needs `Unstructured()`. Defaults to `"layer"`.
+
+    Raises:
+        TypeError: If an argument is of the wrong kind.
+        ValueError: If a sparsity or the scope is not possible.
+
+    Example:
+
+    >>> policy = PrunePolicy(0.8, [Rule("classifier", None), Rule("conv.*", 0.5)])
+    >>> PrunePolicy.from_dict(policy.to_dict()) == policy
+    True
+    """
+
+    schedule: Schedule | float
+    rules: Sequence[Rule] = ()
+    structure: Structure = field(default=Unstructured(), kw_only=True)
+    criterion: Criterion = field(default=magnitude, kw_only=True)
+    scope: str = field(default="layer", kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.schedule, Schedule):
+            check_sparsity("schedule", self.schedule)
+            object.__setattr__(self, "schedule", PolynomialDecay(0.0, self.schedule))
+        rules = (self.rules,) if isinstance(self.rules, Rule) else tuple(self.rules)
+        object.__setattr__(self, "rules", rules)
+        if not all(isinstance(rule, Rule) for rule in rules):
+            raise TypeError(f"rules are Rule(match, schedule). Received: {rules!r}.")
+        check_structure(self.structure)
+        check_criterion(self.criterion)
+        self._check_scope()
+
+    def plan(self, model: Any) -> PrunePlan:
+        """Shows what will happen to each weight, without touching the model.
+
+        Args:
+            model: A built Keras model of either world.
+
+        Returns:
+            A record that prints as a table.
+
+        Raises:
+            TypeError: If it is not a Keras model.
+            ValueError: If the model is not built, has nothing to prune, a rule covers
+                nothing, or a structure does not fit a kernel.
+        """
+        assignments, skipped = self.assign(model)
+        return PrunePlan(
+            tuple(
+                PlannedWeight(
+                    item.weight.path,
+                    item.weight.shape,
+                    item.schedule,
+                    item.structure,
+                    item.reason,
+                )
+                for item in assignments
+            ),
+            tuple(skipped),
+        )
+
+    def assign(self, model: Any) -> tuple[list[Assignment], list[Skipped]]:
+        """Decides for each weight of a model; what `plan` shows and `Pruner` does."""
+        _keras.world(model)
+        _keras.check_built(model)
+        found = list(_keras.find_weights(model))
+        weights = [w for w in found if isinstance(w, _keras.PrunableWeight)]
+        self._check_rules(weights)
+        decisions = [
+            Skipped(item.layer_path, item.reason)
+            if isinstance(item, _keras.Unprunable)
+            else self._assign(item)
+            for item in found
+        ]
+        assignments = [item for item in decisions if isinstance(item, Assignment)]
+        skipped = [item for item in decisions if isinstance(item, Skipped)]
+        if not assignments:
+            raise ValueError(
+                f"Nothing in model '{model.name}' would be pruned."
+                + skipped_lines(skipped)
+            )
+        return assignments, skipped
+
+    def to_dict(self) -> dict[str, Any]:
+        """The policy as plain data, ready for JSON.
+
+        Raises:
+            ValueError: If a rule matches by a callable or a custom class, or a part
+                is not one of this package's.
+        """
+        return {
+            "schedule": encode(self.schedule),
+            "rules": [
+                {
+                    "match": [encode_match(match) for match in rule.matches()],
+                    "schedule": encode(rule.schedule),
+                    "structure": encode(rule.structure),
+                    "criterion": encode(rule.criterion),
+                }
+                for rule in self.rules
+            ],
+            "structure": encode(self.structure),
+            "criterion": encode(self.criterion),
+            "scope": self.scope,
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> PrunePolicy:
+        """The policy that `to_dict` wrote down.
+
+        Raises:
+            ValueError: If the data do not describe a policy.
+        """
+        try:
+            rules = [
+                Rule(
+                    decode_matches(rule["match"]),
+                    decode(rule["schedule"]),
+                    structure=decode(rule.get("structure")),
+                    criterion=decode(rule.get("criterion")),
+                )
+                for rule in data.get("rules", [])
+            ]
+            optional = {
+                name: decode(data[name])
+                for name in ("structure", "criterion", "scope")
+                if name in data
+            }
+            return cls(decode(data["schedule"]), rules, **optional)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(
+                "A policy is a dict as PrunePolicy.to_dict() writes it. "
+                f"Received: {data!r} ({error})."
+            ) from error
+
+    def _assign(self, weight: _keras.PrunableWeight) -> Assignment | Skipped:
+        winner = next((r for r in reversed(self.rules) if r.covers(weight)), None)
+        if winner is None and weight.is_depthwise:
+            return Skipped(weight.path, "depthwise kernels are few and precious")
+        rule = Rule(".*", self.schedule) if winner is None else winner
+        reason = "policy" if winner is None else f"rule {name_of(winner.match)}"
+        if rule.schedule is None:
+            return Skipped(weight.path, reason)
+        schedule = rule.schedule
+        if not isinstance(schedule, Schedule):
+            schedule = self._timing().with_final_sparsity(schedule)
+        structure = rule.structure or self.structure
+        _check_fit(weight, structure, schedule)
+        criterion = rule.criterion or self.criterion
+        return Assignment(weight, schedule, structure, criterion, reason)
+
+    def _timing(self) -> Schedule:
+        if not isinstance(self.schedule, Schedule):
+            raise TypeError(f"Not a schedule: {self.schedule!r}.")
+        return self.schedule
+
+    def _check_rules(self, weights: Iterable[_keras.PrunableWeight]) -> None:
+        weights = list(weights)
+        for rule in self.rules:
+            if not any(rule.covers(weight) for weight in weights):
+                known = ", ".join(weight.path for weight in weights) or "none"
+                raise ValueError(
+                    f"The rule for {name_of(rule.match)} covers no prunable weight of "
+                    f"the model. A regex must match the whole path, and a class must "
+                    f"be of the model's own Keras. Prunable weights: {known}."
+                )
+
+    def _check_scope(self) -> None:
+        if self.scope not in _SCOPES:
+            raise ValueError(
+                f"scope is one of {_SCOPES}. Received: scope={self.scope!r}."
+            )
+        used = [self.structure, *(rule.structure for rule in self.rules)]
+        odd = [s for s in used if s is not None and not isinstance(s, Unstructured)]
+        if self.scope == "global" and odd:
+            raise ValueError(
+                "scope='global' ranks single weights, so it needs Unstructured(). "
+                f"Received: structure={odd[0]}. Use scope='layer'."
+            )
+
+
+def as_policy(policy: object) -> PrunePolicy:
+    """The policy itself, or the one that a schedule or a final sparsity stands for.
+
+    Raises:
+        TypeError: If it is neither.
+        ValueError: If it is a number that is no sparsity.
+    """
+    if isinstance(policy, PrunePolicy):
+        return policy
+    if isinstance(policy, Schedule | int | float):
+        return PrunePolicy(policy)
+    raise TypeError(
+        "policy is a PrunePolicy, a schedule or a final sparsity such as 0.8. "
+        f"Received: {policy!r}."
+    )
+
+
+def _check_fit(
+    weight: _keras.PrunableWeight, structure: Structure, schedule: Schedule
+) -> None:
+    try:
+        structure.check(weight.canonical_shape(), schedule.final_sparsity)
+    except ValueError as error:
+        raise ValueError(f"{weight.path}: {error}") from error

@@ -1,0 +1,128 @@
+"""A rule: what some of the layers get."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from keras_prune_kit import _keras
+from keras_prune_kit.criteria import Criterion
+from keras_prune_kit.schedules import Schedule, check_sparsity
+from keras_prune_kit.structures import Structure
+
+Match = str | type | Callable[[Any], bool] | Sequence[Any]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What the layers that match get.
+
+    A rule that matches a layer covers all that is inside it, so the name of a nested
+    model stands for its layers. Of the rules that cover a weight the last one wins.
+
+    Args:
+        match: A regex that matches the whole of the layer's path, such as
+            `"encoder/.*"` (or the weight's, such as `"lstm/recurrent_kernel"`), a
+            layer class (its subclasses match too), a callable that takes the layer,
+            or a list of these.
+        schedule: A schedule, a final sparsity (0 to 1) with the timing of the policy,
+            or `None` to keep the layer dense.
+        structure: Defaults to the policy's.
+        criterion: Defaults to the policy's.
+
+    Raises:
+        TypeError: If `match`, `schedule` or `structure` is of another kind.
+        ValueError: If the sparsity is out of range or the regex does not compile.
+
+    Example:
+
+    >>> Rule("classifier", None).schedule is None
+    True
+    """
+
+    match: Match
+    schedule: Schedule | float | None
+    structure: Structure | None = field(default=None, kw_only=True)
+    criterion: Criterion | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.match, Sequence) and not isinstance(self.match, str):
+            object.__setattr__(self, "match", tuple(self.match))
+        for match in self.matches():
+            _check_match(match)
+        if self.schedule is not None and not isinstance(self.schedule, Schedule):
+            check_sparsity("schedule", self.schedule)
+        if self.structure is not None:
+            check_structure(self.structure)
+        if self.criterion is not None:
+            check_criterion(self.criterion)
+
+    def covers(self, weight: _keras.PrunableWeight) -> bool:
+        """Whether the rule says something about a weight."""
+        return any(self._covers(match, weight) for match in self.matches())
+
+    def _covers(self, match: Any, weight: _keras.PrunableWeight) -> bool:
+        if weight.is_depthwise and not _names_depthwise(match, weight):
+            return False
+        if isinstance(match, str):
+            return any(re.fullmatch(match, path) for path in _paths(weight))
+        if isinstance(match, type):
+            return any(isinstance(layer, match) for layer in weight.layers)
+        return any(match(layer) for layer in weight.layers)
+
+    def matches(self) -> tuple[Any, ...]:
+        """The single matches of the rule."""
+        return self.match if isinstance(self.match, tuple) else (self.match,)
+
+
+def check_structure(structure: object) -> None:
+    if not isinstance(structure, Structure):
+        raise TypeError(
+            "structure is a value such as Unstructured() or NofM(2, 4). "
+            f"Received: {structure!r}."
+        )
+
+
+def check_criterion(criterion: object) -> None:
+    if not callable(criterion) or isinstance(criterion, type):
+        raise TypeError(
+            "criterion is a function from weights to scores, such as magnitude. "
+            f"Received: {criterion!r}."
+        )
+
+
+def _check_match(match: object) -> None:
+    if isinstance(match, str):
+        try:
+            re.compile(match)
+        except re.error as error:
+            raise ValueError(
+                f"match must be a regex that compiles ({error}). Received: {match!r}."
+            ) from error
+    elif not callable(match):
+        raise TypeError(
+            "match is a regex on the layer's path, a layer class, a callable that "
+            f"takes the layer, or a list of these. Received: {match!r}."
+        )
+
+
+def _paths(weight: _keras.PrunableWeight) -> list[str]:
+    """The weight's own path and those of all layers around it."""
+    parts = weight.path.split("/")
+    return ["/".join(parts[: i + 1]) for i in range(len(parts))]
+
+
+def _names_depthwise(match: Any, weight: _keras.PrunableWeight) -> bool:
+    """Whether a match is meant for a depthwise kernel: its class or its own name."""
+    if isinstance(match, str):
+        return match.endswith(weight.attribute)
+    return isinstance(match, type) and isinstance(weight.layer, match)
+
+
+def name_of(match: Any) -> str:
+    """A match as a person would write it."""
+    if isinstance(match, tuple):
+        return " or ".join(map(name_of, match))
+    return repr(match) if isinstance(match, str) else match.__name__
