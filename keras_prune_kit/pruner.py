@@ -10,6 +10,7 @@ checkpoint rebuilds it from them.
 from __future__ import annotations
 
 import contextlib
+import os
 import warnings
 import weakref
 from collections.abc import Iterable, Iterator
@@ -28,6 +29,9 @@ from keras_prune_kit.structures import count_zeros, keep_highest
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+# Ranking is bound by memory: more threads than this only hold more of it.
+_THREADS = min(4, os.cpu_count() or 1)
 
 _active: weakref.WeakValueDictionary[int, Pruner] = weakref.WeakValueDictionary()
 
@@ -301,16 +305,17 @@ class Pruner:
         for pruned in due:
             pruned.update = self._last_update(pruned)
         if self.policy.scope == "global":
-            masks: Iterable[np.ndarray] = self._global_masks(due)
-        elif len(due) == 1:
-            masks = [self._layer_mask(due[0])]
-        else:
-            with ThreadPoolExecutor() as pool:
-                masks = list(pool.map(self._layer_mask, due))
-        for pruned, mask in zip(due, masks, strict=True):
-            pruned.zeros = mask.size - int(np.count_nonzero(mask))
-            self._variables.write(pruned.mask, mask)
-            self._variables.apply_mask(pruned.mask, pruned.variable)
+            for pruned, mask in zip(due, self._global_masks(due), strict=True):
+                self._set_mask(pruned, mask)
+            return
+        with ThreadPoolExecutor(_THREADS) as pool:
+            for _ in pool.map(lambda p: self._set_mask(p, self._layer_mask(p)), due):
+                pass
+
+    def _set_mask(self, pruned: _Pruned, mask: np.ndarray) -> None:
+        pruned.zeros = mask.size - int(np.count_nonzero(mask))
+        self._variables.write(pruned.mask, mask)
+        self._variables.apply_mask(pruned.mask, pruned.variable)
 
     def _layer_mask(self, pruned: _Pruned) -> np.ndarray:
         weight, structure = pruned.plan.weight, pruned.plan.structure

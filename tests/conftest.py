@@ -28,8 +28,7 @@ def K(request):
 @pytest.fixture(autouse=True)
 def _fixed_seed_and_policy():
     """Every test starts alike and leaves no dtype policy behind."""
-    tf.keras.utils.set_random_seed(1)
-    np.random.seed(1)
+    keras.utils.set_random_seed(1)
     yield
     keras.config.set_dtype_policy("float32")
     tf_keras.mixed_precision.set_global_policy("float32")

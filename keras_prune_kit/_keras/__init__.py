@@ -11,6 +11,7 @@ from keras_prune_kit._keras.models import (
     clone,
     optimizer_of,
     retrace,
+    scorer,
     world,
 )
 from keras_prune_kit._keras.variables import MaskConstraint, Variables, variables_of
@@ -35,6 +36,7 @@ __all__ = [
     "layer_class_name",
     "optimizer_of",
     "retrace",
+    "scorer",
     "variables_of",
     "world",
 ]

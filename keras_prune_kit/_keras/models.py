@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import sys
 from types import ModuleType
 from typing import Any
@@ -43,12 +42,12 @@ def check_built(model: Any) -> None:
         raise ValueError(
             f"Model '{model.name}' is not built, so it has no weights yet. Start it "
             "with an Input layer, call model.build(input_shape), or call it on one "
-            "batch first (a Keras 3 model also gets built by fit itself)."
+            "batch first; fit would build it too late, in its first step."
         )
 
 
 def optimizer_of(model: Any) -> Any:
-    """The compiled optimizer, without a loss-scaling wrapper; `None` if there is none."""
+    """The compiled optimizer without a loss-scaling wrapper, or `None`."""
     optimizer = getattr(model, "optimizer", None)
     return getattr(optimizer, "inner_optimizer", optimizer)
 
@@ -95,20 +94,15 @@ def clone(model: Any) -> Any:
 def _copy_layers(model: Any) -> Any:
     try:
         copied = world(model).models.clone_model(model)
-    except (ValueError, TypeError, NotImplementedError):
-        # Subclassed models: both worlds copy them the way they pickle them.
-        copied = None
-    if copied is not None and copied.built:
-        return copied
-    try:
-        return copy.deepcopy(model)
+        if not copied.built:
+            copied.build_from_config(model.get_build_config())
     except (ValueError, TypeError, NotImplementedError) as error:
         raise ValueError(
-            f"Keras cannot copy model '{model.name}' ({type(model).__name__}); give "
-            "its class get_config() and register it with "
-            "keras.saving.register_keras_serializable(), or prune the model itself "
-            "with PruningCallback."
+            f"Keras cannot copy model '{model.name}' of class {type(model).__name__}. "
+            "Give the class get_config(), or prune the model itself with "
+            "PruningCallback."
         ) from error
+    return copied
 
 
 def _fresh(item: Any) -> Any:
@@ -120,3 +114,32 @@ def _fresh(item: Any) -> Any:
     if hasattr(item, "get_config") and not isinstance(item, type):
         return type(item).from_config(item.get_config())
     return item
+
+
+def scorer(model: Any, predictions: Any) -> Any:
+    """A model that takes predictions as they are, with the metrics of another.
+
+    So Keras itself scores what some other runtime predicted.
+
+    Args:
+        model: A compiled model.
+        predictions: What its outputs look like: an array, or a list of them.
+    """
+    layers, config = world(model).layers, model._compile_config.config
+    arrays = predictions if isinstance(predictions, list) else [predictions]
+    names = getattr(model, "output_names", None) or [None] * len(arrays)
+    inputs = [layers.Input(array.shape[1:], dtype=array.dtype.name) for array in arrays]
+    outputs = [
+        layers.Activation("linear", name=name)(tensor)
+        for name, tensor in zip(names, inputs, strict=True)
+    ]
+    if len(arrays) == 1:
+        inputs, outputs = inputs[0], outputs[0]
+    passthrough = world(model).Model(inputs, outputs)
+    passthrough.compile(
+        loss=config.get("loss"),
+        loss_weights=config.get("loss_weights"),
+        metrics=_fresh(config.get("metrics")),
+        weighted_metrics=_fresh(config.get("weighted_metrics")),
+    )
+    return passthrough

@@ -82,6 +82,8 @@ class Keras3Variables(Variables):
         self._keras = keras
 
     def read(self, variable: Any) -> np.ndarray:
+        if self._keras.backend.backend() == "tensorflow":
+            return _view(sys.modules["tensorflow"].convert_to_tensor(variable.value))
         return self._keras.ops.convert_to_numpy(variable)
 
     def write(self, variable: Any, value: np.ndarray) -> None:
@@ -116,7 +118,7 @@ class Keras2Variables(Variables):
         self._tf = tensorflow
 
     def read(self, variable: Any) -> np.ndarray:
-        return self._parts(variable)[0].numpy()
+        return _view(self._tf.convert_to_tensor(self._parts(variable)[0]))
 
     def write(self, variable: Any, value: np.ndarray) -> None:
         variable.assign(value)
@@ -164,3 +166,16 @@ def variables_of(model: Any) -> Variables:
     if keras.__name__ == "keras":
         return Keras3Variables(keras)
     return Keras2Variables(keras, sys.modules["tensorflow"])
+
+
+def _view(tensor: Any) -> np.ndarray:
+    """A TensorFlow tensor's own memory, where its type is one that numpy has.
+
+    TensorFlow copies on write, so the view keeps its values; copying a large model
+    takes as long as ranking it.
+    """
+    if tensor.dtype.name == "bfloat16":
+        return tensor.numpy()
+    view = np.asarray(memoryview(tensor))
+    view.flags.writeable = False
+    return view

@@ -1,4 +1,4 @@
-"""Callbacks: they forward the hooks of `fit`, in either world, to what does the work."""
+"""Callbacks: they forward the hooks of `fit`, in either world, to what works."""
 
 from keras_prune_kit.callbacks.gzip_size_logger import GzipSizeLogger
 from keras_prune_kit.callbacks.pruning_callback import PruningCallback

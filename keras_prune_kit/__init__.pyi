@@ -1,0 +1,30 @@
+from .callbacks import GzipSizeLogger as GzipSizeLogger
+from .callbacks import PruningCallback as PruningCallback
+from .callbacks import TargetSparsityCheckpoint as TargetSparsityCheckpoint
+from .compression import compress as compress
+from .criteria import magnitude as magnitude
+from .criteria import random_scores as random_scores
+from .policies import PrunePlan as PrunePlan
+from .policies import PrunePolicy as PrunePolicy
+from .policies import Rule as Rule
+from .pruner import IncompletePruningError as IncompletePruningError
+from .pruner import IncompletePruningWarning as IncompletePruningWarning
+from .pruner import MaskNotAppliedWarning as MaskNotAppliedWarning
+from .pruner import Pruner as Pruner
+from .reports import CompressionReport as CompressionReport
+from .reports import SparsityReport as SparsityReport
+from .schedules import ConstantSparsity as ConstantSparsity
+from .schedules import CosineDecay as CosineDecay
+from .schedules import Epochs as Epochs
+from .schedules import Fraction as Fraction
+from .schedules import PolynomialDecay as PolynomialDecay
+from .sizes import gzip_bytes as gzip_bytes
+from .sparsity import sparsity_report as sparsity_report
+from .structures import Block as Block
+from .structures import Channel as Channel
+from .structures import NofM as NofM
+from .structures import Unstructured as Unstructured
+from .tflite import TFLiteModel as TFLiteModel
+from .tflite import export_tflite as export_tflite
+
+__version__: str

@@ -1,0 +1,149 @@
+"""What a whole compression did: each stage beside the one before."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from keras_prune_kit.files import replacing
+from keras_prune_kit.reports.sparsity import SparsityReport
+from keras_prune_kit.reports.tables import percent, render_table
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One model of a compression, measured on the file that holds it.
+
+    Attributes:
+        name: What it is, such as `"pruned + int8"`.
+        file: Which file was measured, such as `"weights .h5"` or `".tflite"`.
+        score: The metric on the validation data.
+        file_bytes: Size of the file.
+        gzip_bytes: Size of the file after gzip, level 9.
+        sparsity: Fraction of zeros in the weights of the file, 0 to 1.
+    """
+
+    name: str
+    file: str
+    score: float
+    file_bytes: int
+    gzip_bytes: int
+    sparsity: float
+
+
+@dataclass(frozen=True)
+class CompressionReport:
+    """What `compress` returns. It prints as a table.
+
+    Attributes:
+        stages: The baseline first, the file that ships last.
+        metric: The name of the score, such as `"accuracy"`.
+        model: The pruned Keras model.
+        tflite: The exported `TFLiteModel`.
+        sparsity_report: The zeros of each pruned weight.
+    """
+
+    stages: tuple[Stage, ...]
+    metric: str
+    model: Any = field(repr=False)
+    tflite: Any = field(repr=False)
+    sparsity_report: SparsityReport = field(repr=False)
+
+    @property
+    def baseline(self) -> Stage:
+        """The model as it came."""
+        return self.stages[0]
+
+    @property
+    def final(self) -> Stage:
+        """The file that ships."""
+        return self.stages[-1]
+
+    @property
+    def ratio(self) -> float:
+        """How many times smaller the file that ships is, both gzipped."""
+        return self.size_ratio(self.final)
+
+    def size_ratio(self, stage: Stage) -> float:
+        """How many times smaller a stage is than the baseline, both gzipped."""
+        return self.baseline.gzip_bytes / stage.gzip_bytes
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain data, ready for JSON."""
+        return {
+            "metric": self.metric,
+            "stages": [
+                {**asdict(stage), "ratio": self.size_ratio(stage)}
+                for stage in self.stages
+            ],
+            "pruned": self.sparsity_report.to_dict(),
+        }
+
+    def plot(self, path: str | os.PathLike[str]) -> None:
+        """Draws sizes and scores of all stages as bars.
+
+        Args:
+            path: Where to write the picture; the ending chooses the format.
+
+        Raises:
+            OSError: If the path cannot be written.
+        """
+        # Here, because matplotlib takes longer to import than all the rest of reports.
+        from keras_prune_kit.plots import plot_stages
+
+        with replacing(path) as part:
+            plot_stages(self.stages, self.metric, part)
+
+    def save(self, directory: str | os.PathLike[str]) -> dict[str, Path]:
+        """Writes all there is: both models, the table, the data and the picture.
+
+        Args:
+            directory: Made if it is not there. Files of the same names are replaced,
+                each as a whole.
+
+        Returns:
+            The paths of `pruned.keras`, `model.tflite`, `report.txt`, `report.json`
+            and `sizes.png`, by name.
+
+        Raises:
+            OSError: If the directory cannot be written.
+        """
+        folder = Path(directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        names = ("pruned.keras", "model.tflite", "report.txt", "report.json")
+        paths = {name: folder / name for name in (*names, "sizes.png")}
+        with replacing(paths["pruned.keras"]) as part:
+            self.model.save(part)
+        self.tflite.save(paths["model.tflite"])
+        text = f"{self}\n\n{self.sparsity_report}\n"
+        for name, content in (
+            ("report.txt", text),
+            ("report.json", json.dumps(self.to_dict(), indent=2) + "\n"),
+        ):
+            with replacing(paths[name]) as part:
+                part.write_text(content, encoding="utf-8")
+        self.plot(paths["sizes.png"])
+        return paths
+
+    def __str__(self) -> str:
+        return render_table(
+            f"Compression: {self.ratio:.1f}x smaller, {self.metric} "
+            f"{self.baseline.score:.4f} -> {self.final.score:.4f}",
+            ("stage", "file", self.metric, "bytes", "gzipped", "ratio", "sparsity"),
+            [self._row(stage) for stage in self.stages],
+        )
+
+    def _row(self, stage: Stage) -> Sequence[str]:
+        return (
+            stage.name,
+            stage.file,
+            f"{stage.score:.4f}",
+            f"{stage.file_bytes:,}",
+            f"{stage.gzip_bytes:,}",
+            f"{self.size_ratio(stage):.2f}x",
+            percent(stage.sparsity),
+        )

@@ -1,0 +1,114 @@
+"""How many zeros there are, weight by weight."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from keras_prune_kit.reports.tables import percent, render_table, shape_text
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A layer whose weights stay as they are, and the reason."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class WeightSparsity:
+    """The zeros of one weight.
+
+    Attributes:
+        path: Layer path and attribute, such as `"encoder/dense/kernel"`, or the
+            name of a tensor in a .tflite file.
+        shape: Shape of the weight.
+        zeros: How many of its values are zero.
+        target: The sparsity that was asked for, 0 to 1, or `None`.
+    """
+
+    path: str
+    shape: tuple[int, ...]
+    zeros: int
+    target: float | None = None
+
+    @property
+    def size(self) -> int:
+        """The number of values."""
+        return math.prod(self.shape)
+
+    @property
+    def sparsity(self) -> float:
+        """The fraction of values that are zero, 0 to 1."""
+        return self.zeros / self.size if self.size else 0.0
+
+
+@dataclass(frozen=True)
+class SparsityReport:
+    """The zeros of a model or of a .tflite file, weight by weight.
+
+    Attributes:
+        weights: One record a weight.
+        skipped: Layers that were left as they are, each with its reason.
+        unmet: Records of the weights that have not reached their target.
+    """
+
+    weights: tuple[WeightSparsity, ...]
+    skipped: tuple[Skipped, ...] = ()
+    unmet: tuple[WeightSparsity, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """The number of values in all weights together."""
+        return sum(weight.size for weight in self.weights)
+
+    @property
+    def zeros(self) -> int:
+        """The number of zeros in all weights together."""
+        return sum(weight.zeros for weight in self.weights)
+
+    @property
+    def sparsity(self) -> float:
+        """The fraction of zeros over all weights, 0 to 1."""
+        return self.zeros / self.size if self.size else 0.0
+
+    def to_dict(self) -> dict:
+        """The report as plain data, ready for JSON."""
+        return {
+            "sparsity": self.sparsity,
+            "weights": [
+                {
+                    "path": weight.path,
+                    "shape": list(weight.shape),
+                    "zeros": weight.zeros,
+                    "sparsity": weight.sparsity,
+                    "target": weight.target,
+                }
+                for weight in self.weights
+            ],
+            "skipped": [{"path": s.path, "reason": s.reason} for s in self.skipped],
+        }
+
+    def __str__(self) -> str:
+        rows = [
+            (
+                weight.path,
+                shape_text(weight.shape),
+                f"{weight.zeros:,}",
+                percent(weight.sparsity),
+                "" if weight.target is None else percent(weight.target),
+            )
+            for weight in self.weights
+        ]
+        rows.append(("all", "", f"{self.zeros:,}", percent(self.sparsity), ""))
+        text = render_table(
+            "Sparsity", ("weight", "shape", "zeros", "sparsity", "target"), rows
+        )
+        return text + skipped_lines(self.skipped)
+
+
+def skipped_lines(skipped: Iterable[Skipped]) -> str:
+    """The skipped layers as lines of text, one a layer; empty if there are none."""
+    return "".join(f"\nskipped {item.path}: {item.reason}" for item in skipped)

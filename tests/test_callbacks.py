@@ -1,0 +1,276 @@
+"""Callbacks: a contract for all of them, then each one's own job."""
+
+import contextlib
+import copy
+import inspect
+import warnings
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_prune_kit as kpk
+from keras_prune_kit import callbacks
+
+BUILDERS = {
+    "GzipSizeLogger": lambda folder: kpk.GzipSizeLogger(),
+    "PruningCallback": lambda folder: kpk.PruningCallback(kpk.PrunePolicy(0.5)),
+    "TargetSparsityCheckpoint": lambda folder: kpk.TargetSparsityCheckpoint(
+        folder / "best.weights.h5", monitor="loss", save_weights_only=True
+    ),
+}
+
+
+def test_every_exported_callback_is_under_contract():
+    exported = {
+        name for name in callbacks.__all__ if inspect.isclass(getattr(callbacks, name))
+    }
+    assert exported == set(BUILDERS)
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_contract_works_in_both_worlds_twice_and_as_a_copy(mlp, data, tmp_path, name):
+    original = BUILDERS[name](tmp_path)
+    for callback in (original, original, copy.deepcopy(original)):
+        model = mlp()
+        pruning = kpk.PruningCallback(kpk.PrunePolicy(0.5))
+        others = [] if name == "PruningCallback" else [pruning]
+        history = model.fit(*data, epochs=2, verbose=0, callbacks=[*others, callback])
+        assert kpk.sparsity_report(model).zeros == 64 + 24
+        assert "sparsity" in history.history
+
+
+def test_sparsity_is_in_the_history(mlp, data):
+    schedule = kpk.PolynomialDecay(0.2, 0.8, end_step=kpk.Epochs(2))
+    pruning = kpk.PruningCallback(kpk.PrunePolicy(schedule))
+    history = mlp().fit(*data, epochs=3, verbose=0, callbacks=[pruning])
+    first, *later = history.history["sparsity"]
+    assert 0.2 < first < 0.8
+    assert later == pytest.approx([140 / 176] * 2)
+
+
+def test_a_schedule_or_a_number_stands_for_a_policy():
+    assert kpk.PruningCallback(0.7).policy == kpk.PrunePolicy(0.7)
+    constant = kpk.ConstantSparsity(0.7)
+    assert kpk.PruningCallback(constant).policy == kpk.PrunePolicy(constant)
+
+
+@pytest.mark.parametrize("kind", ["unknown length", "steps_per_epoch", "dataset"])
+def test_data_of_every_kind(mlp, data, kind):
+    x, y = data
+
+    def batches():
+        for start in range(0, 128, 16):
+            yield x[start : start + 16], y[start : start + 16]
+
+    signature = (tf.TensorSpec((None, 8)), tf.TensorSpec((None,), tf.int64))
+    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    model, arguments = mlp(), {"epochs": 4, "verbose": 0}
+    if kind == "steps_per_epoch":
+        dataset, arguments["steps_per_epoch"] = dataset.repeat(), 5
+    if kind == "dataset":
+        dataset = tf.data.Dataset.from_tensor_slices(data).batch(16)
+    pruning = kpk.PruningCallback(kpk.PrunePolicy(0.8))
+    with quiet_about_data():
+        history = model.fit(dataset, callbacks=[pruning], **arguments)
+    assert [weight.zeros for weight in pruning.report.weights] == [102, 38]
+    assert history.history["sparsity"][0] < history.history["sparsity"][-1]
+
+
+def test_one_epoch_of_unknown_length_still_ends_at_the_target(mlp, data, caplog):
+    x, y = data
+    signature = (tf.TensorSpec((None, 8)), tf.TensorSpec((None,), tf.int64))
+    dataset = tf.data.Dataset.from_generator(
+        lambda: iter([(x[:64], y[:64]), (x[64:], y[64:])]), output_signature=signature
+    )
+    pruning = kpk.PruningCallback(kpk.PrunePolicy(0.8))
+    with quiet_about_data():
+        mlp().fit(dataset, epochs=1, verbose=0, callbacks=[pruning])
+    assert [weight.zeros for weight in pruning.report.weights] == [102, 38]
+    assert "steps_per_epoch" in caplog.text
+
+
+def test_initial_epoch_goes_on_where_the_run_was(mlp, data):
+    model, policy = mlp(), kpk.PrunePolicy(0.8)
+    with pytest.warns(kpk.IncompletePruningWarning):
+        half = model.fit(
+            *data,
+            epochs=2,
+            verbose=0,
+            callbacks=[
+                kpk.PruningCallback(kpk.PrunePolicy(kpk.PolynomialDecay(0, 0.8, 0, 12)))
+            ],
+        )
+    rest = model.fit(
+        *data,
+        initial_epoch=2,
+        epochs=4,
+        verbose=0,
+        callbacks=[kpk.PruningCallback(policy)],
+    )
+    sparsities = half.history["sparsity"] + rest.history["sparsity"]
+    assert sparsities == sorted(sparsities)
+    assert sparsities[-1] == pytest.approx(140 / 176)
+
+
+def test_early_stopping_warns_with_layer_target_and_reached_value(K, mlp, data):
+    stop = K.callbacks.EarlyStopping("loss", patience=0, min_delta=100.0)
+    pruning = kpk.PruningCallback(kpk.PrunePolicy(0.8))
+    with pytest.warns(
+        kpk.IncompletePruningWarning, match=r"hidden/kernel is at 0\.\d+ of 0.8"
+    ):
+        mlp().fit(*data, epochs=9, verbose=0, callbacks=[pruning, stop])
+    assert len(pruning.report.unmet) == 2
+
+
+def test_incomplete_pruning_can_be_an_error(mlp, data):
+    model = mlp()
+    schedule = kpk.PolynomialDecay(0, 0.8, end_step=10_000)
+    pruning = kpk.PruningCallback(kpk.PrunePolicy(schedule), on_incomplete="raise")
+    with pytest.raises(kpk.IncompletePruningError, match="end_step=10000"):
+        model.fit(*data, epochs=1, verbose=0, callbacks=[pruning])
+    assert all(v.constraint is None for v in model.trainable_variables)
+
+
+def test_two_fits_in_a_row(mlp, data):
+    model = mlp()
+    pruning = kpk.PruningCallback(kpk.PrunePolicy(0.8))
+    for _ in range(2):
+        history = model.fit(*data, epochs=2, verbose=0, callbacks=[pruning])
+        assert [weight.zeros for weight in pruning.report.weights] == [102, 38]
+    assert history.history["sparsity"] == pytest.approx([140 / 176] * 2)
+
+
+def test_two_policies_one_after_the_other(mlp, data):
+    model = mlp()
+    for sparsity, zeros in ((0.5, [64, 24]), (0.8, [102, 38])):
+        pruning = kpk.PruningCallback(kpk.PrunePolicy(sparsity))
+        model.fit(*data, epochs=2, verbose=0, callbacks=[pruning])
+        assert [weight.zeros for weight in pruning.report.weights] == zeros
+
+
+def test_a_fit_that_was_cut_off_does_not_harm_the_next(K, mlp, data):
+    class Stop(K.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            raise KeyboardInterrupt
+
+    model, pruning = mlp(), kpk.PruningCallback(kpk.PrunePolicy(0.8))
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(*data, verbose=0, callbacks=[pruning, Stop()])
+    model.fit(*data, epochs=2, verbose=0, callbacks=[pruning])
+    assert [weight.zeros for weight in pruning.report.weights] == [102, 38]
+    assert all(v.constraint is None for v in model.trainable_variables)
+
+
+def test_a_checkpoint_listed_before_ours_is_sparse(K, mlp, data, tmp_path):
+    model = mlp()
+    checkpoint = K.callbacks.ModelCheckpoint(str(tmp_path / "model.keras"), save_freq=3)
+    policy = kpk.PrunePolicy(kpk.ConstantSparsity(0.8))
+    model.fit(
+        *data, epochs=2, verbose=0, callbacks=[checkpoint, kpk.PruningCallback(policy)]
+    )
+    loaded = K.models.load_model(tmp_path / "model.keras")
+    assert kpk.sparsity_report(loaded).zeros == 140
+
+
+def test_gzip_size_falls_as_sparsity_rises(mlp, data):
+    history = mlp().fit(
+        *data,
+        epochs=3,
+        verbose=0,
+        callbacks=[kpk.PruningCallback(0.9), kpk.GzipSizeLogger()],
+    )
+    sizes = history.history["gzip_bytes"]
+    assert sizes[-1] < sizes[0]
+    assert all(isinstance(size, int) for size in sizes)
+
+
+def test_the_best_epoch_at_the_target_is_kept(K, mlp, data, tmp_path):
+    """Scores are dictated: the best of all epochs comes before the target."""
+    scores = iter([9.0, 9.0, 1.0, 3.0, 2.0])
+
+    class Dictate(K.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["val_score"] = next(scores)
+            kept.append(self.model.get_weights()[0].copy())
+
+    kept = []
+    best = kpk.TargetSparsityCheckpoint(
+        tmp_path / "best.keras", monitor="val_score", mode="max"
+    )
+    schedule = kpk.PolynomialDecay(0, 0.8, end_step=kpk.Epochs(2.5))
+    model = mlp()
+    model.fit(
+        *data,
+        epochs=5,
+        verbose=0,
+        callbacks=[Dictate(), kpk.PruningCallback(schedule), best],
+    )
+    loaded = K.models.load_model(tmp_path / "best.keras")
+    assert (loaded.get_weights()[0] == kept[3]).all()
+    assert kpk.sparsity_report(loaded).zeros == 140
+
+
+def test_a_checkpoint_that_never_saw_the_target_says_so(mlp, data, tmp_path):
+    best = kpk.TargetSparsityCheckpoint(tmp_path / "best.keras", monitor="loss")
+    pruning = kpk.PruningCallback(kpk.PolynomialDecay(0, 0.8, end_step=10_000))
+    with pytest.warns(kpk.IncompletePruningWarning) as caught:
+        mlp().fit(*data, verbose=0, callbacks=[pruning, best])
+    assert any("nothing was saved" in str(warning.message) for warning in caught)
+    assert not (tmp_path / "best.keras").exists()
+
+
+def test_a_checkpoint_without_a_pruning_callback_says_so(mlp, data, tmp_path):
+    best = kpk.TargetSparsityCheckpoint(tmp_path / "best.keras")
+    with pytest.raises(ValueError, match="needs a PruningCallback"):
+        mlp().fit(*data, verbose=0, callbacks=[best])
+
+
+@pytest.mark.parametrize(
+    ("build", "error", "message"),
+    [
+        (lambda: kpk.PruningCallback("x"), TypeError, "PrunePolicy"),
+        (lambda: kpk.PruningCallback(80), ValueError, "write 0.8"),
+        (
+            lambda: kpk.PruningCallback(0.8, on_incomplete="log"),
+            ValueError,
+            "on_incomplete='log'",
+        ),
+    ],
+)
+def test_bad_values_are_named(build, error, message):
+    with pytest.raises(error, match=message):
+        build()
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        kpk.PrunePolicy(0.8, [kpk.Rule("nowhere", None)]),
+        kpk.PrunePolicy(0.8, structure=kpk.Block((1, 99))),
+        kpk.PrunePolicy(0.5, structure=kpk.NofM(2, 5)),
+    ],
+)
+def test_a_policy_that_does_not_fit_stops_fit_before_a_step(mlp, data, policy):
+    model = mlp()
+    before = model.get_weights()
+    with pytest.raises(ValueError):
+        model.fit(*data, verbose=0, callbacks=[kpk.PruningCallback(policy)])
+    assert all(map(np.array_equal, before, model.get_weights()))
+
+
+def test_an_unbuilt_model_says_when_it_gets_built(K, data):
+    """Both worlds build it in the first step, which is too late to plan."""
+    model = K.Sequential([K.layers.Dense(16), K.layers.Dense(3)])
+    model.compile("adam", "mse")
+    pruning = kpk.PruningCallback(0.8)
+    with pytest.raises(ValueError, match="not built.*model.build"):
+        model.fit(data[0], data[0][:, :3], verbose=0, callbacks=[pruning])
+
+
+@contextlib.contextmanager
+def quiet_about_data():
+    """Silences Keras on a dataset that ends, which is what is tested here."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*(ran out of data|shuffle=True).*")
+        yield

@@ -1,0 +1,332 @@
+"""The pruner: exact zeros in every kind of model, and nothing left behind."""
+
+import models
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_prune_kit as kpk
+
+
+def batch(model, K, size=8):
+    """Random inputs and targets of the shapes that a model wants."""
+    rng = np.random.default_rng(0)
+
+    def array(tensor):
+        shape = (size, *tensor.shape[1:])
+        name = getattr(tensor.dtype, "name", tensor.dtype)
+        if "int" in name:
+            return tf.constant(rng.integers(0, 20, shape), name)
+        return tf.constant(rng.normal(size=shape), tf.float32)
+
+    if not hasattr(model, "inputs") or model.inputs is None:
+        x = tf.constant(rng.normal(size=(size, 8)), tf.float32)
+    else:
+        x = [array(tensor) for tensor in model.inputs]
+        x = x[0] if len(x) == 1 else x
+    return x
+
+
+def train_steps(model, K, pruner, steps):
+    """A custom loop: a compiled train step, then the pruner's."""
+    x = batch(model, K)
+    optimizer = K.optimizers.Adam(0.01)
+
+    @tf.function
+    def train_step():
+        with tf.GradientTape() as tape:
+            outputs = tf.nest.flatten(model(x, training=True))
+            loss = tf.add_n([tf.reduce_mean((out - 1.0) ** 2) for out in outputs])
+        variables = model.trainable_variables
+        optimizer.apply_gradients(
+            zip(tape.gradient(loss, variables), variables, strict=True)
+        )
+
+    for _ in range(steps):
+        train_step()
+        pruner.step()
+
+
+def expected_zeros(sparsity, weight):
+    return min(round(sparsity * weight.size), weight.size - 1)
+
+
+@pytest.mark.parametrize("name", models.ZOO)
+def test_every_kind_of_model_gets_exactly_sparse(K, name):
+    model = models.ZOO[name](K)
+    with kpk.Pruner(model, kpk.PrunePolicy(0.8), steps_per_epoch=4, epochs=2) as pruner:
+        train_steps(model, K, pruner, 8)
+    report = pruner.report()
+    assert report.weights
+    for weight in report.weights:
+        assert weight.zeros == expected_zeros(0.8, weight), weight.path
+    assert not report.unmet
+    counted = kpk.sparsity_report(model)
+    assert {w.path: w.zeros for w in counted.weights} | {
+        w.path: w.zeros for w in report.weights
+    } == {w.path: w.zeros for w in counted.weights}
+
+
+@pytest.mark.parametrize(
+    "structure",
+    [kpk.Unstructured(), kpk.Block((2, 2)), kpk.NofM(2, 4), kpk.Channel()],
+)
+def test_every_structure_trains(K, structure):
+    model = models.sequential(K)
+    policy = kpk.PrunePolicy(0.5, structure=structure)
+    with kpk.Pruner(model, policy, steps_per_epoch=6, epochs=1) as pruner:
+        train_steps(model, K, pruner, 6)
+    for kernel in model.get_weights()[::2]:
+        assert structure.sparsity(kernel) == pytest.approx(0.5, abs=0.17)
+        assert structure.sparsity(kernel) > 0
+
+
+def test_global_scope_ranks_all_layers_together(K):
+    model = models.sequential(K)
+    kernel, *rest = model.get_weights()
+    model.set_weights([kernel * 0.01, *rest])
+    policy = kpk.PrunePolicy(0.5, scope="global")
+    with kpk.Pruner(model, policy, steps_per_epoch=4, epochs=1) as pruner:
+        for _ in range(4):
+            pruner.step()
+    report = pruner.report()
+    small, large = report.weights
+    assert report.zeros == sum(round(0.5 * w.size) for w in report.weights)
+    assert small.sparsity > large.sparsity
+    assert not report.unmet
+
+
+def test_global_scope_leaves_no_layer_empty(K):
+    model = models.sequential(K)
+    kernel, *rest = model.get_weights()
+    model.set_weights([kernel * 1e-6, *rest])
+    policy = kpk.PrunePolicy(kpk.ConstantSparsity(0.9), scope="global")
+    with kpk.Pruner(model, policy):
+        pass
+    assert all(np.count_nonzero(kernel) for kernel in model.get_weights()[::2])
+
+
+def test_sparsity_follows_the_schedule_step_by_step(K):
+    model = models.sequential(K)
+    ramp = kpk.PolynomialDecay(0.2, 0.8, begin_step=2, end_step=6, frequency=1)
+    seen = []
+    with kpk.Pruner(model, kpk.PrunePolicy(ramp)) as pruner:
+        for _ in range(8):
+            pruner.step()
+            seen.append(pruner.sparsity)
+    sizes = [8 * 16, 16 * 3]
+    wanted = [0.0] + [
+        sum(round(ramp(step) * size) for size in sizes) / sum(sizes)
+        for step in (2, 3, 4, 5, 6, 6, 6)
+    ]
+    assert seen == pytest.approx(wanted)
+
+
+def test_a_constraint_of_the_users_own_still_applies_and_comes_back(K):
+    model = K.Sequential(
+        [K.layers.Input((8,)), K.layers.Dense(16, kernel_constraint="non_neg")]
+    )
+    own = model.layers[0].kernel.constraint
+    with kpk.Pruner(model, kpk.PrunePolicy(kpk.ConstantSparsity(0.5))) as pruner:
+        train_steps(model, K, pruner, 3)
+        during = model.get_weights()[0]
+    assert (during >= 0).all()
+    assert (during == 0).sum() >= 64
+    assert model.layers[0].kernel.constraint is own
+
+
+def test_nothing_is_left_behind(K):
+    model = models.convolutional(K)
+    marks = [
+        (set(vars(layer)), [v.name for v in layer.weights]) for layer in model.layers
+    ]
+    config = model.get_config()
+    with kpk.Pruner(model, kpk.PrunePolicy(kpk.ConstantSparsity(0.5))) as pruner:
+        train_steps(model, K, pruner, 2)
+    assert marks == [
+        (set(vars(layer)), [v.name for v in layer.weights]) for layer in model.layers
+    ]
+    assert model.get_config() == config
+    assert all(v.constraint is None for v in model.trainable_variables)
+
+
+def test_zeros_that_are_there_stay(K):
+    """A second policy goes on where the first ended."""
+    model = models.sequential(K)
+    with kpk.Pruner(model, kpk.PrunePolicy(kpk.ConstantSparsity(0.5))):
+        pass
+    first = [kernel == 0 for kernel in model.get_weights()[::2]]
+    with kpk.Pruner(model, kpk.PrunePolicy(0.8), steps_per_epoch=5, epochs=1) as pruner:
+        assert pruner.sparsity == pytest.approx(0.5)
+        train_steps(model, K, pruner, 5)
+    for was_zero, kernel in zip(first, model.get_weights()[::2], strict=True):
+        assert (kernel[was_zero] == 0).all()
+
+
+def test_asking_for_less_than_there_is_lets_the_rest_grow_back(K):
+    model = K.Sequential([K.layers.Input((8,)), K.layers.Dense(16)])
+    with kpk.Pruner(model, kpk.PrunePolicy(kpk.ConstantSparsity(0.9))):
+        pass
+    with kpk.Pruner(model, kpk.PrunePolicy(kpk.ConstantSparsity(0.5))) as pruner:
+        assert pruner.sparsity == pytest.approx(0.5)
+        train_steps(model, K, pruner, 20)
+    assert pruner.report().zeros == 64
+
+
+def test_a_kernel_initialized_with_zeros_is_not_taken_for_pruned(K):
+    model = K.Sequential(
+        [K.layers.Input((8,)), K.layers.Dense(4, kernel_initializer="zeros")]
+    )
+    ramp = kpk.PolynomialDecay(0, 0.5, begin_step=3, end_step=6)
+    with kpk.Pruner(model, kpk.PrunePolicy(ramp)) as pruner:
+        assert pruner.sparsity == 0
+        train_steps(model, K, pruner, 6)
+    assert pruner.report().weights[0].zeros == 16
+
+
+def test_a_step_traced_before_the_pruner_is_noticed_and_made_up_for(K):
+    model = models.sequential(K)
+    x, optimizer = batch(model, K), K.optimizers.SGD(0.1)
+
+    @tf.function
+    def train_step():
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean((model(x) - 1.0) ** 2)
+        variables = model.trainable_variables
+        optimizer.apply_gradients(
+            zip(tape.gradient(loss, variables), variables, strict=True)
+        )
+
+    train_step()
+    with pytest.warns(kpk.MaskNotAppliedWarning, match="traced before"):
+        with kpk.Pruner(
+            model, kpk.PrunePolicy(0.8), steps_per_epoch=10, epochs=1
+        ) as pruner:
+            for _ in range(10):
+                train_step()
+                pruner.step()
+    for weight in pruner.report().weights:
+        assert weight.zeros == expected_zeros(0.8, weight)
+
+
+def test_a_custom_loop_under_a_strategy(K):
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    with strategy.scope():
+        model = models.sequential(K)
+        optimizer = K.optimizers.Adam(0.01)
+        # Keras 3 cannot build its optimizer inside a distributed tf.function.
+        optimizer.build(model.trainable_variables)
+    x = tf.constant(np.random.default_rng(0).normal(size=(8, 8)), tf.float32)
+
+    @tf.function
+    def train_step():
+        def replica_step():
+            with tf.GradientTape() as tape:
+                loss = tf.reduce_mean((model(x, training=True) - 1.0) ** 2)
+            variables = model.trainable_variables
+            optimizer.apply_gradients(
+                zip(tape.gradient(loss, variables), variables, strict=True)
+            )
+
+        strategy.run(replica_step)
+
+    with kpk.Pruner(model, kpk.PrunePolicy(0.8), steps_per_epoch=5, epochs=1) as pruner:
+        for _ in range(5):
+            train_step()
+            pruner.step()
+    for weight in pruner.report().weights:
+        assert weight.zeros == expected_zeros(0.8, weight)
+
+
+def test_an_error_inside_takes_the_masks_off(K):
+    model = models.sequential(K)
+    policy = kpk.PrunePolicy(kpk.ConstantSparsity(0.5))
+    with pytest.raises(KeyError), kpk.Pruner(model, policy):
+        raise KeyError("the loop broke")
+    assert all(v.constraint is None for v in model.trainable_variables)
+
+
+def test_ending_early_warns_with_layer_target_and_reached_value(K):
+    model = models.functional(K)
+    with pytest.warns(
+        kpk.IncompletePruningWarning, match=r"dense.*/kernel is at .* of 0.8"
+    ):
+        with kpk.Pruner(
+            model, kpk.PrunePolicy(0.8), steps_per_epoch=10, epochs=2
+        ) as pruner:
+            for _ in range(5):
+                pruner.step()
+    assert len(pruner.report().unmet) == 2
+
+
+def test_ending_early_can_be_an_error(K):
+    model = models.functional(K)
+    pruner = kpk.Pruner(model, kpk.PrunePolicy(0.8), steps_per_epoch=10, epochs=2)
+    pruner.start()
+    with pytest.raises(kpk.IncompletePruningError, match="Train longer"):
+        pruner.finalize(on_incomplete="raise")
+    assert all(v.constraint is None for v in model.trainable_variables)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_no_numbers_are_named_and_left(K, value):
+    model = models.sequential(K)
+    weights = model.get_weights()
+    weights[2][0, 0] = value
+    model.set_weights(weights)
+    with pytest.raises(ValueError, match="/kernel holds NaN or infinite"):
+        kpk.Pruner(model, kpk.PrunePolicy(0.8))
+    assert all(map(np.array_equal, weights[:2], model.get_weights()[:2]))
+
+
+def test_weights_that_break_on_the_way_end_the_pruning(K):
+    model = models.sequential(K)
+    pruner = kpk.Pruner(model, kpk.PrunePolicy(0.8), steps_per_epoch=4, epochs=1)
+    pruner.start()
+    weights = model.get_weights()
+    weights[0][0, 0] = np.nan
+    model.set_weights(weights)
+    with pytest.raises(ValueError, match="NaN"):
+        pruner.step()
+    assert all(v.constraint is None for v in model.trainable_variables)
+
+
+def test_a_step_outside_the_run_says_so(K):
+    pruner = kpk.Pruner(
+        models.sequential(K), kpk.PrunePolicy(kpk.ConstantSparsity(0.5))
+    )
+    with pytest.raises(RuntimeError, match="start"):
+        pruner.step()
+    pruner.start()
+    pruner.finalize()
+    with pytest.raises(RuntimeError, match="not at work"):
+        pruner.step()
+    with pytest.raises(RuntimeError, match="not at work"):
+        pruner.finalize()
+
+
+def test_a_second_pruner_ends_the_first(K):
+    model = models.sequential(K)
+    policy = kpk.PrunePolicy(kpk.ConstantSparsity(0.5))
+    first, second = kpk.Pruner(model, policy), kpk.Pruner(model, policy)
+    first.start()
+    second.start()
+    with pytest.raises(RuntimeError, match="Another pruner"):
+        first.step()
+    second.finalize()
+    assert all(v.constraint is None for v in model.trainable_variables)
+
+
+def test_an_unknown_run_length_is_asked_for(K):
+    with pytest.raises(ValueError, match="steps_per_epoch"):
+        with kpk.Pruner(models.sequential(K), kpk.PrunePolicy(0.8)):
+            pass
+    with pytest.raises(ValueError, match="steps_per_epoch"):
+        kpk.Pruner(models.sequential(K), kpk.PrunePolicy(0.8), steps_per_epoch=0)
+
+
+def test_a_criterion_of_the_wrong_shape_is_named(K):
+    policy = kpk.PrunePolicy(kpk.ConstantSparsity(0.5), criterion=lambda w: w.sum())
+    with pytest.raises(ValueError, match="one score a weight"):
+        with kpk.Pruner(models.sequential(K), policy):
+            pass

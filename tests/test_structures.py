@@ -1,0 +1,190 @@
+"""Structures: small arrays beside masks written by hand, then TFMOT's masks."""
+
+import numpy as np
+import pytest
+
+import keras_prune_kit as kpk
+from keras_prune_kit.structures import keep_highest
+
+
+def test_unstructured_removes_the_lowest():
+    scores = np.array([[5.0, 1.0, 3.0], [2.0, 6.0, 4.0]])
+    mask = kpk.Unstructured().mask(scores, 0.5)
+    assert mask.tolist() == [[True, False, False], [False, True, True]]
+
+
+def test_of_equal_scores_the_first_stays():
+    assert kpk.Unstructured().mask(np.ones(4), 0.5).tolist() == [
+        True,
+        True,
+        False,
+        False,
+    ]
+
+
+def test_one_weight_always_stays():
+    assert kpk.Unstructured().mask(np.arange(4.0), 0.99).tolist() == [
+        False,
+        False,
+        False,
+        True,
+    ]
+
+
+def test_an_empty_kernel_has_an_empty_mask():
+    assert kpk.Unstructured().mask(np.empty((0, 3)), 0.5).shape == (0, 3)
+
+
+@pytest.mark.parametrize("sparsity", [0.0, 0.1, 0.5, 0.8, 0.92, 0.999])
+@pytest.mark.parametrize("shape", [(7, 11), (3, 3, 5, 8), (1,), (300, 300)])
+def test_unstructured_is_exact(sparsity, shape):
+    scores = np.random.default_rng(0).random(shape)
+    zeros = np.count_nonzero(~kpk.Unstructured().mask(scores, sparsity))
+    assert zeros == min(round(sparsity * scores.size), scores.size - 1)
+
+
+@pytest.mark.parametrize("kind", ["random", "sorted", "few values", "periodic"])
+def test_a_large_array_is_ranked_as_exactly_as_a_small_one(kind):
+    n = 200_000
+    scores = {
+        "random": np.random.default_rng(0).random(n),
+        "sorted": np.linspace(0, 1, n),
+        "few values": np.random.default_rng(0).integers(0, 3, n).astype(float),
+        # Every sample that steps evenly through this one is misled.
+        "periodic": np.tile(np.r_[0.0, np.ones(47)], n // 48 + 1)[:n],
+    }[kind]
+    for zeros in (1, 1000, n // 2, n - 1):
+        order = np.lexsort((-np.arange(n), scores))
+        expected = np.ones(n, bool)
+        expected[order[:zeros]] = False
+        assert (keep_highest(scores, zeros) == expected).all()
+
+
+def test_block_removes_whole_blocks():
+    scores = np.array([[1.0, 1.0, 9.0, 9.0], [1.0, 1.0, 9.0, 9.0]])
+    mask = kpk.Block((2, 2)).mask(scores, 0.5)
+    assert mask.tolist() == [[False, False, True, True]] * 2
+
+
+def test_block_pooling_decides_between_spread_and_peak():
+    scores = np.array([[4.0, 4.0, 0.0, 7.0]])
+    assert kpk.Block((1, 2), pooling="avg").mask(scores, 0.5)[0, 0]
+    assert kpk.Block((1, 2), pooling="max").mask(scores, 0.5)[0, 2]
+
+
+def test_blocks_at_the_edge_are_smaller_and_average_their_own_weights():
+    scores = np.array([[2.0, 2.0, 3.0]])
+    assert kpk.Block((1, 2)).mask(scores, 0.5).tolist() == [[False, False, True]]
+
+
+def test_block_keeps_spatial_positions_apart():
+    scores = np.zeros((2, 1, 2, 2))
+    scores[1] = 1.0
+    mask = kpk.Block((2, 2)).mask(scores, 0.5)
+    assert not mask[0].any()
+    assert mask[1].all()
+
+
+def test_n_of_m_keeps_n_along_the_inputs():
+    scores = np.array([[1.0, 8.0], [2.0, 7.0], [3.0, 6.0], [4.0, 5.0]])
+    mask = kpk.NofM(2, 4).mask(scores, 0.5)
+    assert mask.T.tolist() == [[False, False, True, True], [True, True, False, False]]
+
+
+def test_n_of_m_fills_up_along_the_ramp():
+    scores = np.random.default_rng(0).random((16, 6))
+    structure = kpk.NofM(2, 4)
+    masks = [structure.mask(scores, s) for s in (0.1, 0.3, 0.5)]
+    assert [np.count_nonzero(~m) for m in masks] == [10, 29, 48]
+    assert (masks[0] >= masks[1]).all()
+    assert (masks[1] >= masks[2]).all()
+
+
+def test_channel_removes_whole_outputs_or_inputs():
+    scores = np.array([[1.0, 5.0], [2.0, 9.0]])
+    assert kpk.Channel().mask(scores, 0.5).tolist() == [[False, True]] * 2
+    mask = kpk.Channel(axis=-2).mask(scores, 0.5)
+    assert mask.tolist() == [[False, False], [True, True]]
+
+
+@pytest.mark.parametrize(
+    "structure",
+    [kpk.Unstructured(), kpk.Block((2, 3)), kpk.NofM(2, 4), kpk.Channel()],
+)
+def test_zeros_give_their_own_mask_back(structure):
+    """What resuming rests on: the mask can be rebuilt from the zeros alone."""
+    weights = np.random.default_rng(0).normal(size=(3, 3, 8, 10))
+    mask = structure.mask(np.abs(weights), 0.45)
+    pruned = weights * mask
+    again = structure.mask(np.abs(pruned), structure.sparsity(pruned))
+    assert (again == mask).all()
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: kpk.Block((0, 4)), "shape=\\(0, 4\\)"),
+        (lambda: kpk.Block(4), "shape=4"),
+        (lambda: kpk.Block((1, 4), pooling="sum"), "pooling='sum'"),
+        (lambda: kpk.NofM(4, 4), "0 < n < m"),
+        (lambda: kpk.NofM(0, 4), "0 < n < m"),
+        (lambda: kpk.NofM(2.0, 4), "0 < n < m"),
+        (lambda: kpk.Channel(axis=0), "axis=0"),
+        (lambda: kpk.Block((1, 8)).check((16, 4), 0.5), "must fit into the kernel"),
+        (lambda: kpk.Block((1, 2)).check((16,), 0.5), "must fit into the kernel"),
+        (lambda: kpk.NofM(2, 4).check((6, 4), 0.5), "multiple of 4"),
+        (lambda: kpk.NofM(2, 4).check((8, 4), 0.8), "final sparsity of 0.5"),
+        (lambda: kpk.Channel().check((8,), 0.5), "inputs and outputs"),
+    ],
+)
+def test_bad_values_are_named(build, message):
+    with pytest.raises(ValueError, match=message):
+        build()
+
+
+def tfmot_mask(weights, sparsity, block=(1, 1), pooling="AVG", m_by_n=None):
+    import tensorflow as tf
+    from tensorflow_model_optimization.python.core.sparsity.keras import (
+        pruning_impl,
+        pruning_schedule,
+    )
+
+    pruning = pruning_impl.Pruning(
+        training_step_fn=lambda: tf.constant(0),
+        pruning_vars=[],
+        pruning_schedule=pruning_schedule.ConstantSparsity(sparsity, 0),
+        block_size=list(block),
+        block_pooling_type=pooling,
+        sparsity_m_by_n=m_by_n,
+    )
+    _, mask = pruning._maybe_update_block_mask(tf.constant(weights))
+    return mask.numpy().astype(bool)
+
+
+def random_weights(*shape):
+    return np.random.default_rng(7).normal(size=shape).astype("float32")
+
+
+@pytest.mark.parametrize("sparsity", [0.1, 0.5, 0.8, 0.92])
+@pytest.mark.parametrize("shape", [(64, 50), (3, 3, 16, 32)])
+def test_same_masks_as_tfmot_unstructured(sparsity, shape):
+    weights = random_weights(*shape)
+    ours = kpk.Unstructured().mask(kpk.magnitude(weights), sparsity)
+    assert (ours == tfmot_mask(weights, sparsity)).all()
+
+
+@pytest.mark.parametrize("pooling", ["avg", "max"])
+@pytest.mark.parametrize("block", [(1, 4), (4, 1), (8, 2)])
+def test_same_masks_as_tfmot_block(block, pooling):
+    # Blocks that divide the kernel: otherwise TFMOT pads on both sides when it pools
+    # but not when it expands, and scores other weights than it removes.
+    weights = random_weights(64, 52)
+    ours = kpk.Block(block, pooling=pooling).mask(kpk.magnitude(weights), 0.7)
+    assert (ours == tfmot_mask(weights, 0.7, block, pooling.upper())).all()
+
+
+@pytest.mark.parametrize("shape", [(64, 50), (3, 3, 16, 32)])
+def test_same_masks_as_tfmot_two_of_four(shape):
+    weights = random_weights(*shape)
+    ours = kpk.NofM(2, 4).mask(kpk.magnitude(weights), 0.5)
+    assert (ours == tfmot_mask(weights, 0.5, m_by_n=(2, 4))).all()
