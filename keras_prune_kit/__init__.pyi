@@ -24,6 +24,7 @@ from .structures import Block as Block
 from .structures import Channel as Channel
 from .structures import NofM as NofM
 from .structures import Unstructured as Unstructured
+from .tflite import ExportError as ExportError
 from .tflite import TFLiteModel as TFLiteModel
 from .tflite import export_tflite as export_tflite
 

@@ -10,11 +10,9 @@ checkpoint rebuilds it from them.
 from __future__ import annotations
 
 import contextlib
-import os
 import warnings
 import weakref
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -25,13 +23,10 @@ from keras_prune_kit import _keras
 from keras_prune_kit.policies import Assignment, PrunePolicy, as_policy
 from keras_prune_kit.reports import SparsityReport, WeightSparsity
 from keras_prune_kit.schedules import Schedule
-from keras_prune_kit.structures import count_zeros, keep_highest
+from keras_prune_kit.structures import count_nonzero, count_zeros, keep_highest
 
 if TYPE_CHECKING:
     from typing_extensions import Self
-
-# Ranking is bound by memory: more threads than this only hold more of it.
-_THREADS = min(4, os.cpu_count() or 1)
 
 _active: weakref.WeakValueDictionary[int, Pruner] = weakref.WeakValueDictionary()
 
@@ -213,7 +208,7 @@ class Pruner:
             pruned.path: WeightSparsity(
                 pruned.path,
                 pruned.plan.weight.shape,
-                _size(pruned) - int(np.count_nonzero(self._read(pruned))),
+                _size(pruned) - count_nonzero(self._read(pruned)),
                 pruned.schedule.final_sparsity if targets else None,
             )
             for pruned in self._pruned
@@ -299,18 +294,16 @@ class Pruner:
             constraint = _keras.MaskConstraint(handle, pruned.mask, inner)
             handle.constrain(variable, constraint)
 
-    def _update(self, due: Iterable[_Pruned]) -> None:
-        """Computes masks on the host, one weight a thread, and assigns them."""
-        due = list(due)
+    def _update(self, due: list[_Pruned]) -> None:
+        """Computes masks on the host and assigns them."""
         for pruned in due:
             pruned.update = self._last_update(pruned)
         if self.policy.scope == "global":
             for pruned, mask in zip(due, self._global_masks(due), strict=True):
                 self._set_mask(pruned, mask)
-            return
-        with ThreadPoolExecutor(_THREADS) as pool:
-            for _ in pool.map(lambda p: self._set_mask(p, self._layer_mask(p)), due):
-                pass
+        else:
+            for pruned in due:
+                self._set_mask(pruned, self._layer_mask(pruned))
 
     def _set_mask(self, pruned: _Pruned, mask: np.ndarray) -> None:
         pruned.zeros = mask.size - int(np.count_nonzero(mask))
@@ -335,7 +328,7 @@ class Pruner:
             flat = np.array(self._scores(pruned, kernel), np.float32).ravel()
             flat[flat.argmax()] = np.inf
             scores.append(flat)
-            zeros = 1 - np.count_nonzero(kernel) / kernel.size
+            zeros = 1 - count_nonzero(kernel) / kernel.size
             wanted += count_zeros(_scheduled(pruned), kernel.size)
             there += count_zeros(_kept(zeros, pruned), kernel.size)
             final += count_zeros(pruned.schedule.final_sparsity, kernel.size)
@@ -390,7 +383,7 @@ class Pruner:
                     self._variables.apply_mask(pruned.mask, average)
 
     def _check_mask_applied(self, pruned: _Pruned, kernel: np.ndarray) -> None:
-        if np.count_nonzero(kernel) <= kernel.size - pruned.zeros or pruned.remask:
+        if count_nonzero(kernel) <= kernel.size - pruned.zeros or pruned.remask:
             return
         pruned.remask = True
         warnings.warn(

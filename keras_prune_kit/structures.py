@@ -16,9 +16,9 @@ import numpy as np
 
 _POOLINGS = ("avg", "max")
 
-# A rank in a sample of 4096 is right to within 128 but once in a million times.
-_SAMPLE = 4096
-_SAMPLE_MARGIN = 128
+# A rank in a random sample of 16384 is off by more than 320 once in a million times.
+_SAMPLE = 16384
+_SAMPLE_MARGIN = 320
 
 
 class Structure(abc.ABC):
@@ -272,6 +272,11 @@ def count_zeros(sparsity: float, size: int) -> int:
     return max(0, min(round(sparsity * size), size - 1))
 
 
+def count_nonzero(values: np.ndarray) -> int:
+    """`np.count_nonzero`, four times as fast on floats."""
+    return int(np.count_nonzero(values != 0))
+
+
 def keep_highest(scores: np.ndarray, zeros: int) -> np.ndarray:
     """A mask with exactly `zeros` entries `False`, at the lowest scores.
 
@@ -292,24 +297,31 @@ def keep_highest(scores: np.ndarray, zeros: int) -> np.ndarray:
 def _nth_lowest(values: np.ndarray, n: int) -> np.floating:
     """The value of rank `n`; of a large array only a narrow band is partitioned.
 
-    The band is bracketed by a sample's ranks; if the rank is not in it after all, the
-    whole array is partitioned, so the result is always exact.
+    A sample brackets the rank between two values. Equal values, such as the zeros of
+    a pruned kernel, are counted and never partitioned, which is slow for them. If the
+    sample was wrong the whole array is partitioned, so the result is always exact.
     """
-    if values.size > 16 * _SAMPLE:
-        sample = np.sort(values[:: values.size // _SAMPLE])
-        rank = round(n / values.size * sample.size)
-        low = sample[max(0, rank - _SAMPLE_MARGIN)]
-        high = sample[min(sample.size - 1, rank + _SAMPLE_MARGIN)]
-        is_low = values < low
-        below = int(np.count_nonzero(is_low))
-        band = values[~(is_low | (values > high))]
-        if below <= n < below + band.size:
-            return np.partition(band, n - below)[n - below]
-    return np.partition(values, n)[n]
+    if values.size <= 2 * _SAMPLE:
+        return np.partition(values, n)[n]
+    sample = np.sort(values[:: values.size // _SAMPLE])
+    rank = round(n / values.size * sample.size)
+    low = sample[max(0, rank - _SAMPLE_MARGIN)]
+    high = sample[min(sample.size - 1, rank + _SAMPLE_MARGIN)]
+    is_above_low = values > low
+    up_to_low = values.size - int(np.count_nonzero(is_above_low))
+    if n < up_to_low:
+        is_right = n >= np.count_nonzero(values < low)
+        return low if is_right else np.partition(values, n)[n]
+    is_above_low &= values < high
+    band = values[is_above_low]
+    if n < up_to_low + band.size:
+        return np.partition(band, n - up_to_low)[n - up_to_low]
+    is_right = n < np.count_nonzero(values <= high)
+    return high if is_right else np.partition(values, n)[n]
 
 
 def _zero_fraction(values: np.ndarray) -> float:
-    return 1 - np.count_nonzero(values) / values.size if values.size else 0.0
+    return 1 - count_nonzero(values) / values.size if values.size else 0.0
 
 
 def _is_count(value: object) -> bool:

@@ -1,0 +1,201 @@
+"""The conversion itself: the one module of this folder that needs TensorFlow."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+# The converter's own failures have no public name.
+from tensorflow.lite.python.convert_phase import ConverterError
+
+from keras_prune_kit.tflite import flatbuffer
+from keras_prune_kit.tflite.samples import Sample
+from keras_prune_kit.tflite.signature import Signature, plain_names
+
+_OPS = tf.lite.OpsSet
+_INTEGER_OPS = {
+    "int8": _OPS.TFLITE_BUILTINS_INT8,
+    "int16x8": _OPS.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
+}
+_LOOPS = {"While", "StatelessWhile"}
+
+
+class ConversionFailed(Exception):
+    """The converter gave up; the message has its reason."""
+
+
+class Conversion:
+    """A model traced for inference, ready to be converted.
+
+    `tf.lite.TFLiteConverter.from_keras_model` forgets the order of inputs and
+    outputs, prints, and cannot be given a batch size. The function traced here has
+    names that bring the order back.
+
+    Args:
+        model: A built Keras model on the TensorFlow backend.
+        signature: Its inputs.
+    """
+
+    def __init__(self, model: Any, signature: Signature) -> None:
+        self._model = model
+        self._signature = signature
+        self._batch: int | None = signature.inputs[0].shape[0]
+        self._output_names: list[str] = []
+        self._function = self._trace()
+        self._operators = _graph_operators(self._function)
+        if self._batch is None and "TensorListReserve" in self._operators:
+            # The converter needs loops over time to know the size of their state.
+            self._batch = 1
+            self._function = self._trace()
+
+    def convert(
+        self,
+        quantization: str,
+        samples: Sequence[Sample],
+        *,
+        io_dtype: str = "float32",
+        sparse_storage: bool = False,
+    ) -> bytes:
+        """The model as the bytes of a .tflite file.
+
+        Args:
+            quantization: As in `export_tflite`.
+            samples: Representative data, where the quantization needs it.
+            io_dtype: As in `export_tflite`.
+            sparse_storage: As in `export_tflite`.
+
+        Raises:
+            ConversionFailed: If the converter cannot do it.
+        """
+        if quantization in _INTEGER_OPS:
+            self._check_no_loop()
+        with _quiet(), tempfile.TemporaryDirectory() as folder:
+            converter = self._converter(folder)
+            _quantize(converter, quantization)
+            if quantization in _INTEGER_OPS:
+                converter.representative_dataset = lambda: map(self._feed, samples)
+                converter.inference_input_type = tf.as_dtype(io_dtype)
+                converter.inference_output_type = tf.as_dtype(io_dtype)
+            if sparse_storage:
+                converter.optimizations.append(tf.lite.Optimize.EXPERIMENTAL_SPARSITY)
+            try:
+                content = converter.convert()
+            except (ConverterError, RuntimeError, ValueError) as error:
+                raise ConversionFailed(_reason(str(error))) from error
+        inputs = [item.name for item in self._signature.inputs]
+        return flatbuffer.reorder(content, inputs, self._output_names)
+
+    def _trace(self) -> Any:
+        def serve(*tensors: Any) -> dict[str, Any]:
+            outputs = self._model(self._signature.pack(tensors), training=False)
+            named = _named_outputs(self._model, outputs)
+            self._output_names = list(named)
+            return named
+
+        specs = [
+            tf.TensorSpec((self._batch, *item.shape[1:]), item.dtype, item.name)
+            for item in self._signature.inputs
+        ]
+        function = tf.function(serve, input_signature=specs, autograph=False)
+        return function.get_concrete_function()
+
+    def _converter(self, folder: str) -> Any:
+        module = tf.Module()
+        module.captured = list(self._function.graph.variables)  # pyright: ignore
+        tf.saved_model.save(module, folder, signatures=self._function)
+        return tf.lite.TFLiteConverter.from_saved_model(folder)
+
+    def _feed(self, sample: Sample) -> Sample:
+        """The sample, as often as a fixed batch asks for it."""
+        repeats = self._batch or 1
+        return {name: np.repeat(array, repeats, 0) for name, array in sample.items()}
+
+    def _check_no_loop(self) -> None:
+        """Calibrating a loop crashes the whole process, so it must not start."""
+        if self._operators & _LOOPS and "WHILE" in flatbuffer.operator_names(
+            self.convert("none", ())
+        ):
+            raise ConversionFailed(
+                "the converter cannot calibrate loops, and a recurrent layer of this "
+                "model becomes one. Build that layer with unroll=True, or use "
+                "quantization='dynamic'."
+            )
+
+
+def _named_outputs(model: Any, outputs: Any) -> dict[str, Any]:
+    if isinstance(outputs, dict):
+        names, tensors = list(outputs), list(outputs.values())
+    else:
+        tensors = tf.nest.flatten(outputs)
+        names = list(getattr(model, "output_names", None) or ())
+    if len(tensors) == 1 or len(names) != len(tensors):
+        names = [""] * len(tensors)
+    names = plain_names(names, "output")
+    return {
+        name: tf.identity(tensor) for name, tensor in zip(names, tensors, strict=True)
+    }
+
+
+def _graph_operators(function: Any) -> set[str]:
+    graph = function.graph.as_graph_def()
+    inner = (node for item in graph.library.function for node in item.node_def)
+    return {node.op for node in graph.node} | {node.op for node in inner}
+
+
+def _quantize(converter: Any, quantization: str) -> None:
+    converter.optimizations = []
+    if quantization == "none":
+        return
+    converter.optimizations.append(tf.lite.Optimize.DEFAULT)
+    if quantization == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if quantization in _INTEGER_OPS:
+        # The second set is for operators that have no integer kernel.
+        converter.target_spec.supported_ops = [
+            _INTEGER_OPS[quantization],
+            _OPS.TFLITE_BUILTINS,
+        ]
+
+
+def _reason(text: str) -> str:
+    """What the converter means, out of the pages that it says."""
+    missing = re.search(r"(?:Select|Flex|Custom) ops: (.+)", text)
+    if missing and re.search(r"xb?f16>", text):
+        return (
+            "it computes in half precision, for which there are no built-in "
+            "operators. Build it with the dtype policy 'float32' and copy the weights "
+            "with set_weights; quantization='float16' still gives a file of half the "
+            "size."
+        )
+    if missing:
+        return (
+            f"it needs operators that are not built in: {missing[1]}. Express them "
+            "with other operators, or leave that part out of the file."
+        )
+    lines = (re.sub(r"^.*error: ", "", line).strip() for line in text.splitlines())
+    return next(filter(None, lines), "the converter gives no reason")
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps notes about the conversion, which nobody can act on, off the terminal."""
+    loggers = [logging.getLogger("absl"), tf.get_logger()]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        # The calibrator runs on the interpreter that TensorFlow deprecates.
+        warnings.filterwarnings("ignore", r"\s*Warning: tf.lite.Interpreter is depre")
+        try:
+            for logger in loggers:
+                logger.setLevel(logging.ERROR)
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

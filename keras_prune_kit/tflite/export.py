@@ -1,0 +1,178 @@
+"""Exporting: from a Keras model to the file that gets deployed."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+from keras_prune_kit import _keras
+from keras_prune_kit.files import check_writable
+from keras_prune_kit.tflite import flatbuffer
+from keras_prune_kit.tflite.model import TFLiteModel
+from keras_prune_kit.tflite.samples import Sample, representative_samples
+from keras_prune_kit.tflite.signature import signature_of
+
+_LOGGER = logging.getLogger(__name__)
+
+# Which types of input and output a file can have, by quantization.
+_IO_DTYPES = {
+    "none": ("float32",),
+    "float16": ("float32",),
+    "dynamic": ("float32",),
+    "int8": ("float32", "int8", "uint8"),
+    "int16x8": ("float32", "int16"),
+}
+_NEEDS_SAMPLES = ("int8", "int16x8")
+_KEEPS_SPARSE_STORAGE = ("none", "float16")
+
+
+class ExportError(RuntimeError):
+    """The converter could not make a file of the model."""
+
+
+def export_tflite(
+    model: Any,
+    path: str | os.PathLike[str] | None = None,
+    *,
+    quantization: str = "none",
+    representative_data: Any = None,
+    io_dtype: str = "float32",
+    sparse_storage: bool = False,
+) -> TFLiteModel:
+    """Converts a Keras model to a .tflite file.
+
+    Zeros survive every quantization, so a pruned model stays pruned. The file gives
+    and takes tensors in the order of the Keras model, and needs no operators beyond
+    the built-in ones. Recurrent layers make a file with a fixed batch of one, as
+    the converter cannot do better.
+
+    Args:
+        model: A built Keras model. It stays as it is.
+        path: Where to write the file, in an existing folder. `None` keeps it in
+            memory. Defaults to `None`.
+        quantization: `"none"` keeps float32. `"float16"` halves the file.
+            `"dynamic"` stores larger kernels in int8 and computes in float.
+            `"int8"` also computes in int8, where there are kernels for that.
+            `"int16x8"` has int16 activations and int8 weights. Defaults to
+            `"none"`.
+        representative_data: Typical inputs, for `"int8"` and `"int16x8"` alone: an
+            array `(n, ...)`, a list of arrays or a dict of them by name for
+            several inputs, or an iterable of batches such as a `tf.data.Dataset`,
+            with or without labels. At most 200 samples are used. Defaults to
+            `None`.
+        io_dtype: Type of inputs and outputs: `"float32"`; `"int8"` or `"uint8"`
+            with `"int8"`; `"int16"` with `"int16x8"`. Defaults to `"float32"`.
+        sparse_storage: Whether to store only the values that are not zero. The
+            file gets smaller without compression, not with it, and not faster.
+            Defaults to `False`.
+
+    Returns:
+        The exported model.
+
+    Raises:
+        ExportError: If the converter fails; the message has its reason.
+        OSError: If the file cannot be written at `path`.
+        TypeError: If `model` is not a Keras model, or the data of no known kind.
+        ValueError: If options do not fit each other, the model is not built, or
+            the data does not fit its inputs.
+
+    Example:
+
+    >>> import keras
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    >>> export_tflite(model, quantization="float16").predict([[1, 2, 3, 4]]).shape
+    (1, 2)
+    """
+    _check_options(quantization, io_dtype, sparse_storage)
+    signature = signature_of(model)
+    _check_backend(model)
+    samples: list[Sample] = []
+    if quantization in _NEEDS_SAMPLES:
+        if representative_data is None:
+            raise ValueError(
+                f"quantization='{quantization}' needs representative_data to find "
+                "the range of activations. Received: None. Pass some 100 typical "
+                "inputs, or use quantization='dynamic', which needs none."
+            )
+        samples = representative_samples(representative_data, signature.inputs)
+    if path is not None:
+        check_writable(path)
+    # TensorFlow takes seconds to import; a file is read without it.
+    from keras_prune_kit.tflite.convert import Conversion, ConversionFailed
+
+    conversion = Conversion(model, signature)
+    try:
+        content = conversion.convert(
+            quantization, samples, io_dtype=io_dtype, sparse_storage=sparse_storage
+        )
+        exported = TFLiteModel(content)
+        if sparse_storage:
+            dense = conversion.convert(quantization, samples)
+            _check_nothing_lost(dense, content)
+    except (ConversionFailed, ValueError) as error:
+        raise ExportError(
+            f"Model '{model.name}' cannot be exported with quantization="
+            f"'{quantization}': {error}"
+        ) from error
+    if quantization in _NEEDS_SAMPLES:
+        _tell_float_operators(model.name, quantization, content)
+    if path is not None:
+        exported.save(path)
+    return exported
+
+
+def _check_options(quantization: str, io_dtype: str, sparse_storage: bool) -> None:
+    if quantization not in _IO_DTYPES:
+        raise ValueError(
+            f"quantization must be one of {list(_IO_DTYPES)}. Received: "
+            f"{quantization!r}."
+        )
+    if io_dtype not in _IO_DTYPES[quantization]:
+        raise ValueError(
+            f"io_dtype must be one of {list(_IO_DTYPES[quantization])} with "
+            f"quantization='{quantization}'. Received: {io_dtype!r}."
+        )
+    if sparse_storage and quantization not in _KEEPS_SPARSE_STORAGE:
+        raise ValueError(
+            "sparse_storage works with quantization "
+            f"{' or '.join(map(repr, _KEEPS_SPARSE_STORAGE))}: the interpreter "
+            "refuses quantized weights in sparse storage. Received: quantization="
+            f"'{quantization}'. Compress the file instead, which saves as much."
+        )
+
+
+def _check_backend(model: Any) -> None:
+    world = _keras.world(model)
+    backend = world.backend.backend()
+    if backend != "tensorflow":
+        raise ValueError(
+            "Only models on Keras' TensorFlow backend can be exported. Received a "
+            f"model on the backend: '{backend}'. Load it with "
+            "KERAS_BACKEND=tensorflow."
+        )
+
+
+def _check_nothing_lost(dense: bytes, sparse: bytes) -> None:
+    """The converter drops values of some small kernels without a word."""
+    before, after = map(flatbuffer.sparsity_report, (dense, sparse))
+    kept, stored = before.size - before.zeros, after.size - after.zeros
+    if kept != stored:
+        raise ValueError(
+            f"of its {kept:,} weights that are not zero the converter stored "
+            f"{stored:,} in sparse storage. That happens to small kernels, above all "
+            "with fewer than four inputs. Leave sparse_storage out and compress the "
+            "file, which saves as much."
+        )
+
+
+def _tell_float_operators(name: str, quantization: str, content: bytes) -> None:
+    operators = flatbuffer.float_operator_names(content)
+    if operators:
+        _LOGGER.warning(
+            "The %s file of model '%s' computes these in float32, as the converter "
+            "has no integer kernel for them: %s.",
+            quantization,
+            name,
+            ", ".join(sorted(operators)),
+        )

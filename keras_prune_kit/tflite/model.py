@@ -1,0 +1,290 @@
+"""An exported model: run it, score it, look into it."""
+
+from __future__ import annotations
+
+import builtins
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_prune_kit.files import replacing
+from keras_prune_kit.reports import SparsityReport
+from keras_prune_kit.sizes import gzip_bytes
+from keras_prune_kit.tflite import flatbuffer
+from keras_prune_kit.tflite.metrics import accuracy
+from keras_prune_kit.tflite.runner import Runner, TensorSpec, open_interpreter
+
+Metric = Callable[[np.ndarray, np.ndarray], Any]
+
+_WARM_UP_RUNS = 5
+
+
+class TFLiteModel:
+    """A .tflite file in memory, to be measured as it will be deployed.
+
+    Runs on the LiteRT interpreter, without TensorFlow. It takes and gives floats,
+    whatever the types inside the file are.
+
+    Args:
+        source: The path of a .tflite file, or its bytes.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        TypeError: If it is neither a path nor bytes.
+        ValueError: If it is not a .tflite file that the interpreter accepts.
+
+    Example:
+
+    >>> model = TFLiteModel("model.tflite")  # doctest: +SKIP
+    >>> model.evaluate(x_test, y_test)  # doctest: +SKIP
+    0.9912
+    """
+
+    def __init__(self, source: str | os.PathLike[str] | builtins.bytes) -> None:
+        self._content, origin = _read(source)
+        if not flatbuffer.looks_like_tflite(self._content):
+            raise ValueError(
+                "A .tflite file is needed, which has 'TFL3' at byte 4. Received: "
+                f"{origin}."
+            )
+        try:
+            self.inputs, self.outputs = _open(self._content)
+        except (ValueError, RuntimeError) as error:
+            raise ValueError(
+                f"The interpreter does not accept {origin}; it is damaged or needs "
+                f"operators that are not built in: {error}"
+            ) from error
+
+    def __repr__(self) -> str:
+        inputs = ", ".join(map(str, self.inputs))
+        outputs = ", ".join(map(str, self.outputs))
+        return f"<TFLiteModel of {len(self._content):,} bytes: {inputs} -> {outputs}>"
+
+    @property
+    def bytes(self) -> builtins.bytes:
+        """The file itself."""
+        return self._content
+
+    @property
+    def gzip_bytes(self) -> int:
+        """The size of the file after compression with gzip."""
+        return gzip_bytes(self._content)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the file as a whole or not at all.
+
+        Args:
+            path: Where to write, in an existing folder.
+
+        Raises:
+            OSError: If it cannot be written there.
+        """
+        with replacing(path) as part:
+            part.write_bytes(self._content)
+
+    def predict(
+        self, x: Any, batch_size: int = 32, num_threads: int | None = None
+    ) -> Any:
+        """The outputs for many samples.
+
+        Args:
+            x: An array `(n, ...)`; a list of arrays or a dict of them by name for
+                several inputs.
+            batch_size: Samples run at once. Defaults to 32, past which two cores
+                gain little. A file with a fixed batch uses its own.
+            num_threads: Threads of the interpreter. Defaults to `None`: one a CPU.
+
+        Returns:
+            A float array `(n, ...)`, or a list of them for several outputs, in the
+            order of the Keras model.
+
+        Raises:
+            ValueError: If the arrays do not fit the inputs.
+        """
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1. Received: {batch_size}.")
+        arrays = self._arrays(x)
+        runner = Runner(self._content, num_threads or os.cpu_count() or 1)
+        parts = [
+            runner.run([array[start : start + batch_size] for array in arrays])
+            for start in range(0, len(arrays[0]), batch_size)
+        ]
+        outputs = [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def evaluate(
+        self,
+        x: Any,
+        y: Any,
+        batch_size: int = 32,
+        metric: str | Metric = "accuracy",
+    ) -> Any:
+        """How good the file is, measured on the file.
+
+        Args:
+            x: As for `predict`.
+            y: Labels, one a sample; a list of them for several outputs. For
+                `"accuracy"`: class numbers, one-hot rows, or 0 and 1 where the
+                last dimension of the output is one (the threshold is 0.5).
+            batch_size: Samples run at once. Defaults to 32.
+            metric: `"accuracy"`, or a function `(y_true, y_pred)` that gives a
+                number, or one number a sample. Defaults to `"accuracy"`.
+
+        Returns:
+            A float; a list of them for several outputs.
+
+        Raises:
+            ValueError: If labels do not fit the outputs.
+
+        Example:
+
+        >>> mse = keras.losses.mean_squared_error  # doctest: +SKIP
+        >>> model.evaluate(x, y, metric=mse)  # doctest: +SKIP
+        0.0213
+        """
+        if metric != "accuracy" and not callable(metric):
+            raise ValueError(
+                "metric must be 'accuracy' or a function (y_true, y_pred). Received: "
+                f"{metric!r}."
+            )
+        score: Metric = accuracy if isinstance(metric, str) else metric
+        predictions = self.predict(x, batch_size)
+        if len(self.outputs) == 1:
+            return _score(score, y, predictions)
+        if not isinstance(y, list | tuple) or len(y) != len(self.outputs):
+            raise ValueError(
+                f"y must be a list of {len(self.outputs)} arrays, one for each of the "
+                f"outputs {[item.name for item in self.outputs]}. Received: "
+                f"{type(y).__name__}."
+            )
+        return [_score(score, *pair) for pair in zip(y, predictions, strict=True)]
+
+    def sparsity_report(self) -> SparsityReport:
+        """The zeros of every weight, counted in the file itself.
+
+        Returns:
+            One record a weight (a constant of two or more dimensions; no biases),
+            under the name that the file has for it.
+        """
+        return flatbuffer.sparsity_report(self._content)
+
+    def latency(self, x: Any = None, *, runs: int = 50, num_threads: int = 1) -> float:
+        """How long one sample takes on this machine.
+
+        Args:
+            x: As for `predict`; the first sample is used. Defaults to `None`:
+                zeros, for inputs of known sizes.
+            runs: How often to run it. Defaults to 50, after 5 runs to warm up.
+            num_threads: Threads of the interpreter. Defaults to 1.
+
+        Returns:
+            Median milliseconds of one run, without conversions of the data.
+
+        Raises:
+            ValueError: If the arrays do not fit the inputs, or are missing where
+                sizes are open.
+        """
+        if runs < 1:
+            raise ValueError(f"runs must be at least 1. Received: {runs}.")
+        if x is None and any(spec.has_open_sizes for spec in self.inputs):
+            raise ValueError(
+                "x must be given where sizes of an input are open. Received: None for "
+                f"{', '.join(map(str, self.inputs))}."
+            )
+        if x is None:
+            arrays = [np.zeros((1, *spec.shape[1:])) for spec in self.inputs]  # pyright: ignore
+        else:
+            arrays = [array[:1] for array in self._arrays(x)]
+        runner = Runner(self._content, num_threads)
+        runner.run(arrays)
+        for _ in range(_WARM_UP_RUNS):
+            runner.interpreter.invoke()
+        times = []
+        for _ in range(runs):
+            start = time.perf_counter()
+            runner.interpreter.invoke()
+            times.append(time.perf_counter() - start)
+        return 1000 * float(np.median(times))
+
+    def _arrays(self, x: Any) -> list[np.ndarray]:
+        """One array an input, in the order of the file, each of the right shape."""
+        if isinstance(x, Mapping):
+            names = [item.name for item in self.inputs]
+            if set(x) != set(names):
+                raise ValueError(
+                    f"x must have an array for each of the inputs {names}. Received "
+                    f"the names: {list(x)}."
+                )
+            items = [x[name] for name in names]
+        elif len(self.inputs) == 1:
+            one_in_a_list = isinstance(x, list | tuple) and len(x) == 1
+            is_array = one_in_a_list and hasattr(x[0], "shape")
+            rank = len(self.inputs[0].shape)
+            items = list(x) if is_array and np.ndim(x[0]) == rank else [x]
+        else:
+            items = list(x) if isinstance(x, list | tuple) else [x]
+        if len(items) != len(self.inputs):
+            raise ValueError(
+                f"x must be a list of {len(self.inputs)} arrays, one for each of the "
+                f"inputs {[item.name for item in self.inputs]}. Received: "
+                f"{len(items)}."
+            )
+        arrays = [
+            spec.checked(np.asarray(item))
+            for spec, item in zip(self.inputs, items, strict=True)
+        ]
+        lengths = {len(array) for array in arrays}
+        if len(lengths) != 1 or 0 in lengths:
+            raise ValueError(
+                "All arrays of x must have the same number of samples, at least one. "
+                f"Received: {[len(array) for array in arrays]}."
+            )
+        return arrays
+
+
+def _read(source: Any) -> tuple[builtins.bytes, str]:
+    """The content and what to call it in messages."""
+    if isinstance(source, bytes | bytearray | memoryview):
+        return bytes(source), f"{len(source):,} bytes"
+    if not isinstance(source, str | os.PathLike):
+        raise TypeError(
+            "TFLiteModel takes the path of a .tflite file or its bytes. Received: "
+            f"{type(source).__name__}."
+        )
+    path = Path(source)
+    if not path.is_file():
+        raise FileNotFoundError(f"TFLiteModel needs an existing file: '{path}'.")
+    return path.read_bytes(), f"the file '{path}'"
+
+
+def _open(
+    content: builtins.bytes,
+) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    """The inputs and outputs of a file that the interpreter can run."""
+    interpreter = open_interpreter(content, num_threads=1)
+    input_names, output_names = flatbuffer.signature_names(content)
+    inputs, outputs = (
+        tuple(TensorSpec.of(detail, names) for detail in details)
+        for details, names in (
+            (interpreter.get_input_details(), input_names),
+            (interpreter.get_output_details(), output_names),
+        )
+    )
+    # An image of one pixel, which open sizes start with, may be too small to run.
+    if not any(spec.has_open_sizes for spec in inputs):
+        interpreter.allocate_tensors()
+    return inputs, outputs
+
+
+def _score(metric: Metric, y: Any, predictions: np.ndarray) -> float:
+    y = np.asarray(y)
+    if len(y) != len(predictions):
+        raise ValueError(
+            f"y must have one label for each of the {len(predictions)} samples. "
+            f"Received: {len(y)}."
+        )
+    return float(np.mean(np.asarray(metric(y, predictions))))

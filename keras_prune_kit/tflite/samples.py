@@ -1,0 +1,142 @@
+"""Representative data: a few single samples that show the converter usual values."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_prune_kit.tflite.signature import ModelInput
+
+MAX_SAMPLES = 200
+
+Sample = dict[str, np.ndarray]
+
+
+def representative_samples(data: Any, inputs: Sequence[ModelInput]) -> list[Sample]:
+    """Takes single samples from whatever holds them.
+
+    Args:
+        data: An array `(n, ...)`, a list or tuple of them for several inputs, a dict
+            of them by input name, or an iterable of batches (such as a
+            `tf.data.Dataset`), with or without labels.
+        inputs: The inputs of the model.
+
+    Returns:
+        At most 200 samples, each a dict of arrays with a batch of one. From whole
+        arrays they are taken evenly, from an iterable they are the first ones.
+
+    Raises:
+        TypeError: If the data is none of these.
+        ValueError: If shapes do not fit the inputs, there is no sample, or a value
+            is not finite.
+    """
+    batches = _batches(data, inputs)
+    samples = list(itertools.islice(_singles(batches), MAX_SAMPLES))
+    if not samples:
+        raise ValueError(
+            "representative_data must hold at least one sample. Received none (an "
+            "iterator that was used up gives none)."
+        )
+    return samples
+
+
+def _batches(data: Any, inputs: Sequence[ModelInput]) -> Iterator[Sample]:
+    if _is_whole(data, inputs):
+        return iter([_spread(_batch(data, inputs))])
+    if callable(data):  # The way the converter itself takes it.
+        data = data()
+    if not isinstance(data, Iterable):
+        raise TypeError(
+            "representative_data must be an array, a list or dict of arrays, or an "
+            f"iterable of batches. Received: {type(data).__name__}."
+        )
+    return (_batch(_without_labels(element), inputs) for element in data)
+
+
+def _is_whole(data: Any, inputs: Sequence[ModelInput]) -> bool:
+    if isinstance(data, list | tuple):
+        return len(data) == len(inputs) and all(_is_array(item) for item in data)
+    return isinstance(data, Mapping) or _is_array(data)
+
+
+def _is_array(item: Any) -> bool:
+    return hasattr(item, "shape") and hasattr(item, "__array__")
+
+
+def _without_labels(element: Any) -> Any:
+    """Keras takes a tuple for (inputs, labels, ...) and a list for several inputs."""
+    return element[0] if isinstance(element, tuple) and element else element
+
+
+def _batch(data: Any, inputs: Sequence[ModelInput]) -> Sample:
+    if isinstance(data, Mapping):
+        arrays = [_by_name(data, item) for item in inputs]
+    elif isinstance(data, list | tuple):
+        arrays = list(data)
+    else:
+        arrays = [data]
+    if len(arrays) != len(inputs):
+        raise ValueError(
+            "representative_data must hold one array for each input, which are "
+            f"{[item.name for item in inputs]}. Received: {len(arrays)} arrays."
+        )
+    batch = {
+        item.name: _checked(np.asarray(array), item)
+        for item, array in zip(inputs, arrays, strict=True)
+    }
+    lengths = {name: len(array) for name, array in batch.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(
+            "representative_data must have equally many samples for each input. "
+            f"Received: {lengths}."
+        )
+    return batch
+
+
+def _by_name(data: Mapping[str, Any], item: ModelInput) -> Any:
+    for name in (item.key, item.name):
+        if name in data:
+            return data[name]
+    raise ValueError(
+        f"representative_data must have an array for input '{item.key}'. Received "
+        f"the names: {list(data)}."
+    )
+
+
+def _checked(array: np.ndarray, item: ModelInput) -> np.ndarray:
+    sizes = item.shape[1:]
+    fits = array.ndim == len(item.shape) and all(
+        size in (None, given)
+        for size, given in zip(sizes, array.shape[1:], strict=True)
+    )
+    if not fits:
+        expected = ", ".join(["n", *("any" if s is None else str(s) for s in sizes)])
+        raise ValueError(
+            f"representative_data for input '{item.name}' must have shape "
+            f"({expected}). Received: {array.shape}."
+        )
+    array = array.astype(item.dtype)
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(
+            f"representative_data for input '{item.name}' must be finite. Received "
+            "values that are NaN or infinite."
+        )
+    return array
+
+
+def _spread(batch: Sample) -> Sample:
+    """At most as many samples as are used, evenly from the first to the last."""
+    length = len(next(iter(batch.values())))
+    if length <= MAX_SAMPLES:
+        return batch
+    chosen = np.linspace(0, length - 1, MAX_SAMPLES).astype(int)
+    return {name: array[chosen] for name, array in batch.items()}
+
+
+def _singles(batches: Iterable[Sample]) -> Iterator[Sample]:
+    for batch in batches:
+        for index in range(len(next(iter(batch.values())))):
+            yield {name: array[index : index + 1] for name, array in batch.items()}

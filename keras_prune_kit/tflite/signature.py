@@ -1,0 +1,153 @@
+"""What a Keras model takes: names, shapes and types of its inputs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from keras_prune_kit import _keras
+
+
+@dataclass(frozen=True)
+class ModelInput:
+    """One input of a model.
+
+    Attributes:
+        name: Its name in the .tflite file.
+        key: Its key, if the model takes a dict.
+        shape: With the batch first; `None` where any size will do.
+        dtype: Such as `"float32"`.
+    """
+
+    name: str
+    key: str
+    shape: tuple[int | None, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Signature:
+    """All inputs of a model, in its own order, and how its `call` takes them."""
+
+    inputs: tuple[ModelInput, ...]
+    container: type
+
+    def pack(self, tensors: Sequence[Any]) -> Any:
+        """What to call the model with, from one tensor an input."""
+        if self.container is dict:
+            keys = (item.key for item in self.inputs)
+            return dict(zip(keys, tensors, strict=True))
+        return tensors[0] if self.container is object else list(tensors)
+
+
+def signature_of(model: Any) -> Signature:
+    """The inputs of a built Keras model.
+
+    Raises:
+        TypeError: If it is not a Keras model.
+        ValueError: If it is not built, or its inputs are nested deeper than one
+            list or dict.
+    """
+    world = _keras.world(model)
+    _keras.check_built(model)
+    structure = _structure(model, world.__name__)
+    if isinstance(structure, dict):
+        container: type = dict
+        keys, specs = list(structure), list(structure.values())
+    elif isinstance(structure, list | tuple):
+        container = list
+        keys, specs = [_name_of(spec) for spec in structure], list(structure)
+    else:
+        container = object
+        keys, specs = [_name_of(structure)], [structure]
+    if not all(hasattr(spec, "dtype") for spec in specs):
+        raise ValueError(
+            "Only models that take one tensor, a list or a dict of tensors can be "
+            f"exported. Model '{model.name}' takes: {structure}."
+        )
+    names = plain_names(keys, "input")
+    return Signature(
+        tuple(
+            ModelInput(name, key, tuple(spec.shape), _dtype_name(spec.dtype))
+            for name, key, spec in zip(names, keys, specs, strict=True)
+        ),
+        container,
+    )
+
+
+def plain_names(names: Sequence[str], fallback: str) -> list[str]:
+    """Names that a signature can have; `fallback_0` and so on if they are no good."""
+    plain = [re.sub(r"\W", "_", name).strip("_") for name in names]
+    if all(plain) and len(set(plain)) == len(plain):
+        return plain
+    return [f"{fallback}_{index}" for index in range(len(names))]
+
+
+@dataclass(frozen=True)
+class _Spec:
+    shape: tuple[int | None, ...]
+    dtype: str
+    name: str = ""
+
+
+def _structure(model: Any, world_name: str) -> Any:
+    """One spec, a list or a dict of specs: whatever `call` takes."""
+    if getattr(model, "inputs", None):
+        # No public attribute tells a dict of inputs from a list of them.
+        nested = getattr(model, "_inputs_struct", getattr(model, "_nested_inputs", 0))
+        if isinstance(nested, dict):
+            return dict(nested)
+        return model.inputs[0] if len(model.inputs) == 1 else list(model.inputs)
+    if world_name == "keras":
+        structure = _keras_3_subclass(model)
+    else:
+        structure = _keras_2_subclass(model)
+    if structure is None:
+        raise ValueError(
+            f"Model '{model.name}' has never been called, so the shape of its inputs "
+            "is not known. Call it on one batch first."
+        )
+    return structure
+
+
+def _keras_3_subclass(model: Any) -> Any:
+    config = model.get_build_config() or {}
+    _check_one_argument(model, len(config.get("shapes_dict", "1")))
+    shape = config.get("input_shape")
+    return None if shape is None else _specs_of(shape, model.input_dtype)
+
+
+def _keras_2_subclass(model: Any) -> Any:
+    spec = model.save_spec(dynamic_batch=True)
+    if spec is None:
+        return None
+    arguments, _ = spec
+    _check_one_argument(model, len(arguments))
+    return arguments[0]
+
+
+def _check_one_argument(model: Any, count: int) -> None:
+    if count != 1:
+        raise ValueError(
+            "A model to export must take all its inputs as one argument. Model "
+            f"'{model.name}' takes {count} in its call(); pass them as one list or "
+            "dict instead."
+        )
+
+
+def _specs_of(shape: Any, dtype: str) -> Any:
+    if isinstance(shape, dict):
+        return {key: _specs_of(inner, dtype) for key, inner in shape.items()}
+    if all(size is None or isinstance(size, int) for size in shape):
+        return _Spec((None, *shape[1:]), dtype)
+    return [_specs_of(inner, dtype) for inner in shape]
+
+
+def _name_of(spec: Any) -> str:
+    return (getattr(spec, "name", "") or "").partition(":")[0]
+
+
+def _dtype_name(dtype: Any) -> str:
+    return getattr(dtype, "name", dtype)
