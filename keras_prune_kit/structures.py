@@ -16,9 +16,7 @@ import numpy as np
 
 _POOLINGS = ("avg", "max")
 
-# A rank in a random sample of 16384 is off by more than 320 once in a million times.
 _SAMPLE = 16384
-_SAMPLE_MARGIN = 320
 
 
 class Structure(abc.ABC):
@@ -304,9 +302,13 @@ def _nth_lowest(values: np.ndarray, n: int) -> np.floating:
     if values.size <= 2 * _SAMPLE:
         return np.partition(values, n)[n]
     sample = np.sort(values[:: values.size // _SAMPLE])
-    rank = round(n / values.size * sample.size)
-    low = sample[max(0, rank - _SAMPLE_MARGIN)]
-    high = sample[min(sample.size - 1, rank + _SAMPLE_MARGIN)]
+    stride = values.size / sample.size
+    rank = min(round(n / stride), sample.size - 1)
+    # One exact count tells how far off the sample's ranks are around here; what is
+    # left is the noise of counting that many more (five standard deviations of it).
+    off = round((n - int(np.count_nonzero(values <= sample[rank]))) / stride)
+    margin = 8 + math.ceil(5 * math.sqrt(abs(off)))
+    low, high = sample.take((rank + off - margin, rank + off + margin), mode="clip")
     is_above_low = values > low
     up_to_low = values.size - int(np.count_nonzero(is_above_low))
     if n < up_to_low:
