@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from keras_prune_kit import _keras
 from keras_prune_kit.callbacks import PruningCallback, TargetSparsityCheckpoint
 from keras_prune_kit.policies import PrunePolicy, as_policy
-from keras_prune_kit.reports import CompressionReport, Stage
+from keras_prune_kit.reports import CompressionReport, SparsityReport, Stage
 from keras_prune_kit.schedules import Schedule
 from keras_prune_kit.sizes import gzip_bytes, weights_h5
 from keras_prune_kit.sparsity import sparsity_report
@@ -33,6 +33,7 @@ def compress(
     batch_size: int | None = None,
     representative_data: Any = None,
     out_dir: str | os.PathLike[str] | None = None,
+    callbacks: Sequence[Any] = (),
     verbose: int | str = "auto",
 ) -> CompressionReport:
     """Makes a trained model smaller and says exactly how small and how good it is.
@@ -57,6 +58,7 @@ def compress(
         representative_data: Samples to calibrate `"int8"` and `"int16x8"` with.
             Defaults to 200 samples of `train_data`.
         out_dir: A folder to `save` the report to. Defaults to `None`.
+        callbacks: Keras callbacks of your own for the fine-tuning. Defaults to none.
         verbose: How `fit` shows its progress, 0 to be silent. Defaults to `"auto"`.
 
     Returns:
@@ -90,13 +92,14 @@ def compress(
     # Before the training, so that what the converter refuses costs no epoch.
     dense = _export(model, quantization, representative_data)
     evaluate = _Evaluation(model, validation_data)
-    callback = PruningCallback(policy)
-    _fine_tune(
+    pruning = PruningCallback(policy)
+    pruned = _fine_tune(
         copy,
         train_data,
         validation_data,
         monitor=evaluate.metric,
-        callback=callback,
+        pruning=pruning,
+        callbacks=callbacks,
         epochs=epochs,
         batch_size=batch_size,
         verbose=verbose,
@@ -113,7 +116,7 @@ def compress(
         metric=evaluate.metric,
         model=copy,
         tflite=exported,
-        sparsity_report=callback.report,
+        sparsity_report=pruned,
     )
     if out_dir is not None:
         report.save(out_dir)
@@ -157,9 +160,10 @@ def _fine_tune(
     validation_data: Any,
     *,
     monitor: str,
-    callback: PruningCallback,
+    pruning: PruningCallback,
+    callbacks: Sequence[Any],
     **fit_arguments: Any,
-) -> None:
+) -> SparsityReport:
     """Trains and prunes, and leaves the best weights at the target in the model."""
     rises = any(part in monitor for part in ("acc", "auc", "precision", "recall"))
     with tempfile.TemporaryDirectory() as folder:
@@ -173,11 +177,14 @@ def _fine_tune(
         model.fit(
             **_fit_arguments(train_data),
             validation_data=validation_data,
-            callbacks=[callback, checkpoint],
+            callbacks=[pruning, checkpoint, *callbacks],
             **fit_arguments,
         )
         if best.exists():
             model.load_weights(best)
+    if pruning.report is None:
+        raise RuntimeError("fit ended without telling PruningCallback.")
+    return pruning.report
 
 
 def _export(model: Any, quantization: str, representative_data: Any) -> TFLiteModel:
@@ -190,7 +197,7 @@ def _keras_stage(name: str, model: Any, evaluate: _Evaluation) -> Stage:
     file = weights_h5(model)
     return Stage(
         name,
-        "weights .h5",
+        ".h5",
         evaluate.keras(model),
         len(file),
         gzip_bytes(file),

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
 
 from keras_prune_kit.reports.compression import Stage
 
@@ -38,7 +37,6 @@ def plot_stages(
         ORANGE,
     )
     sizes.set_title("Size, gzipped", loc="left")
-    sizes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _bytes(value)))
     _bars(
         scores,
         names,
@@ -63,10 +61,10 @@ def _bars(
     axes.invert_yaxis()
     axes.bar_label(bars, labels, padding=4)
     axes.set_xlim(0, max(values) * 1.25 or 1)
-    axes.spines[["top", "right"]].set_visible(False)
+    # The values stand beside the bars; a scale would say them again.
+    axes.set_xticks([])
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
 
 
 def _bytes(count: float) -> str:
-    if count >= 1e6:
-        return f"{count / 1e6:.2f} MB"
-    return f"{count / 1e3:.1f} kB" if count else "0"
+    return f"{count / 1e6:.2f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB"

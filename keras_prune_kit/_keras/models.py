@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+import json
+import os
 import sys
+import zipfile
 from types import ModuleType
 from typing import Any
+
+import h5py
 
 _WORLDS = ("keras", "tf_keras")
 
@@ -28,6 +34,49 @@ def world(model: object) -> ModuleType:
     raise TypeError(
         "A model of keras (Keras 3) or tf_keras (Keras 2) is needed. "
         f"Received: {type(model).__module__}.{type(model).__qualname__}."
+    )
+
+
+def load(path: str | os.PathLike[str]) -> Any:
+    """Loads a model file with the Keras that wrote it, in Keras' safe mode.
+
+    Args:
+        path: A `.keras` or `.h5` file.
+
+    Raises:
+        OSError: If there is no such file.
+        ValueError: If it is no model file, or its model needs code of its own.
+    """
+    path = os.fspath(path)
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"There is no such file: {path}.")
+    root = "keras" if _keras_version(path).startswith("3") else "tf_keras"
+    try:
+        return importlib.import_module(root).models.load_model(path, compile=False)
+    except (ValueError, TypeError, KeyError, OSError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ValueError(f"{path} cannot be loaded: {reason}") from error
+
+
+def _keras_version(path: str) -> str:
+    """What a model file says it was written by."""
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                return json.loads(archive.read("metadata.json"))["keras_version"]
+        with h5py.File(path) as file:
+            version = file.attrs.get("keras_version", "")
+            if isinstance(version, bytes):
+                version = version.decode()
+            if version and "model_config" in file.attrs:
+                return version
+    except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"A whole model file is needed, .keras or .h5. Received: {path} ({error})."
+        ) from error
+    raise ValueError(
+        "A file with a whole model is needed, not one with weights alone. "
+        f"Received: {path}."
     )
 
 

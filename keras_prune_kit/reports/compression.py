@@ -20,7 +20,7 @@ class Stage:
 
     Attributes:
         name: What it is, such as `"pruned + int8"`.
-        file: Which file was measured, such as `"weights .h5"` or `".tflite"`.
+        file: Which file was measured, `".h5"` (its weights) or `".tflite"`.
         score: The metric on the validation data.
         file_bytes: Size of the file.
         gzip_bytes: Size of the file after gzip, level 9.
@@ -133,14 +133,13 @@ class CompressionReport:
         return render_table(
             f"Compression: {self.ratio:.1f}x smaller, {self.metric} "
             f"{self.baseline.score:.4f} -> {self.final.score:.4f}",
-            ("stage", "file", self.metric, "bytes", "gzipped", "ratio", "sparsity"),
+            ("file", self.metric, "bytes", "gzipped", "ratio", "sparsity"),
             [self._row(stage) for stage in self.stages],
         )
 
     def _row(self, stage: Stage) -> Sequence[str]:
         return (
-            stage.name,
-            stage.file,
+            f"{stage.name} {stage.file}",
             f"{stage.score:.4f}",
             f"{stage.file_bytes:,}",
             f"{stage.gzip_bytes:,}",

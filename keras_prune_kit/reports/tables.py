@@ -26,7 +26,14 @@ def render_table(
     Returns:
         The table as text, without trailing spaces or colour codes.
     """
-    table = Table(title=Text(title), box=SIMPLE, title_justify="left", title_style="")
+    table = Table(
+        title=Text(title),
+        title_justify="left",
+        title_style="",
+        box=SIMPLE,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
     for index, column in enumerate(columns):
         is_label = index == 0
         table.add_column(

@@ -1,0 +1,5 @@
+"""The command line: `keras-prune-kit demo | inspect`."""
+
+from keras_prune_kit.cli.main import main
+
+__all__ = ["main"]
