@@ -165,6 +165,9 @@ def _fine_tune(
     **fit_arguments: Any,
 ) -> SparsityReport:
     """Trains and prunes, and leaves the best weights at the target in the model."""
+    if hasattr(train_data, "element_spec"):
+        # A tf.data.Dataset shuffles itself; Keras warns unless it is told so.
+        fit_arguments["shuffle"] = False
     rises = any(part in monitor for part in ("acc", "auc", "precision", "recall"))
     with tempfile.TemporaryDirectory() as folder:
         best = Path(folder) / "best.weights.h5"

@@ -24,6 +24,7 @@ LAYERS = (
     {"compression", "tfmot", "tuning"},
     {"__init__"},
     {"cli"},
+    {"__main__"},
 )
 LAYER = {module: number for number, modules in enumerate(LAYERS) for module in modules}
 

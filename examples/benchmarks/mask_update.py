@@ -66,7 +66,8 @@ def main():
     pruner = kpk.Pruner(model, kpk.PrunePolicy(kpk.ConstantSparsity(SPARSITY)))
     pruner.start()
     added = (peak_mb() - before) * 2**20
-    mask_bytes = sum(pruned.mask.value.numpy().nbytes for pruned in pruner._pruned)
+    constraints = [v.constraint for v in model.trainable_variables if v.constraint]
+    mask_bytes = sum(c.mask.value.numpy().nbytes for c in constraints)
     pruner.finalize()
     model = keras.applications.ResNet50(weights=None)
     kernels = [v.value for v in model.trainable_variables if v.name == "kernel"]

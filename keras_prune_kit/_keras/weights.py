@@ -177,9 +177,8 @@ def _own_weights(
     path: str, layers: tuple[Any, ...]
 ) -> Iterator[PrunableWeight | Unprunable]:
     layer = layers[-1]
-    declared = getattr(layer, "get_prunable_weights", None)
-    if callable(declared):
-        for variable in declared():
+    if hasattr(layer, "get_prunable_weights"):
+        for variable in layer.get_prunable_weights():
             yield _weight(path, _attribute_of(layer, variable), variable, layers)
         return
     kind = _known_class(layer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from typing import Any
 
 import keras
 from rich.console import Console
@@ -15,6 +16,7 @@ from keras_prune_kit.policies import PrunePolicy
 
 _BASELINE_EPOCHS = 30
 _PRUNING_EPOCHS = 40
+_QUIET: dict[str, Any] = {"verbose": 0}
 
 
 def run(options: argparse.Namespace) -> None:
@@ -37,7 +39,7 @@ def run(options: argparse.Namespace) -> None:
         model.fit(
             *training,
             epochs=_BASELINE_EPOCHS,
-            verbose=0,
+            **_QUIET,
             callbacks=[_ShowProgress(progress, "training", _BASELINE_EPOCHS)],
         )
         report = compress(
@@ -52,7 +54,7 @@ def run(options: argparse.Namespace) -> None:
             verbose=0,
         )
     console.print(str(report), highlight=False)
-    before = model.evaluate(x_test, y_test, verbose=0, return_dict=True)["accuracy"]
+    before = model.evaluate(x_test, y_test, return_dict=True, **_QUIET)["accuracy"]
     after = report.tflite.evaluate(x_test, y_test)
     seconds = time.perf_counter() - started
     console.print(

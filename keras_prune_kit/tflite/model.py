@@ -87,14 +87,14 @@ class TFLiteModel:
             part.write_bytes(self._content)
 
     def predict(
-        self, x: Any, batch_size: int = 32, num_threads: int | None = None
+        self, x: Any, batch_size: int = 64, num_threads: int | None = None
     ) -> Any:
         """The outputs for many samples.
 
         Args:
             x: An array `(n, ...)`; a list of arrays or a dict of them by name for
                 several inputs.
-            batch_size: Samples run at once. Defaults to 32, past which two cores
+            batch_size: Samples run at once. Defaults to 64, past which two cores
                 gain little. A file with a fixed batch uses its own.
             num_threads: Threads of the interpreter. Defaults to `None`: one a CPU.
 
@@ -120,7 +120,7 @@ class TFLiteModel:
         self,
         x: Any,
         y: Any,
-        batch_size: int = 32,
+        batch_size: int = 64,
         metric: str | Metric = "accuracy",
     ) -> Any:
         """How good the file is, measured on the file.
@@ -130,7 +130,7 @@ class TFLiteModel:
             y: Labels, one a sample; a list of them for several outputs. For
                 `"accuracy"`: class numbers, one-hot rows, or 0 and 1 where the
                 last dimension of the output is one (the threshold is 0.5).
-            batch_size: Samples run at once. Defaults to 32.
+            batch_size: Samples run at once. Defaults to 64.
             metric: `"accuracy"`, or a function `(y_true, y_pred)` that gives a
                 number, or one number a sample. Defaults to `"accuracy"`.
 

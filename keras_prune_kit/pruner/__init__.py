@@ -1,0 +1,16 @@
+"""The pruner: makes a policy so, on a model, step by step."""
+
+from keras_prune_kit.pruner.errors import (
+    IncompletePruningError,
+    IncompletePruningWarning,
+    MaskNotAppliedWarning,
+)
+from keras_prune_kit.pruner.pruner import Pruner, active_pruner
+
+__all__ = [
+    "IncompletePruningError",
+    "IncompletePruningWarning",
+    "MaskNotAppliedWarning",
+    "Pruner",
+    "active_pruner",
+]

@@ -1,0 +1,174 @@
+"""One weight that is being pruned."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+
+from keras_prune_kit import _keras
+from keras_prune_kit.policies import Assignment
+from keras_prune_kit.pruner.errors import MaskNotAppliedWarning
+from keras_prune_kit.reports import WeightSparsity
+from keras_prune_kit.schedules import Schedule
+from keras_prune_kit.structures import count_nonzero
+
+
+class PrunedWeight:
+    """A weight, what is planned for it, its mask, and how far it is.
+
+    Args:
+        plan: What the policy decided.
+        variables: Handles variables of the model's world.
+
+    Attributes:
+        path: Layer path and attribute.
+        size: Number of values.
+        schedule: The plan's, in plain steps once the length of the run is known.
+        zeros: How many values the mask leaves out.
+        reached: The sparsity that the mask stands for, 0 to 1.
+        update: The step whose update the mask is from; `None` before the first.
+        needs_remask: Whether the train step does not apply the mask by itself.
+    """
+
+    def __init__(self, plan: Assignment, variables: _keras.Variables) -> None:
+        self._plan = plan
+        self._variables = variables
+        self._variable = plan.weight.variable
+        self._mask: Any = None
+        self.path = plan.weight.path
+        self.size = math.prod(plan.weight.shape)
+        self.schedule: Schedule = plan.schedule
+        self.zeros = 0
+        self.reached = 0.0
+        self.update: int | None = None
+        self.needs_remask = False
+
+    @property
+    def is_at_target(self) -> bool:
+        """Whether the mask is as sparse as it is meant to become."""
+        return self.reached >= self.schedule.final_sparsity
+
+    @property
+    def scheduled(self) -> float:
+        """What the schedule asks for by now, 0 to 1; 0 before its begin."""
+        return 0.0 if self.update is None else self.schedule(self.update)
+
+    def last_update(self, step: int) -> int | None:
+        """The step whose update is due at a step; `None` if there is none yet."""
+        return self.schedule.last_update(step) if self.schedule.is_resolved else None
+
+    def read(self) -> np.ndarray:
+        """The value, checked: a mask made from NaN would be nonsense.
+
+        Raises:
+            ValueError: If it holds NaN or infinity.
+        """
+        kernel = self._variables.read(self._variable)
+        if kernel.dtype.itemsize < 4:
+            kernel = kernel.astype(np.float32)
+        # A sum is finite only if all is, and costs a fraction of looking at each.
+        with np.errstate(over="ignore", invalid="ignore"):
+            is_suspicious = not np.isfinite(kernel.sum())
+        if is_suspicious and not np.isfinite(kernel).all():
+            raise ValueError(
+                f"{self.path} holds NaN or infinite weights, so there is nothing "
+                "sensible to prune. Look for a diverging loss (a lower learning rate "
+                "helps), or load a healthy checkpoint."
+            )
+        return kernel
+
+    def attach(self, model: Any) -> None:
+        """Gives the weight a mask, all `True`, and a constraint that applies it."""
+        handle, variable = self._variables, self._variable
+        self._mask = handle.make_mask(self._plan.weight.shape)
+        self.zeros, self.reached, self.update = 0, 0.0, None
+        layer = self._plan.weight.layer
+        self.needs_remask = handle.ignores_constraint(model, variable, layer)
+        if not self.needs_remask:
+            own = _without_mask(handle.constraint(variable))
+            constraint = _keras.MaskConstraint(handle, self._mask, own)
+            handle.constrain(variable, constraint)
+
+    def detach(self) -> None:
+        """Takes mask and constraint off; the user's own constraint stays."""
+        own = _without_mask(self._variables.constraint(self._variable))
+        self._variables.constrain(self._variable, own)
+        self._mask = None
+
+    def compute_mask(self) -> np.ndarray:
+        """The mask that is due, from this weight alone.
+
+        Zeros that are there stay, up to what the schedule will ask for in the end.
+        """
+        weight, structure = self._plan.weight, self._plan.structure
+        kernel = weight.to_canonical(self.read())
+        self.check_mask_applied(kernel)
+        self.reached = max(self.scheduled, self.kept(structure.sparsity(kernel)))
+        mask = structure.mask(self.scores(kernel), self.reached)
+        return weight.from_canonical(mask)
+
+    def kept(self, there: float) -> float:
+        """How much of the sparsity that is there already is taken for a mask.
+
+        A weight that is nothing but zeros was initialized so; they say nothing.
+        """
+        return 0.0 if there == 1 else min(there, self.schedule.final_sparsity)
+
+    def scores(self, kernel: np.ndarray) -> np.ndarray:
+        """What the criterion says of the kernel.
+
+        Raises:
+            ValueError: If it does not give one score a weight.
+        """
+        scores = self._plan.criterion(kernel)
+        if np.shape(scores) != kernel.shape:
+            raise ValueError(
+                "A criterion gives one score a weight. Received: shape "
+                f"{np.shape(scores)} for {self.path} of shape {kernel.shape}."
+            )
+        return scores
+
+    def set_mask(self, mask: np.ndarray) -> None:
+        """Assigns a mask of the weight's shape and applies it."""
+        self.zeros = mask.size - int(np.count_nonzero(mask))
+        self._variables.write(self._mask, mask)
+        self.apply_mask()
+
+    def apply_mask(self) -> None:
+        """Zeroes what the mask leaves out."""
+        self._variables.apply_mask(self._mask, self._variable)
+
+    def apply_mask_to_average(self, optimizer: Any) -> None:
+        """Masks what `use_ema=True` keeps: it is taken before constraints apply, and
+        may become the weights."""
+        average = self._variables.moving_average(optimizer, self._variable)
+        if average is not None:
+            self._variables.apply_mask(self._mask, average)
+
+    def check_mask_applied(self, kernel: np.ndarray) -> None:
+        """Notices a train step that does not apply the mask, and makes up for it."""
+        if self.needs_remask or count_nonzero(kernel) <= self.size - self.zeros:
+            return
+        self.needs_remask = True
+        warnings.warn(
+            f"The train step does not apply the mask of {self.path}; it is applied "
+            "after each step instead. Usually the tf.function was traced before the "
+            "pruner started: start the pruner first, or make the tf.function anew.",
+            MaskNotAppliedWarning,
+            stacklevel=2,
+        )
+
+    def record(self, target: float | None) -> WeightSparsity:
+        """The zeros that are really there."""
+        zeros = self.size - count_nonzero(self.read())
+        return WeightSparsity(self.path, self._plan.weight.shape, zeros, target)
+
+
+def _without_mask(constraint: Any) -> Any:
+    """The user's own constraint."""
+    if isinstance(constraint, _keras.MaskConstraint):
+        return constraint.inner
+    return constraint

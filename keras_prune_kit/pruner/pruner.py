@@ -1,0 +1,281 @@
+"""The engine: what a callback and a custom training loop drive.
+
+A pruned weight gets a boolean mask and a constraint that applies it. Every optimizer
+applies constraints right after each update, inside the compiled train step, so the
+weights are exactly sparse after every step and the model stays what it was: no
+wrapper, nothing to strip. Zeros are the mask: a run that is resumed from any
+checkpoint rebuilds it from them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+import weakref
+from collections.abc import Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from keras_prune_kit import _keras
+from keras_prune_kit.policies import PrunePolicy, as_policy
+from keras_prune_kit.pruner.errors import (
+    IncompletePruningError,
+    IncompletePruningWarning,
+)
+from keras_prune_kit.pruner.global_ranking import global_masks
+from keras_prune_kit.pruner.pruned_weight import PrunedWeight
+from keras_prune_kit.reports import SparsityReport, WeightSparsity
+from keras_prune_kit.schedules import Schedule
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_active: weakref.WeakValueDictionary[int, Pruner] = weakref.WeakValueDictionary()
+
+
+def active_pruner(model: Any) -> Pruner | None:
+    """The pruner that is at work on a model, if there is one."""
+    return _active.get(id(model))
+
+
+class Pruner:
+    """Prunes a model along a policy while something else trains it.
+
+    For custom training loops; `PruningCallback` is the same for `model.fit`. Build it
+    before the train step is traced (or let the `tf.function` be traced inside the
+    `with` block): a function traced earlier does not know the masks, which is
+    noticed, warned about and made up for at every step.
+
+    Args:
+        model: A built Keras model of either world. It stays an ordinary model.
+        policy: A `PrunePolicy`; a schedule or a final sparsity (0 to 1) stands for the
+            policy made from it.
+        steps_per_epoch: Optimizer steps in an epoch. Needed if a schedule counts in
+            `Epochs` or `Fraction`, as the default one does.
+        epochs: Epochs in the run. Needed likewise.
+
+    Raises:
+        TypeError: If `model` or `policy` is of the wrong kind.
+        ValueError: If the policy does not fit the model, or a weight is NaN or
+            infinite. The model is unchanged after any error.
+
+    Example:
+
+    ```python
+    with kpk.Pruner(model, kpk.PrunePolicy(0.8), steps_per_epoch=n, epochs=5) as pruner:
+        for x, y in batches:
+            train_step(x, y)
+            pruner.step()
+    print(pruner.report())
+    ```
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        policy: PrunePolicy | Schedule | float,
+        *,
+        steps_per_epoch: int | None = None,
+        epochs: int | None = None,
+    ) -> None:
+        policy = as_policy(policy)
+        variables = _keras.variables_of(model)
+        assignments, self._skipped = policy.assign(model)
+        self.model = model
+        self.policy = policy
+        self._weights = [PrunedWeight(plan, variables) for plan in assignments]
+        self._current_step: int | None = None
+        for weight in self._weights:
+            weight.read()
+        if steps_per_epoch is not None:
+            self.set_run_length(steps_per_epoch, epochs or 1)
+
+    @property
+    def sparsity(self) -> float:
+        """The fraction of the covered weights that is masked now, 0 to 1."""
+        size = sum(weight.size for weight in self._weights)
+        return sum(weight.zeros for weight in self._weights) / size
+
+    @property
+    def is_at_target(self) -> bool:
+        """Whether every weight has reached its final sparsity."""
+        return all(weight.is_at_target for weight in self._weights)
+
+    @property
+    def knows_run_length(self) -> bool:
+        """Whether the schedules are all in plain steps."""
+        return all(weight.schedule.is_resolved for weight in self._weights)
+
+    def set_run_length(self, steps_per_epoch: int, epochs: int) -> None:
+        """Tells how long the run is, which `Epochs` and `Fraction` count by.
+
+        Args:
+            steps_per_epoch: Optimizer steps in an epoch, at least 1.
+            epochs: Epochs in the run, at least 1.
+        """
+        for name, value in (("steps_per_epoch", steps_per_epoch), ("epochs", epochs)):
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(
+                    f"{name} is a whole number of at least 1. Received: {value!r}."
+                )
+        for weight in self._weights:
+            weight.schedule = weight.schedule.resolve(
+                steps_per_epoch=steps_per_epoch, epochs=epochs
+            )
+
+    def start(self, step: int = 0) -> None:
+        """Attaches the masks. Zeros that the weights have already stay zeros.
+
+        Args:
+            step: Optimizer steps done before, in a run that is resumed. Defaults to 0.
+        """
+        other = active_pruner(self.model)
+        if other is not None:
+            other.detach()
+        with self._detached_on_error():
+            for weight in self._weights:
+                weight.attach(self.model)
+            _active[id(self.model)] = self
+            _keras.retrace(self.model)
+            self._current_step = step
+            self._update(self._weights)
+
+    def step(self, step: int | None = None) -> None:
+        """Goes one optimizer step on: updates the masks that are due.
+
+        Args:
+            step: Optimizer steps done since the start of the run. Defaults to one
+                more than the last time.
+
+        Raises:
+            RuntimeError: Before `start()` or after the end.
+            ValueError: If a schedule counts in epochs or fractions of a run whose
+                length is not known, or a weight is NaN or infinite.
+        """
+        if self._current_step is None:
+            raise RuntimeError(
+                "The pruner is not at work: step() comes between start() and "
+                "finalize(), or inside `with Pruner(...) as pruner:`. (Another pruner "
+                "started on the same model ends this one.)"
+            )
+        self._require_run_length()
+        now = self._current_step + 1 if step is None else step
+        self._current_step = now
+        due = [w for w in self._weights if w.last_update(now) != w.update]
+        if due:
+            with self._detached_on_error():
+                self._update(self._weights if self.policy.scope == "global" else due)
+        self._remask_what_constraints_miss()
+
+    def report(self) -> SparsityReport:
+        """The zeros in the model as it is now, beside what the policy asks for."""
+        has_own_targets = self.policy.scope == "layer"
+        records = [
+            weight.record(weight.schedule.final_sparsity if has_own_targets else None)
+            for weight in self._weights
+        ]
+        pairs = zip(self._weights, records, strict=True)
+        unmet = [record for weight, record in pairs if not weight.is_at_target]
+        return SparsityReport(tuple(records), tuple(self._skipped), tuple(unmet))
+
+    def finalize(self, *, on_incomplete: str = "warn") -> SparsityReport:
+        """Checks the result and leaves the model without a trace of the pruner.
+
+        Args:
+            on_incomplete: `"warn"` or `"raise"`: what to do if a weight has not
+                reached its final sparsity. Defaults to `"warn"`.
+
+        Returns:
+            The zeros of each weight beside its target.
+
+        Raises:
+            RuntimeError: If the pruner is not at work.
+            IncompletePruningError: If asked for.
+        """
+        if self._current_step is None:
+            raise RuntimeError("The pruner is not at work, so there is no end to it.")
+        ended_at = self._current_step
+        for weight in self._weights:
+            weight.check_mask_applied(weight.read())
+            weight.apply_mask()
+        report = self.report()
+        self.detach()
+        if report.unmet:
+            message = self._shortfall(report.unmet, ended_at)
+            if on_incomplete == "raise":
+                raise IncompletePruningError(message)
+            warnings.warn(message, IncompletePruningWarning, stacklevel=2)
+        return report
+
+    def detach(self) -> None:
+        """Takes constraints and masks off, at any time; the zeros stay as they are."""
+        for weight in self._weights:
+            weight.detach()
+        if self._current_step is not None:
+            _keras.retrace(self.model)
+        if active_pruner(self.model) is self:
+            del _active[id(self.model)]
+        self._current_step = None
+
+    def __enter__(self) -> Self:
+        self._require_run_length()
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.finalize()
+        else:
+            self.detach()
+
+    @contextlib.contextmanager
+    def _detached_on_error(self) -> Iterator[None]:
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.detach)
+            yield
+            undo.pop_all()
+
+    def _update(self, due: list[PrunedWeight]) -> None:
+        """Computes masks on the host and assigns them."""
+        for weight in due:
+            weight.update = weight.last_update(self._current_step or 0)
+        if self.policy.scope == "global":
+            for weight, mask in zip(due, global_masks(due), strict=True):
+                weight.set_mask(mask)
+        else:
+            for weight in due:
+                weight.set_mask(weight.compute_mask())
+
+    def _remask_what_constraints_miss(self) -> None:
+        optimizer = _keras.optimizer_of(self.model)
+        is_averaged = getattr(optimizer, "use_ema", False)
+        for weight in self._weights:
+            if weight.needs_remask:
+                weight.apply_mask()
+            if is_averaged:
+                weight.apply_mask_to_average(optimizer)
+
+    def _require_run_length(self) -> None:
+        if not self.knows_run_length:
+            raise ValueError(
+                "A schedule counts in Epochs or Fraction of the run, so the length of "
+                "the run is needed: Pruner(..., steps_per_epoch=..., epochs=...)."
+            )
+
+    def _shortfall(self, unmet: tuple[WeightSparsity, ...], ended_at: int) -> str:
+        what = ", ".join(
+            f"{weight.path} is at {weight.sparsity:.4g}"
+            + ("" if weight.target is None else f" of {weight.target:.4g}")
+            for weight in unmet
+        )
+        ends = {str(weight.schedule.end_step) for weight in self._weights}
+        return (
+            f"Training ended at step {ended_at} before pruning did (end_step="
+            f"{', '.join(sorted(ends))}): {what}. Train longer, or give the schedule "
+            "an earlier end, such as end_step=Fraction(0.5)."
+        )

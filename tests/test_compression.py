@@ -1,0 +1,222 @@
+"""`compress`: the whole job, on the digits that come with the package."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_prune_kit as kpk
+from keras_prune_kit.digits import load_digits
+
+
+@pytest.fixture(scope="module")
+def digits():
+    (x, y), (x_test, y_test) = load_digits()
+    return (x[:400], y[:400]), (x_test[:100], y_test[:100])
+
+
+@pytest.fixture
+def trained(K, digits):
+    model = K.Sequential(
+        [
+            K.layers.Input((8, 8, 1)),
+            K.layers.Conv2D(8, 3, activation="relu"),
+            K.layers.Flatten(),
+            K.layers.Dense(32, activation="relu"),
+            K.layers.Dense(10, activation="softmax"),
+        ]
+    )
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(*digits[0], epochs=8, verbose=0)
+    return model
+
+
+def compress(model, digits, **arguments):
+    defaults = {"validation_data": digits[1], "epochs": 3, "verbose": 0}
+    return kpk.compress(model, digits[0], **{**defaults, **arguments})
+
+
+def test_the_report_holds_what_was_measured_on_the_files(trained, digits):
+    report = compress(trained, digits, policy=0.75)
+    names = [(stage.name, stage.file) for stage in report.stages]
+    assert names == [
+        ("baseline", ".h5"),
+        ("baseline + int8", ".tflite"),
+        ("pruned", ".h5"),
+        ("pruned + int8", ".tflite"),
+    ]
+    x, y = digits[1]
+    accuracy = trained.evaluate(x, y, verbose=0, return_dict=True)["accuracy"]
+    assert report.metric == "accuracy"
+    assert report.baseline.score == pytest.approx(accuracy)
+    assert report.final.score == pytest.approx(report.tflite.evaluate(x, y))
+    assert report.final.gzip_bytes == kpk.gzip_bytes(report.tflite.bytes)
+    assert report.final.file_bytes == len(report.tflite.bytes)
+    assert report.baseline.gzip_bytes == kpk.gzip_bytes(trained)
+    assert report.ratio == report.baseline.gzip_bytes / report.final.gzip_bytes
+    assert report.ratio > 4
+
+
+def test_the_zeros_are_in_the_file_that_ships(trained, digits):
+    report = compress(trained, digits, policy=0.75)
+    in_keras = sorted(w.zeros for w in kpk.sparsity_report(report.model).weights)
+    assert in_keras == sorted(round(0.75 * n) for n in (72, 9216, 320))
+    in_file = sorted(w.zeros for w in report.tflite.sparsity_report().weights)
+    assert all(f >= k for f, k in zip(in_file, in_keras, strict=True))
+
+
+def test_the_model_is_left_as_it_was(trained, digits):
+    weights = [weight.copy() for weight in trained.get_weights()]
+    steps = int(trained.optimizer.iterations)
+    compress(trained, digits)
+    assert all(map(np.array_equal, weights, trained.get_weights()))
+    assert int(trained.optimizer.iterations) == steps
+    assert all(v.constraint is None for v in trained.trainable_variables)
+
+
+@pytest.mark.parametrize("quantization", ["none", "float16", "dynamic", "int16x8"])
+def test_every_quantization(trained, digits, quantization):
+    report = compress(trained, digits, quantization=quantization, epochs=2)
+    assert report.final.score == pytest.approx(report.stages[2].score, abs=0.05)
+    assert report.final.sparsity >= 0.799
+
+
+def test_datasets_serve_as_well_as_arrays(trained, digits):
+    train = tf.data.Dataset.from_tensor_slices(digits[0]).shuffle(400, seed=1).batch(32)
+    validation = tf.data.Dataset.from_tensor_slices(digits[1]).batch(32)
+    report = kpk.compress(
+        trained, train, validation_data=validation, epochs=2, verbose=0
+    )
+    again = trained.evaluate(*digits[1], verbose=0, return_dict=True)["accuracy"]
+    assert report.baseline.score == pytest.approx(again)
+
+
+def test_a_model_without_metrics_is_judged_by_its_loss(K, digits):
+    model = K.Sequential(
+        [K.layers.Input((8, 8, 1)), K.layers.Flatten(), K.layers.Dense(10)]
+    )
+    loss = K.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss)
+    report = compress(model, digits, quantization="none")
+    assert report.metric == "loss"
+    assert report.final.score == pytest.approx(report.stages[2].score, rel=1e-3)
+
+
+def test_several_inputs_and_outputs(K):
+    import models
+
+    model = models.two_in_two_out(K)
+    losses = {"kind": "mse", "place": "mae"}
+    model.compile("adam", loss=losses, metrics={"kind": ["mae"], "place": ["mse"]})
+    rng = np.random.default_rng(0)
+    x = [rng.normal(size=(64, n)).astype("float32") for n in (8, 4)]
+    y = [rng.normal(size=(64, n)).astype("float32") for n in (3, 2)]
+    x = {"left": x[0], "right": x[1]}
+    y = {"kind": y[0], "place": y[1]}
+    report = kpk.compress(
+        model, (x, y), validation_data=(x, y), policy=0.5, epochs=2, verbose=0
+    )
+    assert report.metric == "kind_mae"
+    assert report.final.score == pytest.approx(report.stages[2].score, rel=0.1)
+
+
+def test_a_subclassed_model(K, digits):
+    class Net(K.Model):
+        def __init__(self, units=16, **arguments):
+            super().__init__(**arguments)
+            self.units = units
+            self.flat = K.layers.Flatten()
+            self.hidden = K.layers.Dense(units, activation="relu")
+            self.top = K.layers.Dense(10, activation="softmax")
+
+        def call(self, inputs):
+            return self.top(self.hidden(self.flat(inputs)))
+
+        def get_config(self):
+            return {"units": self.units}
+
+    model = Net()
+    model(digits[0][0][:1])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    report = compress(model, digits, quantization="dynamic", epochs=2)
+    assert report.sparsity_report.zeros == round(0.8 * 1024) + round(0.8 * 160)
+
+
+def test_the_best_epoch_at_the_target_is_what_ships(trained, digits, monkeypatch):
+    scores = []
+
+    def remember(epoch, logs):
+        scores.append((logs["sparsity"], logs["val_accuracy"]))
+
+    K = __import__(type(trained).__module__.split(".")[0])
+    look = K.callbacks.LambdaCallback(on_epoch_end=remember)
+    report = compress(trained, digits, epochs=6, callbacks=[look])
+    target = max(sparsity for sparsity, _ in scores)
+    best = max(score for sparsity, score in scores if sparsity == target)
+    assert report.stages[2].score == pytest.approx(best)
+
+
+def test_everything_is_saved_and_the_picture_can_be_seen(trained, digits, tmp_path):
+    report = compress(trained, digits, out_dir=tmp_path / "out")
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == [
+        "model.tflite",
+        "pruned.keras",
+        "report.json",
+        "report.txt",
+        "sizes.png",
+    ]
+    saved = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert saved["stages"][-1]["gzip_bytes"] == report.final.gzip_bytes
+    assert str(report) in (tmp_path / "out" / "report.txt").read_text()
+    picture = (tmp_path / "out" / "sizes.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert int.from_bytes(picture[16:20], "big") >= 800
+
+
+def test_the_table_fits_a_terminal(trained, digits):
+    report = compress(trained, digits, epochs=1)
+    assert max(map(len, str(report).splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"policy": 80}, "write 0.8"),
+        (
+            {"policy": kpk.PrunePolicy(0.5, structure=kpk.NofM(3, 7))},
+            "final sparsity|multiple",
+        ),
+        ({"quantization": "int4"}, "quantization must be one of"),
+        ({"epochs": 0}, "epochs"),
+        ({"representative_data": np.zeros((5, 3, 3, 1), "float32")}, "shape"),
+    ],
+)
+def test_bad_values_are_found_before_training(trained, digits, arguments, message):
+    weights = trained.get_weights()
+    with pytest.raises(ValueError, match=message):
+        compress(trained, digits, **arguments)
+    assert all(map(np.array_equal, weights, trained.get_weights()))
+
+
+def test_an_uncompiled_model_is_named(K, digits):
+    model = K.Sequential([K.layers.Input((64,)), K.layers.Dense(3)])
+    with pytest.raises(ValueError, match="must be compiled"):
+        compress(model, digits)
+
+
+def test_what_is_no_model_is_named(digits):
+    with pytest.raises(TypeError, match="Keras 3"):
+        compress("model", digits)
+
+
+def test_a_generator_cannot_be_validated_on(trained, digits):
+    with pytest.raises(ValueError, match="more than once"):
+        compress(trained, digits, validation_data=iter([digits[1]]))
+
+
+def test_an_unwritable_folder_is_found_before_training(trained, digits, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OSError):
+        compress(trained, digits, out_dir=tmp_path / "file" / "out")

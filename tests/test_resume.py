@@ -1,0 +1,117 @@
+"""A run that is killed in the middle ends at the target when it goes on."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+SCRIPT = """
+    import os, signal, sys
+    import numpy as np
+    import {world} as K
+    import keras_prune_kit as kpk
+
+    folder, kill_at, order = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(128, 8)).astype("float32")
+    y = (x[:, 0] > 0).astype("int64")
+    K.utils.set_random_seed(1)
+    model = K.Sequential([
+        K.layers.Input((8,)),
+        K.layers.Dense(16, activation="relu"),
+        K.layers.Dense(2, activation="softmax"),
+    ])
+    model.compile("adam", "sparse_categorical_crossentropy")
+
+    class Kill(K.callbacks.Callback):
+        steps = 0
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.steps += 1
+            if self.steps == kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    pruning = kpk.PruningCallback(kpk.{schedule})
+    backup = K.callbacks.BackupAndRestore(folder + "/backup", save_freq={save_freq})
+    callbacks = [backup, pruning] if order == "after" else [pruning, backup]
+    history = model.fit(
+        x, y, epochs=6, batch_size=16, verbose=0, callbacks=[*callbacks, Kill()]
+    )
+    np.savez(folder + "/end.npz", *model.get_weights(), epochs=history.epoch)
+"""
+
+FROM_ZERO = "PolynomialDecay(0.0, 0.8)"
+AT_ONCE = "ConstantSparsity(0.8)"
+
+
+def run(tmp_path, world, kill_at, schedule, save_freq, order):
+    script = tmp_path / "train.py"
+    script.write_text(
+        textwrap.dedent(SCRIPT).format(
+            world=world, schedule=schedule, save_freq=save_freq
+        )
+    )
+    return subprocess.run(
+        [sys.executable, script, tmp_path, str(kill_at), order],
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("world", "schedule", "save_freq", "order", "kill_at"),
+    [
+        ("keras", FROM_ZERO, "'epoch'", "after", 21),
+        ("keras", AT_ONCE, "'epoch'", "before", 21),
+        ("tf_keras", FROM_ZERO, "'epoch'", "before", 21),
+        ("tf_keras", AT_ONCE, "5", "after", 37),
+    ],
+)
+def test_killed_in_mid_epoch_and_resumed(
+    tmp_path, world, schedule, save_freq, order, kill_at
+):
+    killed = run(tmp_path, world, kill_at, schedule, save_freq, order)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    resumed = run(tmp_path, world, 10_000, schedule, save_freq, order)
+    assert resumed.returncode == 0, resumed.stderr
+    with np.load(tmp_path / "end.npz") as end:
+        assert end["epochs"][0] > 0
+        assert (end["arr_0"] == 0).sum() == round(0.8 * 128)
+        assert (end["arr_2"] == 0).sum() == round(0.8 * 32)
+
+
+@pytest.mark.parametrize("world", ["keras", "tf_keras"])
+def test_a_saved_model_loads_where_this_package_is_not(tmp_path, world):
+    train = f"""
+        import numpy as np, {world} as K
+        import keras_prune_kit as kpk
+        model = K.Sequential([K.layers.Input((8,)), K.layers.Dense(4)])
+        model.compile("adam", "mse")
+        x = np.random.default_rng(0).normal(size=(32, 8)).astype("float32")
+        pruning = kpk.PruningCallback(0.75)
+        model.fit(x, x[:, :4], epochs=2, verbose=0, callbacks=[pruning])
+        model.save("pruned.keras")
+    """
+    load = f"""
+        import sys
+        sys.modules["keras_prune_kit"] = None  # importing it now fails
+        import {world} as K
+        model = K.models.load_model("pruned.keras")
+        print((model.get_weights()[0] == 0).sum())
+    """
+    outputs = [
+        subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(code)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for code in (train, load)
+    ]
+    assert outputs[1].split() == ["24"]
