@@ -3,7 +3,11 @@ from .callbacks import PruningCallback as PruningCallback
 from .callbacks import TargetSparsityCheckpoint as TargetSparsityCheckpoint
 from .compression import compress as compress
 from .criteria import magnitude as magnitude
+from .criteria import movement as movement
+from .criteria import needs_gradients as needs_gradients
+from .criteria import optimal_brain_damage as optimal_brain_damage
 from .criteria import random_scores as random_scores
+from .criteria import taylor as taylor
 from .policies import PrunePlan as PrunePlan
 from .policies import PrunePolicy as PrunePolicy
 from .policies import Rule as Rule

@@ -20,6 +20,7 @@ from keras_prune_kit.sparsity import sparsity_report
 from keras_prune_kit.tflite import TFLiteModel, export_tflite
 
 REPRESENTATIVE_SAMPLES = 200
+CRITERION_SAMPLES = 256
 
 
 def compress(
@@ -92,7 +93,7 @@ def compress(
     # Before the training, so that what the converter refuses costs no epoch.
     dense = _export(model, quantization, representative_data)
     evaluate = _Evaluation(model, validation_data)
-    pruning = PruningCallback(policy)
+    pruning = PruningCallback(policy, data=_labelled_samples(train_data))
     pruned = _fine_tune(
         copy,
         train_data,
@@ -244,13 +245,23 @@ def _samples(data: Any, count: int) -> Any:
             "can be read only once."
         )
     if isinstance(data, tuple):
-        return _map(lambda a: a[np.linspace(0, len(a) - 1, count).astype(int)], data[0])
+        return _spread(data[0], count)
     taken = []
     for x, *_ in _batches(data):
         taken.append(x)
         if sum(map(_length, taken)) >= count:
             break
     return _join(taken)
+
+
+def _labelled_samples(data: Any) -> Any:
+    """A sample of arrays `(x, y)`, for criteria that look at gradients."""
+    return _spread(data[:2], CRITERION_SAMPLES) if isinstance(data, tuple) else None
+
+
+def _spread(item: Any, count: int) -> Any:
+    """Samples at even distances, whatever order the data are in."""
+    return _map(lambda a: a[np.linspace(0, len(a) - 1, count).astype(int)], item)
 
 
 def _numpy(item: Any) -> Any:

@@ -2,17 +2,72 @@
 
 A criterion is a function from weights to scores of the same shape. Low scores go
 first. A weight that is zero already must score lowest, so that pruning only ever
-goes forward.
+goes forward. A criterion that looks at gradients of the loss declares which with
+`needs_gradients`, and gets them as its second argument.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
-Criterion = Callable[[np.ndarray], np.ndarray]
+Criterion = Callable[..., np.ndarray]
+CriterionT = TypeVar("CriterionT", bound=Criterion)
+
+_STATISTICS = ("signed", "absolute", "squared")
+
+
+@dataclass(frozen=True)
+class GradientsNeeded:
+    """Which gradients a criterion looks at, averaged over the batches of a sample.
+
+    Attributes:
+        statistic: `"signed"`, `"absolute"` or `"squared"`: of what the mean is taken.
+        batch_size: Samples in a batch; 1 for the gradients of single samples.
+    """
+
+    statistic: str
+    batch_size: int
+
+    def __post_init__(self) -> None:
+        if self.statistic not in _STATISTICS:
+            raise ValueError(
+                f"statistic is one of {_STATISTICS}. Received: {self.statistic!r}."
+            )
+
+
+def needs_gradients(
+    statistic: str, batch_size: int
+) -> Callable[[CriterionT], CriterionT]:
+    """Declares that a criterion is a function of weights and gradients.
+
+    Args:
+        statistic: `"signed"`, `"absolute"` or `"squared"`: what of the gradients is
+            averaged over the batches of the sample.
+        batch_size: Samples in a batch; 1 for the gradients of single samples.
+
+    Example:
+
+    >>> @needs_gradients("absolute", batch_size=32)
+    ... def steepest(weights, gradients):
+    ...     return gradients
+    """
+
+    def declare(criterion: CriterionT) -> CriterionT:
+        criterion.gradients_needed = GradientsNeeded(  # pyright: ignore
+            statistic, batch_size
+        )
+        return criterion
+
+    return declare
+
+
+def gradients_needed(criterion: Criterion) -> GradientsNeeded | None:
+    """What a criterion declared, or `None`."""
+    return getattr(criterion, "gradients_needed", None)
 
 
 def magnitude(weights: np.ndarray) -> np.ndarray:
@@ -33,6 +88,75 @@ def magnitude(weights: np.ndarray) -> np.ndarray:
     [2.0, 0.5]
     """
     return np.abs(weights)
+
+
+@needs_gradients("absolute", batch_size=32)
+def taylor(weights: np.ndarray, gradients: np.ndarray) -> np.ndarray:
+    """Scores a weight by `|w * g|`: what removing it changes the loss by, to first
+    order (Molchanov et al. 2017, arXiv 1611.06440).
+
+    Args:
+        weights: Array of any shape.
+        gradients: Mean absolute gradient over batches of 32, of the same shape.
+
+    Returns:
+        Scores of the same shape.
+
+    Example:
+
+    >>> taylor(np.array([-2.0, 0.5]), np.array([0.1, 3.0])).tolist()
+    [0.2, 1.5]
+    """
+    return np.abs(weights) * gradients
+
+
+@needs_gradients("squared", batch_size=1)
+def optimal_brain_damage(weights: np.ndarray, gradients: np.ndarray) -> np.ndarray:
+    """Scores a weight by `h * w**2 / 2`: what removing it costs at a minimum, to
+    second order (LeCun et al. 1990, "Optimal Brain Damage").
+
+    The second derivative `h` is taken from the diagonal of the empirical Fisher
+    matrix: the mean square of single samples' gradients.
+
+    Args:
+        weights: Array of any shape.
+        gradients: Mean squared gradient of single samples, of the same shape.
+
+    Returns:
+        Scores of the same shape.
+
+    Example:
+
+    >>> optimal_brain_damage(np.array([-2.0, 0.5]), np.array([1.0, 8.0])).tolist()
+    [2.0, 1.0]
+    """
+    return gradients * np.square(weights) / 2
+
+
+@needs_gradients("signed", batch_size=32)
+def movement(weights: np.ndarray, gradients: np.ndarray) -> np.ndarray:
+    """Scores a weight by `-w * g`: weights that training moves to zero go first.
+
+    From Sanh et al. 2020 (arXiv 2005.07683), who add this up over the whole of the
+    training; here it is taken anew at each update, so that a run can be resumed
+    from its weights alone. For fine-tuning on another task than the model was trained
+    for, and along a schedule: at once, on a trained model, it says little.
+
+    Args:
+        weights: Array of any shape.
+        gradients: Mean gradient, of the same shape.
+
+    Returns:
+        Scores of the same shape.
+
+    Example:
+
+    >>> movement(np.array([-2.0, 0.5]), np.array([1.0, 1.0])).tolist()
+    [2.0, -0.5]
+    """
+    scores = -weights * gradients
+    lowest = scores.min(initial=0.0) - 1
+    return np.where(weights == 0, lowest, scores)
 
 
 @dataclass(frozen=True)

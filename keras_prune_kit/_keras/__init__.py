@@ -5,6 +5,7 @@ written and constrained, and in what their layers call their kernels. Everything
 above this package sees one world.
 """
 
+from keras_prune_kit._keras.gradients import GradientProbe
 from keras_prune_kit._keras.models import (
     callback_namespace,
     check_built,
@@ -25,6 +26,7 @@ from keras_prune_kit._keras.weights import (
 )
 
 __all__ = [
+    "GradientProbe",
     "MaskConstraint",
     "PrunableWeight",
     "Unprunable",

@@ -32,6 +32,8 @@ class PruningCallback(TwoWorldCallback):
             policy made from it.
         on_incomplete: What to do if training ends before a weight has reached its
             final sparsity: `"warn"` or `"raise"`. Defaults to `"warn"`.
+        data: `(x, y)`, a sample of some hundred training data for criteria that look
+            at gradients, such as `taylor`. Defaults to `None`.
 
     Attributes:
         report: A `SparsityReport` once training has ended, before that `None`.
@@ -55,6 +57,7 @@ class PruningCallback(TwoWorldCallback):
         policy: PrunePolicy | Schedule | float,
         *,
         on_incomplete: str = "warn",
+        data: Any = None,
     ) -> None:
         super().__init__()
         if on_incomplete not in ("warn", "raise"):
@@ -64,6 +67,7 @@ class PruningCallback(TwoWorldCallback):
             )
         self.policy = as_policy(policy)
         self.on_incomplete = on_incomplete
+        self.data = data
         self.report: SparsityReport | None = None
         self._pruner: Pruner | None = None
         self._steps_per_epoch: int | None = None
@@ -75,7 +79,7 @@ class PruningCallback(TwoWorldCallback):
         if self._pruner is not None:
             # An earlier fit was cut off.
             self._pruner.detach()
-        self._pruner = Pruner(self.model, self.policy)
+        self._pruner = Pruner(self.model, self.policy, data=self.data)
         self._started = False
         self._steps_per_epoch = self.params.get("steps")
         if self._steps_per_epoch is not None:

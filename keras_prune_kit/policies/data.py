@@ -11,6 +11,13 @@ from typing import Any
 
 from keras_prune_kit import _keras, criteria, schedules, structures
 
+_FUNCTIONS = (
+    criteria.magnitude,
+    criteria.taylor,
+    criteria.optimal_brain_damage,
+    criteria.movement,
+)
+
 
 def encode(value: Any) -> Any:
     """Plain data that `decode` turns back into an equal value.
@@ -82,5 +89,5 @@ def _registry() -> dict[str, Any]:
         for module in (schedules, structures, criteria)
         for name, value in vars(module).items()
         if getattr(value, "__module__", None) == module.__name__
-        and (dataclasses.is_dataclass(value) or value is criteria.magnitude)
+        and (dataclasses.is_dataclass(value) or value in _FUNCTIONS)
     }

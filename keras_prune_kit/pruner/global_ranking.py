@@ -25,8 +25,7 @@ def global_masks(weights: Sequence[PrunedWeight]) -> list[np.ndarray]:
     scores, shapes = [], []
     wanted = there = final = 0
     for weight in weights:
-        kernel = weight.read()
-        weight.check_mask_applied(kernel)
+        kernel = weight.read_canonical()
         flat = np.array(weight.scores(kernel), np.float32).ravel()
         flat[flat.argmax()] = np.inf
         scores.append(flat)
@@ -40,4 +39,7 @@ def global_masks(weights: Sequence[PrunedWeight]) -> list[np.ndarray]:
         weight.reached = weight.schedule.final_sparsity if zeros >= final else 0.0
     mask = keep_highest(np.concatenate(scores), zeros)
     parts = np.split(mask, np.cumsum([flat.size for flat in scores])[:-1])
-    return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+    return [
+        weight.from_canonical(part.reshape(shape))
+        for weight, part, shape in zip(weights, parts, shapes, strict=True)
+    ]

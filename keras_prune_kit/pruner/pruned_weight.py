@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit import _keras
+from keras_prune_kit.criteria import GradientsNeeded, gradients_needed
 from keras_prune_kit.policies import Assignment
 from keras_prune_kit.pruner.errors import MaskNotAppliedWarning
 from keras_prune_kit.reports import WeightSparsity
@@ -38,6 +39,7 @@ class PrunedWeight:
         self._variables = variables
         self._variable = plan.weight.variable
         self._mask: Any = None
+        self._gradients: np.ndarray | None = None
         self.path = plan.weight.path
         self.size = math.prod(plan.weight.shape)
         self.schedule: Schedule = plan.schedule
@@ -45,6 +47,16 @@ class PrunedWeight:
         self.reached = 0.0
         self.update: int | None = None
         self.needs_remask = False
+
+    @property
+    def variable(self) -> Any:
+        """The variable itself."""
+        return self._variable
+
+    @property
+    def gradients_needed(self) -> GradientsNeeded | None:
+        """The gradients that its criterion looks at."""
+        return gradients_needed(self._plan.criterion)
 
     @property
     def is_at_target(self) -> bool:
@@ -103,12 +115,33 @@ class PrunedWeight:
 
         Zeros that are there stay, up to what the schedule will ask for in the end.
         """
-        weight, structure = self._plan.weight, self._plan.structure
-        kernel = weight.to_canonical(self.read())
-        self.check_mask_applied(kernel)
+        structure, kernel = self._plan.structure, self.read_canonical()
         self.reached = max(self.scheduled, self.kept(structure.sparsity(kernel)))
-        mask = structure.mask(self.scores(kernel), self.reached)
-        return weight.from_canonical(mask)
+        return self.from_canonical(structure.mask(self.scores(kernel), self.reached))
+
+    def read_canonical(self) -> np.ndarray:
+        """The value as structures see it, `(..., inputs, outputs)`."""
+        kernel = self.read()
+        self.check_mask_applied(kernel)
+        return self._plan.weight.to_canonical(kernel)
+
+    def from_canonical(self, mask: np.ndarray) -> np.ndarray:
+        """A mask in the shape of the variable."""
+        return self._plan.weight.from_canonical(mask)
+
+    def set_gradients(self, gradients: np.ndarray) -> None:
+        """Takes what the criterion looks at, in the shape of the variable.
+
+        Raises:
+            ValueError: If it holds NaN or infinity.
+        """
+        if not np.isfinite(gradients).all():
+            raise ValueError(
+                f"The gradients of {self.path} on the sample are NaN or infinite, so "
+                "the criterion has nothing to go by. Look at the data for it, or for "
+                "a diverging loss."
+            )
+        self._gradients = gradients
 
     def kept(self, there: float) -> float:
         """How much of the sparsity that is there already is taken for a mask.
@@ -118,12 +151,15 @@ class PrunedWeight:
         return 0.0 if there == 1 else min(there, self.schedule.final_sparsity)
 
     def scores(self, kernel: np.ndarray) -> np.ndarray:
-        """What the criterion says of the kernel.
+        """What the criterion says of the kernel, `(..., inputs, outputs)`.
 
         Raises:
             ValueError: If it does not give one score a weight.
         """
-        scores = self._plan.criterion(kernel)
+        looked_at = [kernel]
+        if self._gradients is not None:
+            looked_at.append(self._plan.weight.to_canonical(self._gradients))
+        scores = self._plan.criterion(*looked_at)
         if np.shape(scores) != kernel.shape:
             raise ValueError(
                 "A criterion gives one score a weight. Received: shape "

@@ -53,6 +53,9 @@ class Pruner:
         steps_per_epoch: Optimizer steps in an epoch. Needed if a schedule counts in
             `Epochs` or `Fraction`, as the default one does.
         epochs: Epochs in the run. Needed likewise.
+        data: `(x, y)`, a sample of some hundred training data for criteria that look
+            at gradients, such as `taylor`. The model must be compiled then. Defaults
+            to `None`.
 
     Raises:
         TypeError: If `model` or `policy` is of the wrong kind.
@@ -77,6 +80,7 @@ class Pruner:
         *,
         steps_per_epoch: int | None = None,
         epochs: int | None = None,
+        data: Any = None,
     ) -> None:
         policy = as_policy(policy)
         variables = _keras.variables_of(model)
@@ -84,6 +88,7 @@ class Pruner:
         self.model = model
         self.policy = policy
         self._weights = [PrunedWeight(plan, variables) for plan in assignments]
+        self._probe = self._gradient_probe(data)
         self._current_step: int | None = None
         for weight in self._weights:
             weight.read()
@@ -244,12 +249,38 @@ class Pruner:
         """Computes masks on the host and assigns them."""
         for weight in due:
             weight.update = weight.last_update(self._current_step or 0)
+        if self._probe is not None:
+            self._take_gradients(self._probe, due)
         if self.policy.scope == "global":
             for weight, mask in zip(due, global_masks(due), strict=True):
                 weight.set_mask(mask)
         else:
             for weight in due:
                 weight.set_mask(weight.compute_mask())
+
+    def _gradient_probe(self, data: Any) -> _keras.GradientProbe | None:
+        blind = [w.path for w in self._weights if w.gradients_needed is not None]
+        if not blind:
+            return None
+        if data is None:
+            raise ValueError(
+                f"The criterion of {blind[0]} looks at gradients, so it needs a sample "
+                "of the training data: pass data=(x, y)."
+            )
+        variables = [weight.variable for weight in self._weights]
+        return _keras.GradientProbe(self.model, data, variables)
+
+    def _take_gradients(
+        self, probe: _keras.GradientProbe, due: list[PrunedWeight]
+    ) -> None:
+        """Lets the criteria of the weights that are due look at gradients."""
+        for needed in {weight.gradients_needed for weight in due}:
+            if needed is None:
+                continue
+            means = probe.mean(needed.statistic, needed.batch_size)
+            for weight, gradients in zip(self._weights, means, strict=True):
+                if weight.gradients_needed == needed:
+                    weight.set_gradients(gradients)
 
     def _remask_what_constraints_miss(self) -> None:
         optimizer = _keras.optimizer_of(self.model)
