@@ -88,6 +88,6 @@ def _registry() -> dict[str, Any]:
         name: value
         for module in (schedules, structures, criteria)
         for name, value in vars(module).items()
-        if getattr(value, "__module__", None) == module.__name__
+        if getattr(value, "__module__", "").startswith(module.__name__)
         and (dataclasses.is_dataclass(value) or value in _FUNCTIONS)
     }

@@ -1,0 +1,58 @@
+"""Sparsity that rises along half a cosine."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from keras_prune_kit.schedules.schedule import Schedule, check_rise
+from keras_prune_kit.schedules.steps import Fraction, Step
+
+
+@dataclass(frozen=True)
+class CosineDecay(Schedule):
+    """Sparsity that rises along half a cosine: slow, fast, slow.
+
+    `final + (initial - final) * (1 + cos(pi * p)) / 2`. Gentler at its start than
+    `PolynomialDecay`. The shape is that of Loshchilov and Hutter, "SGDR" (arXiv
+    1608.03983).
+
+    Args:
+        initial_sparsity: Sparsity at `begin_step`, 0 to 1.
+        final_sparsity: Sparsity from `end_step` on, 0 to 1.
+        begin_step: Steps, `Epochs` or `Fraction`. Defaults to 0.
+        end_step: Steps, `Epochs` or `Fraction`. Defaults to `Fraction(0.75)`.
+        frequency: Steps between updates. Defaults to about 100 updates in all.
+
+    Raises:
+        ValueError: If a value is out of range.
+
+    Example:
+
+    >>> schedule = CosineDecay(0.0, 0.8, begin_step=0, end_step=1000)
+    >>> schedule(0), round(schedule(500), 3), schedule(1000)
+    (0.0, 0.4, 0.8)
+    """
+
+    initial_sparsity: float
+    final_sparsity: float
+    begin_step: Step = 0
+    end_step: Step = Fraction(0.75)
+    frequency: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_rise(self.initial_sparsity, self.final_sparsity)
+
+    def __call__(self, step: int) -> float:
+        fall = self.initial_sparsity - self.final_sparsity
+        return self.final_sparsity + fall * _half_cosine(self._progress(step))
+
+    def with_final_sparsity(self, sparsity: float) -> CosineDecay:
+        initial = min(self.initial_sparsity, sparsity)
+        return replace(self, initial_sparsity=initial, final_sparsity=sparsity)
+
+
+def _half_cosine(progress: float) -> float:
+    """1 at progress 0, 0 at progress 1, both exactly."""
+    return 0.0 if progress == 1 else (1 + math.cos(math.pi * progress)) / 2

@@ -1,0 +1,168 @@
+"""What all schedules have in common."""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from keras_prune_kit.schedules.steps import (
+    Epochs,
+    Fraction,
+    Step,
+    check_order,
+    check_step,
+    is_number,
+    is_whole,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+UPDATES_PER_RAMP = 100
+
+
+class Schedule(abc.ABC):
+    """Base of all schedules.
+
+    A subclass is a frozen dataclass with the fields `begin_step`, `end_step` and
+    `frequency`, a field or property `final_sparsity`, and the formula `__call__`.
+    """
+
+    final_sparsity: float
+    begin_step: Step
+    end_step: Step | None
+    frequency: int | None
+
+    @abc.abstractmethod
+    def __call__(self, step: int) -> float:
+        """The sparsity at a step, 0 to 1.
+
+        As in TFMOT the formula also has a value before `begin_step`; nothing is
+        pruned then, because `last_update` is `None`.
+
+        Args:
+            step: Optimizer steps done.
+        """
+
+    @abc.abstractmethod
+    def with_final_sparsity(self, sparsity: float) -> Self:
+        """The same timing with another final sparsity, 0 to 1."""
+
+    def __post_init__(self) -> None:
+        check_step("begin_step", self.begin_step)
+        if self.end_step is not None:
+            check_step("end_step", self.end_step)
+            check_order(self.begin_step, self.end_step)
+        if self.frequency is not None and (
+            not is_whole(self.frequency) or self.frequency < 1
+        ):
+            raise ValueError(
+                "frequency is the number of steps between updates, at least 1, or "
+                f"None to choose it. Received: frequency={self.frequency!r}."
+            )
+
+    @property
+    def is_resolved(self) -> bool:
+        """Whether every step is a plain number."""
+        return not isinstance(self.begin_step, Epochs | Fraction) and not isinstance(
+            self.end_step, Epochs | Fraction
+        )
+
+    def resolve(self, *, steps_per_epoch: int, epochs: int = 1) -> Self:
+        """The same schedule in plain steps.
+
+        Args:
+            steps_per_epoch: Optimizer steps in an epoch.
+            epochs: Epochs in the run, those before `initial_epoch` included.
+
+        Returns:
+            A schedule whose `begin_step` and `end_step` are integers.
+
+        Raises:
+            ValueError: If `begin_step` falls after `end_step`.
+        """
+
+        def plain(step: Step | None) -> int | None:
+            if isinstance(step, Epochs | Fraction):
+                return step.steps(steps_per_epoch=steps_per_epoch, epochs=epochs)
+            return step
+
+        return replace(
+            _as_dataclass(self),
+            begin_step=plain(self.begin_step),
+            end_step=plain(self.end_step),
+        )
+
+    def last_update(self, step: int) -> int | None:
+        """The latest step, up to `step`, at which masks are due to be updated.
+
+        Updates come every `frequency` steps from `begin_step` on, and always at
+        `end_step`. It depends on the step alone, so a resumed run needs no memory.
+
+        Args:
+            step: Optimizer steps done.
+
+        Returns:
+            A step, or `None` before `begin_step`.
+
+        Raises:
+            ValueError: If the schedule is not resolved.
+        """
+        begin, end = self._plain_bounds()
+        if step < begin:
+            return None
+        if end is not None and step >= end:
+            return end
+        interval = self._interval(begin, end)
+        if interval is None:
+            return begin
+        return begin + (step - begin) // interval * interval
+
+    def _interval(self, begin: int, end: int | None) -> int | None:
+        if self.frequency is not None:
+            return self.frequency
+        return None if end is None else max(1, (end - begin) // UPDATES_PER_RAMP)
+
+    def _plain_bounds(self) -> tuple[int, int | None]:
+        begin, end = self.begin_step, self.end_step
+        if isinstance(begin, Epochs | Fraction) or isinstance(end, Epochs | Fraction):
+            raise ValueError(
+                "The schedule counts in epochs or in fractions of a run whose length "
+                "is not known. Call resolve(steps_per_epoch=..., epochs=...) first, "
+                f"or give plain steps. Received: {self}."
+            )
+        return begin, end
+
+    def _progress(self, step: int) -> float:
+        """How far along the ramp a step is: 0 at `begin_step`, 1 at `end_step`."""
+        begin, end = self._plain_bounds()
+        if end is None or step >= end:
+            return 1.0
+        return max(0, step - begin) / (end - begin)
+
+
+def check_sparsity(name: str, sparsity: object) -> None:
+    """Raises a `ValueError` unless the value is a sparsity, at least 0 and below 1."""
+    if not is_number(sparsity) or not 0 <= sparsity < 1:
+        raise ValueError(
+            f"{name} is the fraction of weights that are zero, at least 0 and below 1 "
+            f"(write 0.8 for 80 %). Received: {name}={sparsity!r}."
+        )
+
+
+def check_rise(initial: float, final: float) -> None:
+    """Raises a `ValueError` unless both are sparsities and the first is not above."""
+    check_sparsity("initial_sparsity", initial)
+    check_sparsity("final_sparsity", final)
+    if initial > final:
+        raise ValueError(
+            "Sparsity can only rise, so initial_sparsity must not be above "
+            f"final_sparsity. Received: initial_sparsity={initial}, "
+            f"final_sparsity={final}."
+        )
+
+
+def _as_dataclass(schedule: Schedule) -> Any:
+    """Every schedule is a dataclass, which its base class cannot say."""
+    return schedule

@@ -1,0 +1,60 @@
+"""Zeros in whole channels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_prune_kit.structures.ranking import count_zeros, keep_highest, zero_fraction
+from keras_prune_kit.structures.structure import Structure
+
+
+@dataclass(frozen=True)
+class Channel(Structure):
+    """Zeros come in whole channels, neurons or filters.
+
+    A channel's score is the mean of its weights' (with `magnitude` its L1 norm, as
+    in Li et al. 2017, arXiv 1608.08710). What is zero can later be cut out, which is
+    the only pruning that makes any runtime faster.
+
+    Args:
+        axis: -1 for output channels, -2 for input channels. Defaults to -1.
+
+    Raises:
+        ValueError: If the axis is neither.
+
+    Example:
+
+    >>> Channel().mask(np.array([[3.0, 1.0], [2.0, 1.0]]), 0.5).tolist()
+    [[True, False], [True, False]]
+    """
+
+    axis: int = -1
+
+    def __post_init__(self) -> None:
+        if self.axis not in (-1, -2):
+            raise ValueError(
+                "axis is -1 for output channels or -2 for input channels. "
+                f"Received: axis={self.axis!r}."
+            )
+
+    def mask(self, scores: np.ndarray, sparsity: float) -> np.ndarray:
+        channels = scores.mean(axis=self._others(scores), keepdims=True)
+        kept = keep_highest(channels, count_zeros(sparsity, channels.size))
+        return np.broadcast_to(kept, scores.shape).copy()
+
+    def sparsity(self, weights: np.ndarray) -> float:
+        return zero_fraction((weights != 0).any(axis=self._others(weights)))
+
+    def check(self, shape: tuple[int, ...], final_sparsity: float) -> None:
+        if len(shape) < 2:
+            raise ValueError(
+                f"{self} needs a kernel with inputs and outputs. Received: a weight of "
+                f"shape {shape}. Keep it dense with Rule(path, None)."
+            )
+
+    def _others(self, array: np.ndarray) -> tuple[int, ...]:
+        return tuple(
+            axis for axis in range(array.ndim) if axis != array.ndim + self.axis
+        )

@@ -1,0 +1,80 @@
+"""Zeros in a pattern."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_prune_kit.structures.ranking import count_zeros, keep_highest, zero_fraction
+from keras_prune_kit.structures.structure import Structure, is_count
+
+
+@dataclass(frozen=True)
+class NofM(Structure):
+    """`n` of every `m` consecutive input weights are kept, such as 2 of 4.
+
+    The pattern of sparse tensor cores (Mishra et al. 2021, arXiv 2104.08378);
+    TFMOT's `sparsity_m_by_n`, which counts the zeros instead. Its sparsity is
+    `1 - n / m`; below that, on the way there, the lowest-scoring weights of those
+    that will go have gone.
+
+    Args:
+        n: Weights kept in each group. Defaults to 2.
+        m: Size of a group, along the kernel's inputs. Defaults to 4.
+
+    Raises:
+        ValueError: Unless 0 < n < m.
+
+    Example:
+
+    >>> NofM(1, 2).mask(np.array([[1.0], [5.0], [3.0], [2.0]]), 0.5).ravel().tolist()
+    [False, True, True, False]
+    """
+
+    n: int = 2
+    m: int = 4
+
+    def __post_init__(self) -> None:
+        if not is_count(self.n) or not is_count(self.m) or self.n >= self.m:
+            raise ValueError(
+                "NofM keeps n of every m weights, so 0 < n < m. "
+                f"Received: NofM({self.n!r}, {self.m!r})."
+            )
+
+    def mask(self, scores: np.ndarray, sparsity: float) -> np.ndarray:
+        pattern = self._pattern(scores)
+        zeros = count_zeros(sparsity, scores.size)
+        if zeros >= scores.size - np.count_nonzero(pattern):
+            return pattern
+        return keep_highest(np.where(pattern, np.inf, scores), zeros)
+
+    def sparsity(self, weights: np.ndarray) -> float:
+        return zero_fraction(weights)
+
+    def check(self, shape: tuple[int, ...], final_sparsity: float) -> None:
+        if len(shape) < 2 or shape[-2] % self.m:
+            raise ValueError(
+                f"{self} needs a kernel whose inputs are a multiple of {self.m}. "
+                f"Received: a kernel of shape {shape}, inputs on the last axis but "
+                "one. Keep this layer dense with Rule(path, None)."
+            )
+        own = 1 - self.n / self.m
+        if not math.isclose(final_sparsity, own):
+            raise ValueError(
+                f"{self} means a final sparsity of {own:g}. "
+                f"Received: {final_sparsity:g}. Ask for {own:g}."
+            )
+
+    def _pattern(self, scores: np.ndarray) -> np.ndarray:
+        """The whole pattern: each weight's rank in its group, compared with n."""
+        inputs_last = np.swapaxes(scores, -2, -1)
+        groups = inputs_last.reshape(-1, self.m)
+        rank = np.zeros(groups.shape, np.min_scalar_type(self.m))
+        for index in range(self.m):
+            other = groups[:, index, None]
+            rank += other > groups
+            rank[:, index + 1 :] += other == groups[:, index + 1 :]
+        kept = (rank < self.n).reshape(inputs_last.shape)
+        return np.swapaxes(kept, -2, -1)
