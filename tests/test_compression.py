@@ -143,13 +143,21 @@ def test_a_subclassed_model(K, digits):
     assert report.sparsity_report.zeros == round(0.8 * 1024) + round(0.8 * 160)
 
 
-def test_the_best_epoch_at_the_target_is_what_ships(trained, digits, monkeypatch):
+def test_a_criterion_that_needs_data_gets_training_data(trained, digits):
+    ramp = kpk.PolynomialDecay(0, 0.75, frequency=5)
+    policy = kpk.PrunePolicy(ramp, criterion=kpk.taylor)
+    report = compress(trained, digits, policy=policy, epochs=2)
+    assert report.sparsity_report.zeros == sum(
+        round(0.75 * size) for size in (72, 9216, 320)
+    )
+
+
+def test_the_best_epoch_at_the_target_is_what_ships(K, trained, digits):
     scores = []
 
     def remember(epoch, logs):
         scores.append((logs["sparsity"], logs["val_accuracy"]))
 
-    K = __import__(type(trained).__module__.split(".")[0])
     look = K.callbacks.LambdaCallback(on_epoch_end=remember)
     report = compress(trained, digits, epochs=6, callbacks=[look])
     target = max(sparsity for sparsity, _ in scores)
