@@ -1,9 +1,11 @@
 from .callbacks import GzipSizeLogger as GzipSizeLogger
 from .callbacks import PruningCallback as PruningCallback
+from .callbacks import SparsitySummaries as SparsitySummaries
 from .callbacks import TargetSparsityCheckpoint as TargetSparsityCheckpoint
 from .compression import compress as compress
 from .criteria import magnitude as magnitude
 from .criteria import random_scores as random_scores
+from .plots import plot_sparsity as plot_sparsity
 from .policies import PrunePlan as PrunePlan
 from .policies import PrunePolicy as PrunePolicy
 from .policies import Rule as Rule

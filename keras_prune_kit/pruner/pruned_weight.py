@@ -80,6 +80,11 @@ class PrunedWeight:
             )
         return kernel
 
+    def nonzero(self) -> np.ndarray:
+        """The values that are not zero, flat."""
+        kernel = self.read()
+        return kernel[kernel != 0]
+
     def attach(self, model: Any) -> None:
         """Gives the weight a mask, all `True`, and a constraint that applies it."""
         handle, variable = self._variables, self._variable

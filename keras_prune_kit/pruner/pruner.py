@@ -97,6 +97,11 @@ class Pruner:
         return sum(weight.zeros for weight in self._weights) / size
 
     @property
+    def weights(self) -> tuple[PrunedWeight, ...]:
+        """Each weight that is pruned, with its schedule and how far it is."""
+        return tuple(self._weights)
+
+    @property
     def is_at_target(self) -> bool:
         """Whether every weight has reached its final sparsity."""
         return all(weight.is_at_target for weight in self._weights)
