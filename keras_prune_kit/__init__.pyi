@@ -5,6 +5,8 @@ from .callbacks import TargetSparsityCheckpoint as TargetSparsityCheckpoint
 from .compression import compress as compress
 from .criteria import magnitude as magnitude
 from .criteria import random_scores as random_scores
+from .layers import PrunableDense as PrunableDense
+from .layers import PrunableLayer as PrunableLayer
 from .plots import plot_sparsity as plot_sparsity
 from .policies import PrunePlan as PrunePlan
 from .policies import PrunePolicy as PrunePolicy
