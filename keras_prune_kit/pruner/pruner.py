@@ -53,6 +53,8 @@ class Pruner:
         steps_per_epoch: Optimizer steps in an epoch. Needed if a schedule counts in
             `Epochs` or `Fraction`, as the default one does.
         epochs: Epochs in the run. Needed likewise.
+        initial_step: Optimizer steps done before, in a run that is resumed from a
+            checkpoint. Defaults to 0.
 
     Raises:
         TypeError: If `model` or `policy` is of the wrong kind.
@@ -77,13 +79,20 @@ class Pruner:
         *,
         steps_per_epoch: int | None = None,
         epochs: int | None = None,
+        initial_step: int = 0,
     ) -> None:
+        if not isinstance(initial_step, int) or initial_step < 0:
+            raise ValueError(
+                "initial_step is a whole number of at least 0. "
+                f"Received: {initial_step!r}."
+            )
         policy = as_policy(policy)
         variables = _keras.variables_of(model)
         assignments, self._skipped = policy.assign(model)
         self.model = model
         self.policy = policy
         self._weights = [PrunedWeight(plan, variables) for plan in assignments]
+        self._initial_step = initial_step
         self._current_step: int | None = None
         for weight in self._weights:
             weight.read()
@@ -128,11 +137,12 @@ class Pruner:
                 steps_per_epoch=steps_per_epoch, epochs=epochs
             )
 
-    def start(self, step: int = 0) -> None:
+    def start(self, step: int | None = None) -> None:
         """Attaches the masks. Zeros that the weights have already stay zeros.
 
         Args:
-            step: Optimizer steps done before, in a run that is resumed. Defaults to 0.
+            step: Optimizer steps done before, in a run that is resumed. Defaults to
+                `initial_step`.
         """
         other = active_pruner(self.model)
         if other is not None:
@@ -142,7 +152,7 @@ class Pruner:
                 weight.attach(self.model)
             _active[id(self.model)] = self
             _keras.retrace(self.model)
-            self._current_step = step
+            self._current_step = self._initial_step if step is None else step
             self._update(self._weights)
 
     def step(self, step: int | None = None) -> None:
