@@ -95,21 +95,22 @@ class EventFile:
         from tensorboard.compat.proto import event_pb2, summary_pb2
         from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-        self._event, self._summary = event_pb2.Event, summary_pb2
+        self._events: Any = event_pb2
+        self._summaries: Any = summary_pb2
         self._writer = EventFileWriter(folder)
 
     def write(self, step: int, values: dict[str, float | np.ndarray]) -> None:
         """Writes numbers as curves and arrays as histograms, and flushes them."""
-        summary = self._summary.Summary(
+        summary = self._summaries.Summary(
             value=[
-                self._summary.Summary.Value(tag=tag, histo=self._histogram(value))
+                self._summaries.Summary.Value(tag=tag, histo=self._histogram(value))
                 if isinstance(value, np.ndarray)
-                else self._summary.Summary.Value(tag=tag, simple_value=value)
+                else self._summaries.Summary.Value(tag=tag, simple_value=value)
                 for tag, value in values.items()
             ]
         )
         self._writer.add_event(
-            self._event(wall_time=time.time(), step=step, summary=summary)
+            self._events.Event(wall_time=time.time(), step=step, summary=summary)
         )
         self._writer.flush()
 
@@ -121,7 +122,7 @@ class EventFile:
         """Not TensorBoard's own `histogram_pb`: that makes 30 arrays of the size."""
         values = values.astype(np.float64)
         counts, edges = np.histogram(values, _BUCKETS)
-        return self._summary.HistogramProto(
+        return self._summaries.HistogramProto(
             min=values.min(),
             max=values.max(),
             num=values.size,
