@@ -1,5 +1,6 @@
 from .callbacks import GzipSizeLogger as GzipSizeLogger
 from .callbacks import PruningCallback as PruningCallback
+from .callbacks import SparsitySummaries as SparsitySummaries
 from .callbacks import TargetSparsityCheckpoint as TargetSparsityCheckpoint
 from .compression import compress as compress
 from .criteria import magnitude as magnitude
@@ -8,6 +9,9 @@ from .criteria import needs_gradients as needs_gradients
 from .criteria import optimal_brain_damage as optimal_brain_damage
 from .criteria import random_scores as random_scores
 from .criteria import taylor as taylor
+from .layers import PrunableDense as PrunableDense
+from .layers import PrunableLayer as PrunableLayer
+from .plots import plot_sparsity as plot_sparsity
 from .policies import PrunePlan as PrunePlan
 from .policies import PrunePolicy as PrunePolicy
 from .policies import Rule as Rule

@@ -15,6 +15,7 @@ from keras_prune_kit import callbacks
 BUILDERS = {
     "GzipSizeLogger": lambda folder: kpk.GzipSizeLogger(),
     "PruningCallback": lambda folder: kpk.PruningCallback(kpk.PrunePolicy(0.5)),
+    "SparsitySummaries": lambda folder: kpk.SparsitySummaries(folder / "logs"),
     "TargetSparsityCheckpoint": lambda folder: kpk.TargetSparsityCheckpoint(
         folder / "best.weights.h5", monitor="loss", save_weights_only=True
     ),

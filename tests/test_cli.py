@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import keras
 import models
 import pytest
 
@@ -48,6 +49,17 @@ def test_inspect_reads_a_tflite(K, tmp_path, capsys):
     kpk.export_tflite(models.sequential(K), path)
     assert main(["inspect", str(path), "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["weights"]) == 2
+
+
+def test_inspect_loads_this_packages_own_layers(tmp_path):
+    model = keras.Sequential([keras.layers.Input((8,)), kpk.PrunableDense(4)])
+    model.save(tmp_path / "model.keras")
+    run = subprocess.run(
+        [sys.executable, "-m", "keras_prune_kit", "inspect", tmp_path / "model.keras"],
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
 
 
 @pytest.mark.parametrize("name", ["missing.keras", "broken.keras", "broken.tflite"])

@@ -179,7 +179,11 @@ def _own_weights(
     layer = layers[-1]
     if hasattr(layer, "get_prunable_weights"):
         for variable in layer.get_prunable_weights():
-            yield _weight(path, _attribute_of(layer, variable), variable, layers)
+            if _is_float_variable(variable):
+                yield _weight(path, _attribute_of(layer, variable), variable, layers)
+            else:
+                # Such as the kernel of a Dense after enable_lora() or quantize().
+                yield Unprunable(path, "it names what is not a plain float variable")
         return
     kind = _known_class(layer)
     if kind is None:

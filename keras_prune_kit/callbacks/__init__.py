@@ -2,8 +2,14 @@
 
 from keras_prune_kit.callbacks.gzip_size_logger import GzipSizeLogger
 from keras_prune_kit.callbacks.pruning_callback import PruningCallback
+from keras_prune_kit.callbacks.sparsity_summaries import SparsitySummaries
 from keras_prune_kit.callbacks.target_sparsity_checkpoint import (
     TargetSparsityCheckpoint,
 )
 
-__all__ = ["GzipSizeLogger", "PruningCallback", "TargetSparsityCheckpoint"]
+__all__ = [
+    "GzipSizeLogger",
+    "PruningCallback",
+    "SparsitySummaries",
+    "TargetSparsityCheckpoint",
+]

@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
+import keras_prune_kit.layers  # noqa: F401  so that Keras can load PrunableDense
 from keras_prune_kit import _keras
 from keras_prune_kit.sizes import gzip_bytes
 from keras_prune_kit.sparsity import sparsity_report

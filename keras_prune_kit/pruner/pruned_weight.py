@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit import _keras
-from keras_prune_kit.criteria import GradientsNeeded, gradients_needed
+from keras_prune_kit.criteria import GradientsNeeded, gradients_needed, magnitude
 from keras_prune_kit.policies import Assignment
 from keras_prune_kit.pruner.errors import MaskNotAppliedWarning
 from keras_prune_kit.reports import WeightSparsity
@@ -92,6 +92,11 @@ class PrunedWeight:
             )
         return kernel
 
+    def nonzero(self) -> np.ndarray:
+        """The values that are not zero, flat."""
+        kernel = self.read()
+        return kernel[kernel != 0]
+
     def attach(self, model: Any) -> None:
         """Gives the weight a mask, all `True`, and a constraint that applies it."""
         handle, variable = self._variables, self._variable
@@ -151,7 +156,10 @@ class PrunedWeight:
         return 0.0 if there == 1 else min(there, self.schedule.final_sparsity)
 
     def scores(self, kernel: np.ndarray) -> np.ndarray:
-        """What the criterion says of the kernel, `(..., inputs, outputs)`.
+        """What the criterion says of the kernel; what is pruned already comes last.
+
+        Or else a criterion that thinks well of zeros would exchange them for others,
+        and a resumed run, which has nothing but the zeros, would end elsewhere.
 
         Raises:
             ValueError: If it does not give one score a weight.
@@ -165,7 +173,11 @@ class PrunedWeight:
                 "A criterion gives one score a weight. Received: shape "
                 f"{np.shape(scores)} for {self.path} of shape {kernel.shape}."
             )
-        return scores
+        if self._plan.criterion is magnitude:
+            return scores
+        structure = self._plan.structure
+        there = self.kept(structure.sparsity(kernel))
+        return np.where(structure.mask(magnitude(kernel), there), scores, -np.inf)
 
     def set_mask(self, mask: np.ndarray) -> None:
         """Assigns a mask of the weight's shape and applies it."""

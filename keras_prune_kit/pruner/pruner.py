@@ -56,6 +56,8 @@ class Pruner:
         data: `(x, y)`, a sample of some hundred training data for criteria that look
             at gradients, such as `taylor`. The model must be compiled then. Defaults
             to `None`.
+        initial_step: Optimizer steps done before, in a run that is resumed from a
+            checkpoint. Defaults to 0.
 
     Raises:
         TypeError: If `model` or `policy` is of the wrong kind.
@@ -81,7 +83,13 @@ class Pruner:
         steps_per_epoch: int | None = None,
         epochs: int | None = None,
         data: Any = None,
+        initial_step: int = 0,
     ) -> None:
+        if not isinstance(initial_step, int) or initial_step < 0:
+            raise ValueError(
+                "initial_step is a whole number of at least 0. "
+                f"Received: {initial_step!r}."
+            )
         policy = as_policy(policy)
         variables = _keras.variables_of(model)
         assignments, self._skipped = policy.assign(model)
@@ -89,6 +97,7 @@ class Pruner:
         self.policy = policy
         self._weights = [PrunedWeight(plan, variables) for plan in assignments]
         self._probe = self._gradient_probe(data)
+        self._initial_step = initial_step
         self._current_step: int | None = None
         for weight in self._weights:
             weight.read()
@@ -100,6 +109,11 @@ class Pruner:
         """The fraction of the covered weights that is masked now, 0 to 1."""
         size = sum(weight.size for weight in self._weights)
         return sum(weight.zeros for weight in self._weights) / size
+
+    @property
+    def weights(self) -> tuple[PrunedWeight, ...]:
+        """Each weight that is pruned, with its schedule and how far it is."""
+        return tuple(self._weights)
 
     @property
     def is_at_target(self) -> bool:
@@ -128,11 +142,12 @@ class Pruner:
                 steps_per_epoch=steps_per_epoch, epochs=epochs
             )
 
-    def start(self, step: int = 0) -> None:
+    def start(self, step: int | None = None) -> None:
         """Attaches the masks. Zeros that the weights have already stay zeros.
 
         Args:
-            step: Optimizer steps done before, in a run that is resumed. Defaults to 0.
+            step: Optimizer steps done before, in a run that is resumed. Defaults to
+                `initial_step`.
         """
         other = active_pruner(self.model)
         if other is not None:
@@ -142,7 +157,7 @@ class Pruner:
                 weight.attach(self.model)
             _active[id(self.model)] = self
             _keras.retrace(self.model)
-            self._current_step = step
+            self._current_step = self._initial_step if step is None else step
             self._update(self._weights)
 
     def step(self, step: int | None = None) -> None:
