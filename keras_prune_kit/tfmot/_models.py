@@ -97,3 +97,13 @@ def _models_in(model: Any) -> list[Any]:
         if isinstance(layer, tf_keras().Model):
             found += [layer, *_models_in(layer)]
     return found
+
+
+def layer_paths(model: Any, prefix: str = "") -> dict[int, str]:
+    """Where each layer is, by its id: the names from the model down, joined by "/"."""
+    paths: dict[int, str] = {}
+    for layer in model.layers:
+        paths[id(layer)] = f"{prefix}{layer.name}"
+        if isinstance(layer, tf_keras().Model):
+            paths |= layer_paths(layer, f"{prefix}{layer.name}/")
+    return paths

@@ -40,6 +40,8 @@ def wrapper_class() -> Any:
             if not self.layer.built:
                 self.layer.build(input_shape)
                 self.layer.built = True
+            if isinstance(self.layer, keras.layers.MultiHeadAttention):
+                _build_projections(self.layer)
             if not self._names_weights_itself:
                 self.layer.get_prunable_weights = functools.partial(
                     list, _kernels(self.layer)
@@ -87,6 +89,19 @@ def step_of(wrapper: Any) -> int:
     """The training steps that a wrapper has counted; -1 before it is started."""
     variable = wrapper.pruning_step
     return int(getattr(variable, "values", [variable])[0].numpy())
+
+
+def _build_projections(layer: Any) -> None:
+    """Gives MultiHeadAttention its kernels, which it makes when it is first called."""
+    heads = (*layer._query_shape[:-1], layer._num_heads, layer._value_dim)
+    for projection, shape in (
+        (layer._query_dense, layer._query_shape),
+        (layer._key_dense, layer._key_shape),
+        (layer._value_dense, layer._value_shape),
+        (layer._output_dense, heads),
+    ):
+        if not projection.built:
+            projection.build(shape)
 
 
 def _kernels(layer: Any) -> list[Any]:
