@@ -20,6 +20,7 @@ from keras_prune_kit._keras.variables import MaskConstraint, Variables, variable
 from keras_prune_kit._keras.weights import (
     PrunableWeight,
     Unprunable,
+    check_not_wrapped,
     find_weights,
     layer_class,
     layer_class_name,
@@ -32,6 +33,7 @@ __all__ = [
     "Variables",
     "callback_namespace",
     "check_built",
+    "check_not_wrapped",
     "clone",
     "compile_like",
     "find_weights",

@@ -14,6 +14,12 @@ from keras_prune_kit.tfmot.records import Converted, LayerReport
 
 _PRESERVE = ("none", "sparsity", "clusters", "both")
 
+# Layers that a normalization after them is folded into.
+_FOLDING = (
+    *("Conv2D", "DepthwiseConv2D", "Dense"),
+    *("SeparableConv1D", "SeparableConv2D"),
+)
+
 
 def quantize_aware(model: Any, preserve: str = "none") -> Converted:
     """Copies a `tf_keras` model so that it trains as it will compute in int8.
@@ -93,7 +99,6 @@ class _Annotator:
         scheme = tfmot().quantization.keras.default_8bit.Default8BitQuantizeScheme()
         self._plain = scheme.get_quantize_registry()
         self._preserving = _scheme(preserve).get_quantize_registry()
-        self._layers = tf_keras().layers
         self.done: list[tuple[str, str]] = []
         self.skipped: list[Skipped] = []
         self.copies: list[tuple[Any, Any]] = []
@@ -109,7 +114,7 @@ class _Annotator:
         self.copies.append((layer, fresh))
         self.classes[type(layer).__name__] = type(layer)
         name = type(layer).__name__
-        if not self._plain.supports(layer) or isinstance(layer, self._layers.Lambda):
+        if not self._plain.supports(layer) and not _is_folded(layer):
             reason = f"TFMOT does not know how to quantize {name}"
             self.skipped.append(Skipped(layer.name, reason))
             return fresh
@@ -120,20 +125,20 @@ class _Annotator:
 
     def _config(self, layer: Any, fresh: Any) -> Any:
         """`None` lets the scheme choose; a layer that it does not preserve gets the
-        plain configuration, unless that of a normalization to be folded away."""
-        if self._preserving.supports(layer) or self._is_folded(layer):
+        plain configuration."""
+        if self._preserving.supports(layer) or _is_folded(layer):
             return None
         return self._plain.get_quantize_config(fresh)
 
-    def _is_folded(self, layer: Any) -> bool:
-        kinds = self._layers
-        if isinstance(layer, kinds.ReLU):
-            return True
-        before = [node.inbound_layers for node in layer._inbound_nodes]
-        return isinstance(layer, kinds.BatchNormalization) and all(
-            isinstance(other, kinds.Conv2D | kinds.DepthwiseConv2D | kinds.Dense)
-            for other in before
-        )
+
+def _is_folded(layer: Any) -> bool:
+    """Whether TFMOT folds a normalization into the layer before it."""
+    before = [node.inbound_layers for node in layer._inbound_nodes]
+    return isinstance(layer, tf_keras().layers.BatchNormalization) and all(
+        type(other).__name__ in _FOLDING
+        and other.get_config()["activation"] == "linear"
+        for other in before
+    )
 
 
 def _keep_zeros(model: Any) -> None:
