@@ -14,9 +14,7 @@ def prunable_dense() -> Any:
     keras = tf_keras()
 
     @keras.utils.register_keras_serializable(package="keras_prune_kit.tfmot")
-    class PrunableDense(
-        keras.layers.Dense, tfmot().sparsity.keras.PrunableLayer
-    ):  # pyright: ignore
+    class PrunableDense(keras.layers.Dense, tfmot().sparsity.keras.PrunableLayer):  # pyright: ignore
         """A `tf_keras` Dense layer that names its kernel, and its bias if asked, as
         prunable.
 
