@@ -19,7 +19,8 @@ TOUCH = "import tensorflow as tf; tf.keras.layers"
 TELL = """
     import os
     import tensorflow as tf
-    print(tf.keras.layers.Layer.__module__.split(".")[0], os.environ.get("TF_USE_LEGACY_KERAS"))
+    found = tf.keras.layers.Layer.__module__.split(".")[0]
+    print(found, os.environ.get("TF_USE_LEGACY_KERAS"))
 """
 
 
