@@ -1,3 +1,4 @@
+from . import tfmot as tfmot
 from .callbacks import GzipSizeLogger as GzipSizeLogger
 from .callbacks import PruningCallback as PruningCallback
 from .callbacks import SparsitySummaries as SparsitySummaries

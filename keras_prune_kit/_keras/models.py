@@ -121,14 +121,22 @@ def clone(model: Any) -> Any:
     Raises:
         ValueError: If Keras cannot copy the model, or it was never compiled.
     """
-    config = getattr(getattr(model, "_compile_config", None), "config", None)
-    if config is None or model.optimizer is None:
+    if not _is_compiled(model):
         raise ValueError(
             f"Model '{model.name}' must be compiled, so that a copy of it can be "
             "trained. Call model.compile(optimizer, loss, metrics) first."
         )
     copied = _copy_layers(model)
     copied.set_weights(model.get_weights())
+    compile_like(model, copied)
+    return copied
+
+
+def compile_like(model: Any, copied: Any) -> None:
+    """Compiles a copy as the model was, with a fresh optimizer; if it was at all."""
+    if not _is_compiled(model):
+        return
+    config = model._compile_config.config
     copied.compile(
         **{
             **config,
@@ -137,7 +145,11 @@ def clone(model: Any) -> Any:
             "weighted_metrics": _fresh(config.get("weighted_metrics")),
         }
     )
-    return copied
+
+
+def _is_compiled(model: Any) -> bool:
+    config = getattr(getattr(model, "_compile_config", None), "config", None)
+    return config is not None and model.optimizer is not None
 
 
 def _copy_layers(model: Any) -> Any:

@@ -118,6 +118,17 @@ def find_weights(model: Any) -> Iterator[PrunableWeight | Unprunable]:
             yield found
 
 
+def check_not_wrapped(model: Any) -> None:
+    """Raises a `ValueError` if TFMOT prunes a layer of the model already."""
+    for path, layers in _walk(model, "", ()):
+        if any(b.__name__ == "PruneLowMagnitude" for b in type(layers[-1]).__mro__):
+            raise ValueError(
+                f"Layer '{path}' is wrapped by TFMOT, which prunes it already. Train "
+                "with kpk.tfmot.callbacks(), or take the wrappers off first: "
+                "kpk.tfmot.strip(model)."
+            )
+
+
 def layer_class(name: str) -> type:
     """The layer class that a name such as `"keras.layers.Dense"` stands for.
 

@@ -115,6 +115,7 @@ class PrunePolicy:
         """Decides for each weight of a model; what `plan` shows and `Pruner` does."""
         _keras.world(model)
         _keras.check_built(model)
+        _keras.check_not_wrapped(model)
         found = list(_keras.find_weights(model))
         weights = [w for w in found if isinstance(w, _keras.PrunableWeight)]
         self._check_rules(weights)

@@ -1,0 +1,192 @@
+"""From a policy, which decides weight by weight, to one wrapper a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from keras_prune_kit.criteria import magnitude
+from keras_prune_kit.policies import Assignment, PlannedWeight, PrunePlan, PrunePolicy
+from keras_prune_kit.reports import Skipped
+from keras_prune_kit.schedules import Schedule
+from keras_prune_kit.structures import Block, NofM, Structure, Unstructured
+from keras_prune_kit.tfmot._import import tf_keras
+from keras_prune_kit.tfmot._schedules import translate
+
+_INSTEAD = "PruningCallback prunes the model itself and can do this."
+
+# Layers that hold others; TFMOT wraps them whole.
+_HOLDERS = ("Bidirectional", "TimeDistributed", "MultiHeadAttention", "RNN")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What one layer is wrapped with.
+
+    Attributes:
+        layer: The layer of the original model.
+        schedule: Its schedule, in plain steps.
+        structure: Its structure.
+    """
+
+    layer: Any
+    schedule: Schedule
+    structure: Structure
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of TFMOT's wrapper."""
+        arguments: dict[str, Any] = {"pruning_schedule": translate(self.schedule)}
+        if isinstance(self.structure, Block):
+            arguments["block_size"] = self.structure.shape
+            arguments["block_pooling_type"] = self.structure.pooling.upper()
+        if isinstance(self.structure, NofM):
+            # TFMOT counts the zeros, not what is kept.
+            zeros = self.structure.m - self.structure.n
+            arguments["sparsity_m_by_n"] = (zeros, self.structure.m)
+        return arguments
+
+
+def choose(
+    model: Any, policy: PrunePolicy, steps_per_epoch: int | None, epochs: int | None
+) -> tuple[list[Choice], PrunePlan]:
+    """Decides for each layer, and says what will happen.
+
+    Raises:
+        ValueError: If TFMOT cannot do what the policy asks for.
+    """
+    if policy.scope != "layer":
+        raise ValueError(
+            "TFMOT ranks the weights of each layer by themselves. Received: "
+            f"scope={policy.scope!r}. {_INSTEAD}"
+        )
+    assignments, skipped = policy.assign(model)
+    dense = {item.path for item in skipped}
+    calls = _calls(model)
+    groups: dict[int, list[Assignment]] = {}
+    for item in assignments:
+        groups.setdefault(id(_wrapped_layer(item)), []).append(item)
+    choices, planned = [], []
+    for group in groups.values():
+        layer = _wrapped_layer(group[0])
+        reason = _why_not(layer, group, calls)
+        if reason is not None:
+            skipped += [Skipped(item.weight.path, reason) for item in group]
+            continue
+        for item in group:
+            _check_possible(item)
+        choices.append(_choice(layer, group, dense, steps_per_epoch, epochs))
+        planned += [
+            PlannedWeight(
+                item.weight.path,
+                item.weight.shape,
+                choices[-1].schedule,
+                item.structure,
+                item.reason,
+            )
+            for item in group
+        ]
+    return choices, PrunePlan(tuple(planned), tuple(skipped))
+
+
+def _choice(
+    layer: Any,
+    group: list[Assignment],
+    dense: set[str],
+    steps_per_epoch: int | None,
+    epochs: int | None,
+) -> Choice:
+    first = group[0]
+    prefix = _path(first, layer) + "/"
+    kept = [path for path in dense if path.startswith(prefix)]
+    alike = {(item.schedule, item.structure) for item in group}
+    if len(alike) > 1 or kept:
+        raise ValueError(
+            f"TFMOT prunes the weights of a layer all alike, and the policy does not "
+            f"in '{prefix[:-1]}'. {_INSTEAD}"
+        )
+    schedule = first.schedule
+    if not schedule.is_resolved:
+        if steps_per_epoch is None:
+            raise ValueError(
+                "TFMOT's schedules count in steps, and a schedule of the policy counts "
+                "in Epochs or Fraction of the run: wrap(..., steps_per_epoch=..., "
+                f"epochs=...). Received: {schedule}."
+            )
+        schedule = schedule.resolve(
+            steps_per_epoch=steps_per_epoch, epochs=1 if epochs is None else epochs
+        )
+    return Choice(layer, schedule, first.structure)
+
+
+def _wrapped_layer(item: Assignment) -> Any:
+    """The outermost layer around a weight that is not a model."""
+    layers = item.weight.layers
+    model = tf_keras().Model
+    return next((layer for layer in layers if not isinstance(layer, model)), layers[-1])
+
+
+def _path(item: Assignment, layer: Any) -> str:
+    """The path of the layer around a weight that gets the wrapper."""
+    layers = item.weight.layers
+    return "/".join(part.name for part in layers[: layers.index(layer) + 1])
+
+
+def _why_not(layer: Any, group: list[Assignment], calls: dict[int, int]) -> str | None:
+    """Why TFMOT cannot prune a layer that others can; `None` if it can."""
+    outer = group[0].weight.layers
+    around = outer[: outer.index(layer) + 1]
+    if any(calls.get(id(part), 1) > 1 for part in around):
+        return (
+            "it is used more than once, and TFMOT would count each use as a step; "
+            "PruningCallback prunes it"
+        )
+    holders = tuple(getattr(tf_keras().layers, name) for name in _HOLDERS)
+    if outer[-1] is not layer and not isinstance(layer, holders):
+        return (
+            f"it is inside a {type(layer).__name__}, which TFMOT cannot wrap; "
+            "PruningCallback prunes it"
+        )
+    return None
+
+
+def _calls(model: Any) -> dict[int, int]:
+    """How often a step uses each layer, by id."""
+    counts: dict[int, int] = {}
+    for layer in _nodes(model):
+        counts[id(layer)] = counts.get(id(layer), 0) + 1
+        if isinstance(layer, tf_keras().Model) and counts[id(layer)] == 1:
+            counts.update(_calls(layer))
+    return counts
+
+
+def _nodes(model: Any) -> Iterator[Any]:
+    for nodes in getattr(model, "_nodes_by_depth", {}).values():
+        yield from (node.layer for node in nodes)
+
+
+def _check_possible(item: Assignment) -> None:
+    """Raises a `ValueError` where TFMOT has nothing like what the policy asks for."""
+    path, shape = item.weight.path, item.weight.shape
+    if item.criterion is not magnitude:
+        raise ValueError(
+            "TFMOT prunes by magnitude alone. Received: "
+            f"criterion={item.criterion!r} for {path}. {_INSTEAD}"
+        )
+    structure, rank = item.structure, len(shape)
+    if isinstance(structure, Unstructured):
+        return
+    is_plain = item.weight.axes == tuple(range(rank))
+    fits = (isinstance(structure, Block) and rank == 2) or (
+        isinstance(structure, NofM) and rank in (2, 4) and is_plain
+    )
+    if not fits:
+        raise ValueError(
+            "TFMOT has Block for kernels with two axes and NofM for those of Dense "
+            f"and Conv2D. Received: {structure} for {path} of shape {shape}. "
+            f"{_INSTEAD} Rule({_layer_path(path)!r}, None) keeps it dense."
+        )
+
+
+def _layer_path(path: str) -> str:
+    return path.rpartition("/")[0]

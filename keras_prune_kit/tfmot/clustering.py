@@ -1,0 +1,94 @@
+"""Weight clustering through TFMOT."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras_prune_kit import _keras
+from keras_prune_kit.reports import Skipped
+from keras_prune_kit.tfmot._import import core, tfmot
+from keras_prune_kit.tfmot._models import (
+    check_model,
+    clone_layers,
+    fresh_layer,
+    layer_paths,
+)
+from keras_prune_kit.tfmot.records import Converted, LayerReport
+
+
+def cluster(model: Any, clusters: int) -> Converted:
+    """Copies a `tf_keras` model so that it trains with few different values a kernel.
+
+    A file of it compresses well: a kernel of 16 values needs 4 bits a weight. Train
+    the copy for an epoch or two with a small learning rate, then `strip` it.
+
+    Args:
+        model: A trained Sequential or functional `tf_keras` model. It stays as it is.
+        clusters: Different values in a kernel, at least 2. Zeros that a pruned kernel
+            has are kept as one of them.
+
+    Returns:
+        The model, compiled like the original, and a report of what was clustered.
+
+    Raises:
+        TypeError: If it is not a `tf_keras` model.
+        ValueError: If `clusters` is below 2, or the model is subclassed, not built or
+            has nothing to cluster.
+
+    Example:
+
+    ```python
+    clustered, report = kpk.tfmot.cluster(model, 16)
+    clustered.fit(x, y, epochs=1)
+    model = kpk.tfmot.strip(clustered)
+    ```
+    """
+    if isinstance(clusters, bool) or not isinstance(clusters, int) or clusters < 2:
+        raise ValueError(
+            "clusters is the number of different values a kernel may have, at least "
+            f"2. Received: clusters={clusters!r}."
+        )
+    check_model(
+        model, "Prune a Keras 3 model instead, with kpk.PruningCallback(policy)."
+    )
+    paths = layer_paths(model)
+    done: list[tuple[str, str]] = []
+    skipped: list[Skipped] = []
+
+    def copy(layer: Any) -> Any:
+        fresh = fresh_layer(layer)
+        if not layer.weights:
+            return fresh
+        fresh.build(layer.input_shape) if not fresh.built else None
+        fresh.set_weights(layer.get_weights())
+        reason = _why_not(layer, clusters)
+        if reason is not None:
+            skipped.append(Skipped(paths[id(layer)], reason))
+            return fresh
+        done.append((paths[id(layer)], f"{clusters} clusters"))
+        return core("clustering.keras.cluster")._cluster_weights(
+            fresh,
+            clusters,
+            tfmot().clustering.keras.CentroidInitialization.KMEANS_PLUS_PLUS,
+            preserve_sparsity=True,
+        )
+
+    clustered = clone_layers(model, copy)
+    if not done:
+        raise ValueError(f"TFMOT can cluster no layer of model '{model.name}'.")
+    _keras.compile_like(model, clustered)
+    return Converted(clustered, LayerReport(tuple(done), tuple(skipped)))
+
+
+def _why_not(layer: Any, clusters: int) -> str | None:
+    """Why a layer is left as it is; `None` if it can be clustered."""
+    registry = core("clustering.keras.clustering_registry").ClusteringRegistry
+    name = type(layer).__name__
+    if not registry.supports(layer):
+        return f"TFMOT does not know how to cluster {name}"
+    known = registry._LAYERS_WEIGHTS_MAP.get(type(layer))
+    if known == [] or not layer.trainable_weights:
+        return f"TFMOT leaves {name} as it is"
+    if max(weight.shape.num_elements() for weight in layer.weights) <= clusters:
+        return f"it has no more weights than {clusters}"
+    return None

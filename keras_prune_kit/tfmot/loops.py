@@ -1,0 +1,137 @@
+"""Wrapped models in custom training loops."""
+
+from __future__ import annotations
+
+import os
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from keras_prune_kit.tfmot._wrapper import step_of
+from keras_prune_kit.tfmot.training import (
+    check_final_sparsity,
+    check_wrapped,
+    summaries_to,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class LoopPruning:
+    """Prunes a wrapped model in a custom training loop.
+
+    In place of driving `UpdatePruningStep` by hand. The wrappers update their masks in
+    the forward pass, so call the model with `training=True`.
+
+    Args:
+        model: A model from `kpk.tfmot.wrap`.
+        log_dir: Where to write each layer's sparsity and threshold for TensorBoard
+            after each epoch; needs `model.optimizer`, which counts the steps.
+            Defaults to `None`, nowhere.
+
+    Raises:
+        TypeError: If it is not a `tf_keras` model.
+        ValueError: If nothing in it is wrapped, or `log_dir` is given and it has no
+            optimizer.
+
+    Example:
+
+    ```python
+    with kpk.tfmot.LoopPruning(wrapped) as pruning:
+        for epoch in range(epochs):
+            for x, y in batches:
+                train_step(x, y)
+                pruning.step()
+            pruning.end_epoch()
+    ```
+    """
+
+    def __init__(
+        self, model: Any, log_dir: str | os.PathLike[str] | None = None
+    ) -> None:
+        self.model = model
+        self._wrappers = check_wrapped(model)
+        self._summaries = None
+        self._epoch = 0
+        self._counted: int | None = None
+        if log_dir is not None:
+            if getattr(model, "optimizer", None) is None:
+                raise ValueError(
+                    "Summaries are written at the optimizer's step, so log_dir needs "
+                    "model.optimizer. Set it to the optimizer of your loop."
+                )
+            self._summaries = summaries_to(log_dir)
+            self._summaries.set_model(model)
+
+    def start(self) -> None:
+        """Begins, or goes on where a model that was loaded had come to."""
+        for wrapper in self._wrappers:
+            if step_of(wrapper) == -1:
+                wrapper.pruning_step.assign(0)
+        self._counted = step_of(self._wrappers[0])
+
+    def step(self) -> None:
+        """Notes that an optimizer step was made.
+
+        Raises:
+            RuntimeError: Before `start()`, after the end, or if the model was not
+                called with `training=True` since the last time.
+        """
+        counted = self._require_started("step()")
+        now = step_of(self._wrappers[0])
+        if now <= counted:
+            raise RuntimeError(
+                "The model counts its steps in the forward pass of training, and none "
+                "was made since the last step(). Call model(x, training=True) in each "
+                "step of the loop."
+            )
+        self._counted = now
+
+    def end_epoch(self) -> None:
+        """Masks the kernels, so that what is saved or evaluated now is sparse.
+
+        Raises:
+            RuntimeError: Before `start()` or after the end.
+        """
+        self._require_started("end_epoch()")
+        self._mask()
+        if self._summaries is not None:
+            self._summaries.on_epoch_begin(self._epoch)
+        self._epoch += 1
+
+    def finish(self) -> None:
+        """Masks the kernels and warns if a layer has missed its sparsity.
+
+        Raises:
+            RuntimeError: Before `start()` or after the end.
+        """
+        self._require_started("finish()")
+        self._mask()
+        self._counted = None
+        check_final_sparsity(self.model)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.finish()
+        self._counted = None
+
+    def _mask(self) -> None:
+        for wrapper in self._wrappers:
+            wrapper.pruning_obj.weight_mask_op()
+
+    def _require_started(self, what: str) -> int:
+        if self._counted is None:
+            raise RuntimeError(
+                f"LoopPruning is not at work: {what} comes between start() and "
+                "finish(), or inside `with LoopPruning(model) as pruning:`."
+            )
+        return self._counted

@@ -1,0 +1,155 @@
+"""Quantization-aware training through TFMOT."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from keras_prune_kit import _keras
+from keras_prune_kit.reports import Skipped
+from keras_prune_kit.tfmot._import import tf_keras, tfmot
+from keras_prune_kit.tfmot._models import check_model, fresh_layer
+from keras_prune_kit.tfmot.records import Converted, LayerReport
+
+_PRESERVE = ("none", "sparsity", "clusters", "both")
+
+# Layers that a normalization after them is folded into.
+_FOLDING = (
+    *("Conv2D", "DepthwiseConv2D", "Dense"),
+    *("SeparableConv1D", "SeparableConv2D"),
+)
+
+
+def quantize_aware(model: Any, preserve: str = "none") -> Converted:
+    """Copies a `tf_keras` model so that it trains as it will compute in int8.
+
+    Train the copy for an epoch or two, then export it with
+    `kpk.export_tflite(model, quantization="int8", representative_data=...)`.
+
+    With `"sparsity"` or `"both"` every zero of a kernel stays zero, in training, in
+    the model and in the file: a mask is applied after each optimizer step, as TFMOT
+    alone lets the zeros drift.
+
+    TFMOT does not quantize models inside models, and knows built-in layers alone:
+    others stay float, with a reason in the report.
+
+    Args:
+        model: A trained Sequential or functional `tf_keras` model, without pruning or
+            clustering wrappers. It stays as it is.
+        preserve: What training must not destroy: `"none"` (QAT), `"sparsity"` (PQAT),
+            `"clusters"` (CQAT) or `"both"` (PCQAT). Defaults to `"none"`.
+
+    Returns:
+        The model, compiled like the original, and a report of what is quantized.
+
+    Raises:
+        TypeError: If it is not a `tf_keras` model.
+        ValueError: If `preserve` is none of these, or the model is subclassed, not
+            built or has nothing to quantize.
+
+    Example:
+
+    ```python
+    quantized, report = kpk.tfmot.quantize_aware(pruned, preserve="sparsity")
+    quantized.fit(x, y, epochs=1)
+    ```
+    """
+    if preserve not in _PRESERVE:
+        raise ValueError(
+            f"preserve is one of {_PRESERVE}. Received: preserve={preserve!r}."
+        )
+    check_model(
+        model,
+        "Export a Keras 3 model with kpk.export_tflite(model, quantization='int8').",
+    )
+    annotator = _Annotator(preserve)
+    annotated = tf_keras().models.clone_model(model, clone_function=annotator)
+    if not annotated.built:
+        annotated.build_from_config(model.get_build_config())
+    if not annotator.done:
+        raise ValueError(f"TFMOT can quantize no layer of model '{model.name}'.")
+    for layer, fresh in annotator.copies:
+        fresh.set_weights(layer.get_weights())
+    with tfmot().quantization.keras.quantize_scope(annotator.classes):
+        quantized = tfmot().quantization.keras.quantize_apply(
+            annotated, scheme=_scheme(preserve)
+        )
+    if preserve in ("sparsity", "both"):
+        _keep_zeros(quantized)
+    _keras.compile_like(model, quantized)
+    return Converted(
+        quantized, LayerReport(tuple(annotator.done), tuple(annotator.skipped))
+    )
+
+
+def _scheme(preserve: str) -> Any:
+    combine = tfmot("python.core.api.experimental.combine")
+    if preserve == "sparsity":
+        return combine.Default8BitPrunePreserveQuantizeScheme()
+    if preserve in ("clusters", "both"):
+        return combine.Default8BitClusterPreserveQuantizeScheme(preserve == "both")
+    return tfmot().quantization.keras.default_8bit.Default8BitQuantizeScheme()
+
+
+class _Annotator:
+    """Copies a layer and marks it for quantization, if TFMOT knows how."""
+
+    def __init__(self, preserve: str) -> None:
+        scheme = tfmot().quantization.keras.default_8bit.Default8BitQuantizeScheme()
+        self._plain = scheme.get_quantize_registry()
+        self._preserving = _scheme(preserve).get_quantize_registry()
+        self.done: list[tuple[str, str]] = []
+        self.skipped: list[Skipped] = []
+        self.copies: list[tuple[Any, Any]] = []
+        self.classes: dict[str, Any] = {}
+
+    def __call__(self, layer: Any) -> Any:
+        if isinstance(layer, tf_keras().Model):
+            fresh = tf_keras().models.clone_model(layer)
+            self.copies.append((layer, fresh))
+            self.skipped.append(Skipped(layer.name, "TFMOT leaves inner models float"))
+            return fresh
+        fresh = fresh_layer(layer)
+        self.copies.append((layer, fresh))
+        self.classes[type(layer).__name__] = type(layer)
+        name = type(layer).__name__
+        if not self._plain.supports(layer) and not _is_folded(layer):
+            reason = f"TFMOT does not know how to quantize {name}"
+            self.skipped.append(Skipped(layer.name, reason))
+            return fresh
+        self.done.append((layer.name, "int8"))
+        return tfmot().quantization.keras.quantize_annotate_layer(
+            fresh, self._config(layer, fresh)
+        )
+
+    def _config(self, layer: Any, fresh: Any) -> Any:
+        """`None` lets the scheme choose; a layer that it does not preserve gets the
+        plain configuration."""
+        if self._preserving.supports(layer) or _is_folded(layer):
+            return None
+        return self._plain.get_quantize_config(fresh)
+
+
+def _is_folded(layer: Any) -> bool:
+    """Whether TFMOT folds a normalization into the layer before it."""
+    before = [node.inbound_layers for node in layer._inbound_nodes]
+    return isinstance(layer, tf_keras().layers.BatchNormalization) and all(
+        type(other).__name__ in _FOLDING
+        and other.get_config()["activation"] == "linear"
+        for other in before
+    )
+
+
+def _keep_zeros(model: Any) -> None:
+    """Constrains each kernel to the zeros that it has."""
+    handle = _keras.variables_of(model)
+    for layer in model.layers:
+        for variable, *_ in getattr(layer, "_weight_vars", ()):
+            kernel = handle.read(variable)
+            if np.all(kernel):
+                continue
+            mask = handle.make_mask(kernel.shape)
+            handle.write(mask, kernel != 0)
+            inner = handle.constraint(variable)
+            handle.constrain(variable, _keras.MaskConstraint(handle, mask, inner))

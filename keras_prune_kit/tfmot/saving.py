@@ -1,0 +1,48 @@
+"""Loading what was saved with TFMOT's wrappers in it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Any
+
+from keras_prune_kit.tfmot._import import tf_keras, tfmot
+from keras_prune_kit.tfmot._schedules import cosine_decay
+from keras_prune_kit.tfmot._wrapper import wrapper_class
+from keras_prune_kit.tfmot.prunable_dense import prunable_dense
+
+
+def load(path: str | os.PathLike[str]) -> Any:
+    """Loads a wrapped, clustered or quantization-aware model, ready to train on.
+
+    Optimizer and pruning go on from the step at which `model.save(path)` was called.
+
+    Args:
+        path: A `.keras` or `.h5` file, or a SavedModel folder.
+
+    Returns:
+        A `tf_keras` model, compiled if the saved one was.
+
+    Raises:
+        OSError: If there is no such file.
+
+    Example:
+
+    ```python
+    wrapped = kpk.tfmot.load("wrapped.keras")
+    wrapped.fit(x, y, initial_epoch=3, epochs=5, callbacks=kpk.tfmot.callbacks())
+    ```
+    """
+    path = os.fspath(path)
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"There is no such file: {path}.")
+    ours = {
+        "PruneLowMagnitude": wrapper_class(),
+        "CosineDecay": cosine_decay(),
+        "PrunableDense": prunable_dense(),
+    }
+    with contextlib.ExitStack() as scopes:
+        scopes.enter_context(tfmot().clustering.keras.cluster_scope())
+        scopes.enter_context(tfmot().quantization.keras.quantize_scope())
+        scopes.enter_context(tf_keras().utils.custom_object_scope(ours))
+        return tf_keras().models.load_model(path)

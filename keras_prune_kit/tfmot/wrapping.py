@@ -1,0 +1,151 @@
+"""Wrapping a model for TFMOT's pruning, and taking the wrappers off again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras_prune_kit import _keras
+from keras_prune_kit.policies import PrunePolicy, as_policy
+from keras_prune_kit.schedules import Schedule
+from keras_prune_kit.tfmot._choices import choose
+from keras_prune_kit.tfmot._import import tfmot
+from keras_prune_kit.tfmot._models import (
+    check_model,
+    check_world,
+    clone_layers,
+    fresh_layer,
+    wrappers,
+)
+from keras_prune_kit.tfmot._wrapper import wrapper_class
+from keras_prune_kit.tfmot.records import Wrapped
+
+PRUNE, CLUSTER = "PruneLowMagnitude", "ClusterWeights"
+
+
+def wrap(
+    model: Any,
+    policy: PrunePolicy | Schedule | float,
+    *,
+    steps_per_epoch: int | None = None,
+    epochs: int | None = None,
+) -> Wrapped:
+    """Copies a `tf_keras` model with TFMOT's pruning wrapper around each layer that
+    the policy names.
+
+    For code that is built on TFMOT; `PruningCallback` prunes any model and needs no
+    wrapper. In place of `tfmot.sparsity.keras.prune_low_magnitude`, which refuses a
+    model for one unknown layer and shares the layers of the original. The copy has
+    the trained weights and is compiled like the original, if that was.
+
+    TFMOT sets the pattern of `NofM` at the first step, whatever the schedule says.
+
+    Args:
+        model: A built Sequential or functional `tf_keras` model, models inside it
+            included. It stays as it is.
+        policy: A `PrunePolicy`; a schedule or a final sparsity (0 to 1) stands for the
+            policy made from it.
+        steps_per_epoch: Optimizer steps in an epoch. Needed if a schedule counts in
+            `Epochs` or `Fraction`, as the default one does.
+        epochs: Epochs in the run. Defaults to 1.
+
+    Returns:
+        The wrapped model, and a report of what will be pruned and what stays dense
+        for which reason.
+
+    Raises:
+        TypeError: If it is not a `tf_keras` model.
+        ValueError: If the model is subclassed, not built or wrapped already, or the
+            policy asks for something that TFMOT cannot do.
+
+    Example:
+
+    ```python
+    wrapped, report = kpk.tfmot.wrap(model, 0.8, steps_per_epoch=n, epochs=5)
+    wrapped.fit(x, y, epochs=5, callbacks=kpk.tfmot.callbacks())
+    model = kpk.tfmot.strip(wrapped)
+    ```
+    """
+    check_model(model, "kpk.PruningCallback(policy) prunes a Keras 3 model in fit.")
+    if wrappers(model, PRUNE):
+        raise ValueError(
+            f"Model '{model.name}' is wrapped already. Take the wrappers off first: "
+            "kpk.tfmot.strip(model)."
+        )
+    choices, report = choose(model, as_policy(policy), steps_per_epoch, epochs)
+    arguments = {id(choice.layer): choice.arguments() for choice in choices}
+    copies: list[tuple[Any, Any]] = []
+
+    def copy(layer: Any) -> Any:
+        fresh = fresh_layer(layer)
+        copies.append((layer, fresh))
+        if id(layer) not in arguments:
+            return fresh
+        return wrapper_class()(fresh, **arguments[id(layer)])
+
+    wrapped = clone_layers(model, copy)
+    _copy_weights(copies)
+    _keras.compile_like(model, wrapped)
+    return Wrapped(wrapped, report)
+
+
+def strip(model: Any) -> Any:
+    """Copies a wrapped model without its wrappers, those in models inside it included.
+
+    Also takes off what `cluster` put on. The kernels are masked a last time, so they
+    are as sparse as the masks, whatever the last step did to them.
+
+    Args:
+        model: A model from `wrap`, from `cluster` or from TFMOT itself. It stays as
+            it is.
+
+    Returns:
+        An ordinary model, compiled like the wrapped one, if that was.
+
+    Raises:
+        TypeError: If it is not a `tf_keras` model.
+        ValueError: If there is no wrapper in it.
+
+    Example:
+
+    ```python
+    kpk.tfmot.strip(wrapped).save("pruned.keras")
+    ```
+    """
+    check_world(
+        model, "kpk.PruningCallback leaves no wrapper in a model, so use it as it is."
+    )
+    if not wrappers(model, PRUNE, CLUSTER):
+        raise ValueError(
+            "There is nothing to strip: no layer is wrapped by TFMOT. Received: model "
+            f"'{model.name}'. (PruningCallback and Pruner leave no wrappers.)"
+        )
+    unwrapped = model
+    if wrappers(model, CLUSTER):
+        unwrapped = tfmot().clustering.keras.strip_clustering(model)
+    copies: list[tuple[Any, Any]] = []
+
+    def copy(layer: Any) -> Any:
+        inner = layer
+        if wrappers(_Single(layer), PRUNE):
+            layer.pruning_obj.weight_mask_op()
+            inner = layer.layer
+        fresh = fresh_layer(inner)
+        copies.append((inner, fresh))
+        return fresh
+
+    stripped = clone_layers(unwrapped, copy)
+    _copy_weights(copies)
+    _keras.compile_like(model, stripped)
+    return stripped
+
+
+class _Single:
+    """A layer as if it were a model."""
+
+    def __init__(self, layer: Any) -> None:
+        self.layers = [layer]
+
+
+def _copy_weights(copies: list[tuple[Any, Any]]) -> None:
+    for layer, fresh in copies:
+        fresh.set_weights(layer.get_weights())
