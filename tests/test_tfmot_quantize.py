@@ -8,6 +8,12 @@ import tf_keras as K
 import keras_prune_kit as kpk
 
 
+@pytest.fixture(autouse=True)
+def _names_start_anew():
+    """Keras numbers layers through a process, and these tests name some."""
+    K.backend.clear_session()
+
+
 @pytest.fixture(scope="module")
 def images():
     rng = np.random.default_rng(0)

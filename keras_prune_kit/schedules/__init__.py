@@ -9,10 +9,15 @@ length of the run is known. Names, order of arguments and formulas are TFMOT's
 from keras_prune_kit.schedules.constant_sparsity import ConstantSparsity
 from keras_prune_kit.schedules.cosine_decay import CosineDecay
 from keras_prune_kit.schedules.polynomial_decay import PolynomialDecay
-from keras_prune_kit.schedules.schedule import Schedule, check_sparsity
+from keras_prune_kit.schedules.schedule import (
+    UPDATES_PER_RAMP,
+    Schedule,
+    check_sparsity,
+)
 from keras_prune_kit.schedules.steps import Epochs, Fraction, Step
 
 __all__ = [
+    "UPDATES_PER_RAMP",
     "ConstantSparsity",
     "CosineDecay",
     "Epochs",
