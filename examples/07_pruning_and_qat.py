@@ -64,7 +64,7 @@ def main():
     options = parser.parse_args()
     tf_keras.utils.set_random_seed(0)
     train, validation, test = load(options.data)
-    arguments = {"batch_size": 128, "validation_data": validation, "verbose": 0}
+    arguments = {"validation_data": validation, "verbose": 0}
     model = build(train[0].shape[1:])
     model.fit(*train, epochs=30, callbacks=[patience()], **arguments)
 
@@ -75,7 +75,6 @@ def main():
         policy=kpk.PolynomialDecay(0.5, 0.8),
         quantization="dynamic",
         epochs=10,
-        batch_size=128,
         verbose=0,
     )
     before = report.baseline

@@ -491,7 +491,7 @@ IDS = np.arange(18).reshape(6, 3)
         tf.data.Dataset.from_tensor_slices((X, np.zeros(6))).batch(4),
         lambda: ([row[np.newaxis]] for row in X),
     ],
-    ids=str,
+    ids=lambda data: type(data).__name__,
 )
 def test_data_for_one_input(data):
     samples = representative_samples(data, ONE)
@@ -509,7 +509,7 @@ def test_data_for_one_input(data):
         iter([[X[:4], IDS[:4]], [X[4:], IDS[4:]]]),
         tf.data.Dataset.from_tensor_slices(({"x": X, "ids": IDS}, X)).batch(4),
     ],
-    ids=str,
+    ids=lambda data: type(data).__name__,
 )
 def test_data_for_two_inputs(data):
     samples = representative_samples(data, TWO)
