@@ -72,7 +72,7 @@ def main():
         model,
         train,
         validation_data=validation,
-        policy=kpk.PolynomialDecay(0.5, 0.8),
+        policy=kpk.PrunePolicy(kpk.PolynomialDecay(0.5, 0.8), scope="global"),
         quantization="dynamic",
         epochs=10,
         verbose=0,

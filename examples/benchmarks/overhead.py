@@ -2,9 +2,9 @@
 
 Both worlds, on the way up ("ramp": about a hundred mask updates in 1,758 steps, where
 TFMOT makes one every hundred steps) and with the masks held ("held"). The sides take
-turns of ten steps. Expect a ratio to plain of 1.00 to 1.03 while masks are held, 1.02 to
-1.07 on the ramp of the MLP, whose 1.9 million weights are much to rank for so short a
-step, and 1.10 to 1.15 for TFMOT.
+turns of ten steps. Expect a ratio to plain of 1.00 to 1.03 while masks are held, 1.02
+to 1.07 on the ramp of the MLP, whose 1.9 million weights are much to rank for so short
+a step, and 1.10 to 1.15 for TFMOT.
 
     python examples/benchmarks/overhead.py
 """
