@@ -8,8 +8,9 @@ data.
 
     python examples/07_pruning_and_qat.py [--data mnist.npz]
 
-On the 70,000 images of MNIST expect 0.982 for the baseline, 0.980 pruned, 0.983 from the
-int8 .tflite, and files three quarters smaller (80 to 90 %, gzipped). Without --data it runs on the digits that come with the package, in seconds.
+On the 70,000 images of MNIST expect 0.982 for the baseline, 0.980 pruned, 0.983 from
+the int8 .tflite, and files three quarters smaller (80 to 90 %, gzipped). Without --data
+it runs on the digits that come with the package, in seconds.
 """
 
 import argparse
