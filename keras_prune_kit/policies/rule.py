@@ -78,6 +78,7 @@ class Rule:
 
 
 def check_structure(structure: object) -> None:
+    """Raises a `TypeError` unless it is a structure."""
     if not isinstance(structure, Structure):
         raise TypeError(
             "structure is a value such as Unstructured() or NofM(2, 4). "
@@ -86,6 +87,7 @@ def check_structure(structure: object) -> None:
 
 
 def check_criterion(criterion: object) -> None:
+    """Raises a `TypeError` unless it is a function, not a class."""
     if not callable(criterion) or isinstance(criterion, type):
         raise TypeError(
             "criterion is a function from weights to scores, such as magnitude. "
