@@ -9,5 +9,9 @@ from importlib.metadata import version
 
 import lazy_loader
 
+from keras_prune_kit.registration import register_with_keras
+
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 __version__ = version("keras-prune-kit")
+
+register_with_keras()

@@ -1,8 +1,14 @@
 from . import tfmot as tfmot
+from .allocation import allocate as allocate
+from .allocation import sensitivity as sensitivity
+from .callbacks import ClusteringCallback as ClusteringCallback
 from .callbacks import GzipSizeLogger as GzipSizeLogger
 from .callbacks import PruningCallback as PruningCallback
 from .callbacks import SparsitySummaries as SparsitySummaries
 from .callbacks import TargetSparsityCheckpoint as TargetSparsityCheckpoint
+from .clustering import Clusterer as Clusterer
+from .clustering import ClustersNotAppliedWarning as ClustersNotAppliedWarning
+from .comparison import compare as compare
 from .compression import compress as compress
 from .criteria import magnitude as magnitude
 from .criteria import movement as movement
@@ -10,6 +16,8 @@ from .criteria import needs_gradients as needs_gradients
 from .criteria import optimal_brain_damage as optimal_brain_damage
 from .criteria import random_scores as random_scores
 from .criteria import taylor as taylor
+from .distillation import soft_targets as soft_targets
+from .entropy import entropy_bound as entropy_bound
 from .layers import PrunableDense as PrunableDense
 from .layers import PrunableLayer as PrunableLayer
 from .plots import plot_sparsity as plot_sparsity
@@ -20,7 +28,13 @@ from .pruner import IncompletePruningError as IncompletePruningError
 from .pruner import IncompletePruningWarning as IncompletePruningWarning
 from .pruner import MaskNotAppliedWarning as MaskNotAppliedWarning
 from .pruner import Pruner as Pruner
+from .quantization import quantize_aware as quantize_aware
+from .quantization import strip_quantization as strip_quantization
+from .reports import ClusteringReport as ClusteringReport
+from .reports import Comparison as Comparison
 from .reports import CompressionReport as CompressionReport
+from .reports import EntropyBound as EntropyBound
+from .reports import SensitivityReport as SensitivityReport
 from .reports import SparsityReport as SparsityReport
 from .schedules import ConstantSparsity as ConstantSparsity
 from .schedules import CosineDecay as CosineDecay

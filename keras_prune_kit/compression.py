@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from keras_prune_kit import _keras
 from keras_prune_kit.callbacks import PruningCallback, TargetSparsityCheckpoint
+from keras_prune_kit.comparison import compare_opened
+from keras_prune_kit.datasets import (
+    check_rereadable,
+    fit_arguments,
+    input_samples,
+    labelled_samples,
+)
+from keras_prune_kit.evaluation import Evaluation
 from keras_prune_kit.policies import PrunePolicy, as_policy
-from keras_prune_kit.reports import CompressionReport, SparsityReport, Stage
+from keras_prune_kit.reports import CompressionReport, SparsityReport
 from keras_prune_kit.schedules import Schedule
-from keras_prune_kit.sizes import gzip_bytes, weights_h5
-from keras_prune_kit.sparsity import sparsity_report
 from keras_prune_kit.tflite import TFLiteModel, export_tflite
 
 REPRESENTATIVE_SAMPLES = 200
 CRITERION_SAMPLES = 256
+LATENCY_RUNS = 20
 
 
 def compress(
@@ -87,13 +92,17 @@ def compress(
         )
     if out_dir is not None:
         Path(out_dir).mkdir(parents=True, exist_ok=True)
+    check_rereadable(validation_data, "validation_data")
     if representative_data is None and quantization in ("int8", "int16x8"):
-        representative_data = _samples(train_data, REPRESENTATIVE_SAMPLES)
+        check_rereadable(train_data, "train_data without representative_data")
+        representative_data = input_samples(train_data, REPRESENTATIVE_SAMPLES)
     copy = _keras.clone(model)
     # Before the training, so that what the converter refuses costs no epoch.
     dense = _export(model, quantization, representative_data)
-    evaluate = _Evaluation(model, validation_data)
-    pruning = PruningCallback(policy, data=_labelled_samples(train_data))
+    evaluate = Evaluation(validation_data, model)
+    needs_data = policy.needs_data
+    sample = labelled_samples(train_data, CRITERION_SAMPLES) if needs_data else None
+    pruning = PruningCallback(policy, data=sample)
     pruned = _fine_tune(
         copy,
         train_data,
@@ -106,53 +115,28 @@ def compress(
         verbose=verbose,
     )
     exported = _export(copy, quantization, representative_data)
-    suffix = "" if quantization == "none" else f" + {quantization}"
+    numbers = "float32" if quantization == "none" else quantization
+    models = {
+        "baseline": model,
+        f"baseline + {numbers}": dense,
+        "pruned": copy,
+        f"pruned + {numbers}": exported,
+    }
     report = CompressionReport(
-        stages=(
-            _keras_stage("baseline", model, evaluate),
-            _tflite_stage(f"baseline{suffix}", dense, evaluate),
-            _keras_stage("pruned", copy, evaluate),
-            _tflite_stage(f"pruned{suffix}", exported, evaluate),
-        ),
-        metric=evaluate.metric,
+        comparison=compare_opened(models, evaluate, latency_runs=LATENCY_RUNS),
         model=copy,
         tflite=exported,
         sparsity_report=pruned,
+        settings={
+            "policy": _described(policy),
+            "quantization": quantization,
+            "epochs": epochs,
+            "batch_size": batch_size,
+        },
     )
     if out_dir is not None:
         report.save(out_dir)
     return report
-
-
-class _Evaluation:
-    """Scores models and exported files by the model's own first metric."""
-
-    def __init__(self, model: Any, data: Any) -> None:
-        if isinstance(data, Iterator):
-            raise ValueError(
-                "validation_data are read more than once: give arrays or a dataset, "
-                f"not a generator that runs dry. Received: {data!r}."
-            )
-        self._model = model
-        self._data = data
-        names = [name for name in self._evaluate(model, data) if "loss" not in name]
-        self.metric = names[0] if names else "loss"
-
-    def keras(self, model: Any) -> float:
-        return self._evaluate(model, self._data)[self.metric]
-
-    def tflite(self, exported: TFLiteModel) -> float:
-        predicted, wanted = [], []
-        for x, *rest in _batches(self._data):
-            predicted.append(exported.predict(x))
-            wanted.append(rest)
-        predictions, (y, *weight) = _join(predicted), _join(wanted)
-        scorer = _keras.scorer(self._model, predictions)
-        return self._evaluate(scorer, (predictions, y, *weight))[self.metric]
-
-    def _evaluate(self, model: Any, data: Any) -> dict[str, float]:
-        arguments = _fit_arguments(data)
-        return model.evaluate(**arguments, verbose=0, return_dict=True)
 
 
 def _fine_tune(
@@ -163,12 +147,12 @@ def _fine_tune(
     monitor: str,
     pruning: PruningCallback,
     callbacks: Sequence[Any],
-    **fit_arguments: Any,
+    **options: Any,
 ) -> SparsityReport:
     """Trains and prunes, and leaves the best weights at the target in the model."""
     if hasattr(train_data, "element_spec"):
         # A tf.data.Dataset shuffles itself; Keras warns unless it is told so.
-        fit_arguments["shuffle"] = False
+        options["shuffle"] = False
     rises = any(part in monitor for part in ("acc", "auc", "precision", "recall"))
     with tempfile.TemporaryDirectory() as folder:
         best = Path(folder) / "best.weights.h5"
@@ -179,10 +163,10 @@ def _fine_tune(
             save_weights_only=True,
         )
         model.fit(
-            **_fit_arguments(train_data),
+            **fit_arguments(train_data),
             validation_data=validation_data,
             callbacks=[pruning, checkpoint, *callbacks],
-            **fit_arguments,
+            **options,
         )
         if best.exists():
             model.load_weights(best)
@@ -197,97 +181,9 @@ def _export(model: Any, quantization: str, representative_data: Any) -> TFLiteMo
     )
 
 
-def _keras_stage(name: str, model: Any, evaluate: _Evaluation) -> Stage:
-    file = weights_h5(model)
-    return Stage(
-        name,
-        ".h5",
-        evaluate.keras(model),
-        len(file),
-        gzip_bytes(file),
-        sparsity_report(model).sparsity,
-    )
-
-
-def _tflite_stage(name: str, exported: TFLiteModel, evaluate: _Evaluation) -> Stage:
-    return Stage(
-        name,
-        ".tflite",
-        evaluate.tflite(exported),
-        len(exported.bytes),
-        gzip_bytes(exported.bytes),
-        exported.sparsity_report().sparsity,
-    )
-
-
-def _fit_arguments(data: Any) -> dict[str, Any]:
-    """The data under the names that `fit` and `evaluate` know them by."""
-    if not isinstance(data, tuple):
-        return {"x": data}
-    return dict(zip(("x", "y", "sample_weight"), data, strict=False))
-
-
-def _batches(data: Any) -> Iterator[tuple[Any, ...]]:
-    """Arrays as one batch, a dataset batch by batch, as numpy arrays."""
-    if isinstance(data, tuple):
-        yield data
-    elif hasattr(data, "__getitem__") and hasattr(data, "__len__"):
-        yield from (_numpy(data[index]) for index in range(len(data)))
-    else:
-        yield from map(_numpy, data)
-
-
-def _samples(data: Any, count: int) -> Any:
-    """Samples of the inputs, spread over the arrays or from the first batches."""
-    if isinstance(data, Iterator):
-        raise ValueError(
-            "representative_data are needed where train_data is a generator, which "
-            "can be read only once."
-        )
-    if isinstance(data, tuple):
-        return _spread(data[0], count)
-    taken = []
-    for x, *_ in _batches(data):
-        taken.append(x)
-        if sum(map(_length, taken)) >= count:
-            break
-    return _join(taken)
-
-
-def _labelled_samples(data: Any) -> Any:
-    """A sample of arrays `(x, y)`, for criteria that look at gradients."""
-    return _spread(data[:2], CRITERION_SAMPLES) if isinstance(data, tuple) else None
-
-
-def _spread(item: Any, count: int) -> Any:
-    """Samples at even distances, whatever order the data are in."""
-    return _map(lambda a: a[np.linspace(0, len(a) - 1, count).astype(int)], item)
-
-
-def _numpy(item: Any) -> Any:
-    return _map(np.asarray, item)
-
-
-def _map(function: Any, item: Any) -> Any:
-    """Applies a function to each array of a nest of dicts, lists and tuples."""
-    if isinstance(item, dict):
-        return {key: _map(function, value) for key, value in item.items()}
-    if isinstance(item, list | tuple):
-        return type(item)(_map(function, value) for value in item)
-    return function(item)
-
-
-def _length(item: Any) -> int:
-    while isinstance(item, dict | list | tuple):
-        item = next(iter(item.values() if isinstance(item, dict) else item))
-    return len(item)
-
-
-def _join(parts: list[Any]) -> Any:
-    """Nests of arrays that are alike, joined batch after batch."""
-    first = parts[0]
-    if isinstance(first, dict):
-        return {key: _join([part[key] for part in parts]) for key in first}
-    if isinstance(first, list | tuple):
-        return type(first)(map(_join, map(list, zip(*parts, strict=True))))
-    return np.concatenate(parts) if len(parts) > 1 else first
+def _described(policy: PrunePolicy) -> Any:
+    """The policy as plain data, or as text where a part of it is the user's own."""
+    try:
+        return policy.to_dict()
+    except ValueError:
+        return repr(policy)

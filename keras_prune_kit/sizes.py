@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -60,6 +61,7 @@ def weights_h5(model: Any) -> bytes:
     """
     world = _keras.world(model)
     _keras.check_built(model)
+    model = _keras.trained_model(model)
     with h5py.File("weights.h5", "w", driver="core", backing_store=False) as file:
         if world.__name__ == "keras":
             _write_keras_3(file, model, world.Model, written=set())
@@ -67,6 +69,29 @@ def weights_h5(model: Any) -> bytes:
             _write_keras_2(file, model, world)
         file.flush()
         return file.id.get_file_image()
+
+
+def sparse_content(weights: Iterable[tuple[np.ndarray, Any, int]]) -> bytes:
+    """Weights as a sparse format would store them, to count its bytes.
+
+    Each weight becomes a mask of one bit a value and the values that are not zero:
+    no format with random access needs less for zeros in no order.
+
+    Args:
+        weights: Stored values, the value that stands for zero, and the bits of each.
+
+    Returns:
+        The bytes, not compressed.
+    """
+    parts = []
+    for stored, zero, bits in weights:
+        mask = stored != zero
+        values = np.ascontiguousarray(stored[mask])
+        if bits < 8:  # Values that share a byte do so again.
+            low = np.unpackbits(values.view(np.uint8)[:, None], axis=1)[:, -bits:]
+            values = np.packbits(low)
+        parts += [np.packbits(mask).tobytes(), values.tobytes()]
+    return b"".join(parts)
 
 
 def _content(item: Any) -> bytes:

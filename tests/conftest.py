@@ -1,6 +1,7 @@
 """Fixtures: everything that trains runs in both worlds."""
 
 import os
+import signal
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -15,6 +16,10 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],
     [tf.config.LogicalDeviceConfiguration(), tf.config.LogicalDeviceConfiguration()],
 )
+
+# A shell without job control has what it runs in the background ignore Ctrl-C, and
+# children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 WORLDS = {"keras": keras, "tf_keras": tf_keras}
 

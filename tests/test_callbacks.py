@@ -13,9 +13,11 @@ import keras_prune_kit as kpk
 from keras_prune_kit import callbacks
 
 BUILDERS = {
+    "ClusteringCallback": lambda folder: kpk.ClusteringCallback(8),
     "GzipSizeLogger": lambda folder: kpk.GzipSizeLogger(),
     "PruningCallback": lambda folder: kpk.PruningCallback(kpk.PrunePolicy(0.5)),
     "SparsitySummaries": lambda folder: kpk.SparsitySummaries(folder / "logs"),
+    "StageProgress": lambda folder: callbacks.StageProgress(),
     "TargetSparsityCheckpoint": lambda folder: kpk.TargetSparsityCheckpoint(
         folder / "best.weights.h5", monitor="loss", save_weights_only=True
     ),
@@ -34,7 +36,7 @@ def test_contract_works_in_both_worlds_twice_and_as_a_copy(mlp, data, tmp_path, 
     original = BUILDERS[name](tmp_path)
     for callback in (original, original, copy.deepcopy(original)):
         model = mlp()
-        pruning = kpk.PruningCallback(kpk.PrunePolicy(0.5))
+        pruning = kpk.PruningCallback(kpk.ConstantSparsity(0.5))
         others = [] if name == "PruningCallback" else [pruning]
         history = model.fit(*data, epochs=2, verbose=0, callbacks=[*others, callback])
         assert kpk.sparsity_report(model).zeros == 64 + 24

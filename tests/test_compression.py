@@ -171,6 +171,7 @@ def test_everything_is_saved_and_the_picture_can_be_seen(trained, digits, tmp_pa
     assert names == [
         "model.tflite",
         "pruned.keras",
+        "report.html",
         "report.json",
         "report.txt",
         "sizes.png",

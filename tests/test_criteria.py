@@ -121,7 +121,7 @@ def test_gradients_decide_in_fit(mlp, data, criterion, scope):
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [({}, r"pass data=\(x, y\)"), ({"data": 5}, "data for a criterion")],
+    [({}, r"pass data=\(x, y\)"), ({"data": 5}, "sample of the training data")],
 )
 def test_a_criterion_without_its_data_says_so(mlp, arguments, message):
     policy = kpk.PrunePolicy(0.5, criterion=kpk.taylor)

@@ -5,46 +5,73 @@ written and constrained, and in what their layers call their kernels. Everything
 above this package sees one world.
 """
 
+from keras_prune_kit._keras.constraints import ClusterConstraint, without
+from keras_prune_kit._keras.files import UnsafeModelError, load
 from keras_prune_kit._keras.gradients import GradientProbe
+from keras_prune_kit._keras.layers import LayerWeights, find_layers
+from keras_prune_kit._keras.losses import LossProbe
 from keras_prune_kit._keras.models import (
     callback_namespace,
     check_built,
     clone,
     compile_like,
-    load,
+    is_compiled,
     optimizer_of,
     retrace,
     scorer,
+    trained_model,
     world,
 )
-from keras_prune_kit._keras.variables import MaskConstraint, Variables, variables_of
+from keras_prune_kit._keras.targets import mix_targets
+from keras_prune_kit._keras.variables import (
+    Keras3Variables,
+    MaskConstraint,
+    Variables,
+    keep_zeros,
+    variables_of,
+)
 from keras_prune_kit._keras.weights import (
     PrunableWeight,
     Unprunable,
     check_not_wrapped,
     find_weights,
+    is_quantization_aware,
     layer_class,
     layer_class_name,
+    without_range,
 )
 
 __all__ = [
+    "ClusterConstraint",
     "GradientProbe",
+    "Keras3Variables",
+    "LayerWeights",
+    "LossProbe",
     "MaskConstraint",
     "PrunableWeight",
     "Unprunable",
+    "UnsafeModelError",
     "Variables",
     "callback_namespace",
     "check_built",
     "check_not_wrapped",
     "clone",
     "compile_like",
+    "find_layers",
     "find_weights",
+    "is_compiled",
+    "is_quantization_aware",
+    "keep_zeros",
     "layer_class",
     "layer_class_name",
     "load",
+    "mix_targets",
     "optimizer_of",
     "retrace",
     "scorer",
+    "trained_model",
     "variables_of",
+    "without",
+    "without_range",
     "world",
 ]

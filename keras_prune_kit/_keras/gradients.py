@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_prune_kit._keras.losses import check_sample
 from keras_prune_kit._keras.models import world
 
 
@@ -24,15 +25,7 @@ class GradientProbe:
     """
 
     def __init__(self, model: Any, data: Any, variables: Sequence[Any]) -> None:
-        if not isinstance(data, tuple) or len(data) != 2:
-            raise ValueError(
-                f"data for a criterion are (x, y), arrays. Received: {type(data)}."
-            )
-        if getattr(model, "loss", None) is None:
-            raise ValueError(
-                f"Model '{model.name}' must be compiled with a loss, so that a "
-                "criterion can take its gradients."
-            )
+        check_sample(model, data)
         self._tf = sys.modules["tensorflow"]
         self._model = model
         self._data = data

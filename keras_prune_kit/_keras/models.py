@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-import json
-import os
 import sys
-import zipfile
 from types import ModuleType
 from typing import Any
-
-import h5py
 
 _WORLDS = ("keras", "tf_keras")
 
@@ -37,47 +31,18 @@ def world(model: object) -> ModuleType:
     )
 
 
-def load(path: str | os.PathLike[str]) -> Any:
-    """Loads a model file with the Keras that wrote it, in Keras' safe mode.
+def trained_model(model: Any) -> Any:
+    """The model that training is about.
+
+    Of a `keras.distillation.Distiller` that is its student, of others the model itself.
 
     Args:
-        path: A `.keras` or `.h5` file.
-
-    Raises:
-        OSError: If there is no such file.
-        ValueError: If it is no model file, or its model needs code of its own.
+        model: A Keras model, such as callbacks are given.
     """
-    path = os.fspath(path)
-    if not os.path.isfile(path):
-        raise FileNotFoundError(f"There is no such file: {path}.")
-    root = "keras" if _keras_version(path).startswith("3") else "tf_keras"
-    try:
-        return importlib.import_module(root).models.load_model(path, compile=False)
-    except (ValueError, TypeError, KeyError, OSError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        raise ValueError(f"{path} cannot be loaded: {reason}") from error
-
-
-def _keras_version(path: str) -> str:
-    """What a model file says it was written by."""
-    try:
-        if zipfile.is_zipfile(path):
-            with zipfile.ZipFile(path) as archive:
-                return json.loads(archive.read("metadata.json"))["keras_version"]
-        with h5py.File(path) as file:
-            version = file.attrs.get("keras_version", "")
-            if isinstance(version, bytes):
-                version = version.decode()
-            if version and "model_config" in file.attrs:
-                return version
-    except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"A whole model file is needed, .keras or .h5. Received: {path} ({error})."
-        ) from error
-    raise ValueError(
-        "A file with a whole model is needed, not one with weights alone. "
-        f"Received: {path}."
-    )
+    distillation = getattr(sys.modules.get("keras"), "distillation", None)
+    if distillation is not None and isinstance(model, distillation.Distiller):
+        return model.student
+    return model
 
 
 def callback_namespace(model: object) -> ModuleType:
@@ -87,6 +52,7 @@ def callback_namespace(model: object) -> ModuleType:
 
 def check_built(model: Any) -> None:
     """Raises a `ValueError` if the model has no weights yet."""
+    model = trained_model(model)
     if not model.built:
         raise ValueError(
             f"Model '{model.name}' is not built, so it has no weights yet. Start it "
@@ -121,7 +87,7 @@ def clone(model: Any) -> Any:
     Raises:
         ValueError: If Keras cannot copy the model, or it was never compiled.
     """
-    if not _is_compiled(model):
+    if not is_compiled(model):
         raise ValueError(
             f"Model '{model.name}' must be compiled, so that a copy of it can be "
             "trained. Call model.compile(optimizer, loss, metrics) first."
@@ -134,7 +100,7 @@ def clone(model: Any) -> Any:
 
 def compile_like(model: Any, copied: Any) -> None:
     """Compiles a copy as the model was, with a fresh optimizer; if it was at all."""
-    if not _is_compiled(model):
+    if not is_compiled(model):
         return
     config = model._compile_config.config
     copied.compile(
@@ -147,7 +113,8 @@ def compile_like(model: Any, copied: Any) -> None:
     )
 
 
-def _is_compiled(model: Any) -> bool:
+def is_compiled(model: Any) -> bool:
+    """Whether a model has a loss, metrics and an optimizer."""
     config = getattr(getattr(model, "_compile_config", None), "config", None)
     return config is not None and model.optimizer is not None
 

@@ -27,6 +27,10 @@ class Variables(abc.ABC):
         """A boolean variable, all `True`: one byte a weight, never trained."""
 
     @abc.abstractmethod
+    def make_index(self, index: np.ndarray) -> Any:
+        """A variable of small whole numbers: one byte a weight, never trained."""
+
+    @abc.abstractmethod
     def masked(self, mask: Any, value: Any) -> Any:
         """The value as a tensor, with a plain zero wherever the mask is `False`."""
 
@@ -41,6 +45,48 @@ class Variables(abc.ABC):
     @abc.abstractmethod
     def moving_average(self, optimizer: Any, variable: Any) -> Any:
         """What `use_ema=True` keeps for the variable, or `None` if nothing yet."""
+
+    def read_finite(self, variable: Any, path: str) -> np.ndarray:
+        """The value in float32 or float64, checked.
+
+        Raises:
+            ValueError: If it holds NaN or infinity.
+        """
+        kernel = self.read(variable)
+        if kernel.dtype.itemsize < 4:
+            kernel = kernel.astype(np.float32)
+        # A sum is finite only if all is, and costs a fraction of looking at each.
+        with np.errstate(over="ignore", invalid="ignore"):
+            is_suspicious = not np.isfinite(kernel.sum())
+        if is_suspicious and not np.isfinite(kernel).all():
+            raise ValueError(
+                f"{path} holds NaN or infinite weights, so there is nothing sensible "
+                "to compress. Look for a diverging loss (a lower learning rate helps), "
+                "or load a healthy checkpoint."
+            )
+        return kernel
+
+    def clustered(self, index: Any, counts: np.ndarray, value: Any) -> Any:
+        """The value as a tensor, with each cluster's mean in place of its members.
+
+        Args:
+            index: Which cluster each weight belongs to.
+            counts: Members of each cluster; one that counts none becomes zero.
+            value: A variable or tensor.
+        """
+        tf = sys.modules["tensorflow"]
+        value = tf.convert_to_tensor(value)
+        index = tf.cast(index, tf.int32)
+        # In float32 the sum of many equal values is off, always to the same side, so
+        # that weights would drift from step to step.
+        sums = tf.math.bincount(
+            tf.reshape(index, [-1]),
+            weights=tf.reshape(tf.cast(value, tf.float64), [-1]),
+            minlength=counts.size,
+            maxlength=counts.size,
+        )
+        means = tf.where(counts > 0, sums / np.maximum(counts, 1), 0.0)
+        return tf.gather(tf.cast(means, value.dtype), index)
 
     def apply_mask(self, mask: Any, variable: Any) -> None:
         """Zeroes what the mask leaves out."""
@@ -75,6 +121,30 @@ class MaskConstraint:
         return self.variables.masked(self.mask, self.inner(value))
 
 
+class KeepZeros(MaskConstraint):
+    """A mask that belongs to the model: pruning that comes and goes leaves it there."""
+
+
+def keep_zeros(variables: Variables, variable: Any) -> KeepZeros:
+    """Constrains a weight to the zeros that it has.
+
+    A weight of nothing but zeros was initialized so, and may become anything.
+
+    Args:
+        variables: Handles variables of the model's world.
+        variable: A weight, which keeps the constraint that it has.
+
+    Returns:
+        The constraint; its mask may be written to when there are new zeros to keep.
+    """
+    kernel = variables.read(variable)
+    mask = variables.make_mask(kernel.shape)
+    variables.write(mask, kernel != 0 if np.any(kernel) else np.ones_like(kernel, bool))
+    constraint = KeepZeros(variables, mask, variables.constraint(variable))
+    variables.constrain(variable, constraint)
+    return constraint
+
+
 class Keras3Variables(Variables):
     """Variables of `keras`, through its public interface alone."""
 
@@ -90,7 +160,15 @@ class Keras3Variables(Variables):
         variable.assign(value)
 
     def make_mask(self, shape: tuple[int, ...]) -> Any:
-        return self._keras.Variable(np.ones(shape, bool), trainable=False, dtype="bool")
+        return self._keras.Variable(
+            np.ones(shape, bool),
+            trainable=False,
+            dtype="bool",
+            aggregation="only_first_replica",
+        )
+
+    def make_index(self, index: np.ndarray) -> Any:
+        return self._keras.Variable(index, trainable=False, dtype=index.dtype.name)
 
     def masked(self, mask: Any, value: Any) -> Any:
         # `where`, not a product: -1 * 0 is -0.0, which does not compress as a zero,
@@ -125,6 +203,9 @@ class Keras2Variables(Variables):
 
     def make_mask(self, shape: tuple[int, ...]) -> Any:
         return self._tf.Variable(np.ones(shape, bool), trainable=False)
+
+    def make_index(self, index: np.ndarray) -> Any:
+        return self._tf.Variable(index, trainable=False)
 
     def masked(self, mask: Any, value: Any) -> Any:
         return self._tf.where(mask, value, self._tf.zeros((), value.dtype))

@@ -9,12 +9,20 @@ from typing import Any
 
 import numpy as np
 
+from keras_prune_kit._keras.models import trained_model
+
 _WORLDS = ("keras", "tf_keras")
 _CONV = ("Conv1D", "Conv2D", "Conv3D")
 _CONV_TRANSPOSE = ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")
 _DEPTHWISE = ("DepthwiseConv1D", "DepthwiseConv2D")
 _SEPARABLE = ("SeparableConv1D", "SeparableConv2D")
 _CELLS = ("LSTMCell", "GRUCell", "SimpleRNNCell", "ConvLSTMCell")
+
+# Layers that round their weights or outputs while they train: ours and TFMOT's.
+_QUANTIZING = {
+    *("QuantizeKernel", "QuantizeScale", "QuantizeOutput", "FakeQuantize"),
+    *("QuantizeWrapper", "QuantizeWrapperV2", "QuantizeLayer"),
+}
 
 # What a layer class calls the weights that are worth pruning.
 _KERNELS: dict[str, tuple[str, ...]] = {
@@ -100,13 +108,14 @@ class Unprunable:
 def find_weights(model: Any) -> Iterator[PrunableWeight | Unprunable]:
     """Walks a model and yields each weight once, in the order of its layers.
 
-    A layer or variable that is used twice is yielded where it is met first.
+    Of a model that trains another one, the other's. A layer or variable that is used
+    twice is yielded where it is met first.
 
     Args:
         model: A built Keras model of either world.
     """
     seen: set[int] = set()
-    for path, layers in _walk(model, "", ()):
+    for path, layers in walk(trained_model(model)):
         if id(layers[-1]) in seen:
             continue
         seen.add(id(layers[-1]))
@@ -120,13 +129,31 @@ def find_weights(model: Any) -> Iterator[PrunableWeight | Unprunable]:
 
 def check_not_wrapped(model: Any) -> None:
     """Raises a `ValueError` if TFMOT prunes a layer of the model already."""
-    for path, layers in _walk(model, "", ()):
+    for path, layers in walk(model):
         if any(b.__name__ == "PruneLowMagnitude" for b in type(layers[-1]).__mro__):
             raise ValueError(
                 f"Layer '{path}' is wrapped by TFMOT, which prunes it already. Train "
                 "with kpk.tfmot.callbacks(), or take the wrappers off first: "
                 "kpk.tfmot.strip(model)."
             )
+
+
+def is_quantization_aware(model: Any) -> bool:
+    """Whether layers of a model round what they compute, so that it trains as int8."""
+    return any(
+        base.__name__ in _QUANTIZING
+        for _, layers in walk(model)
+        for base in type(layers[-1]).__mro__
+    )
+
+
+def without_range(model: Any) -> list[str]:
+    """Paths of the activations of a quantized Keras 3 model that have no range yet."""
+    return [
+        path
+        for path, layers in walk(model)
+        if hasattr(layers[-1], "has_range") and not layers[-1].has_range()
+    ]
 
 
 def layer_class(name: str) -> type:
@@ -166,19 +193,29 @@ def layer_class_name(kind: type) -> str:
     return name
 
 
-def _walk(
-    parent: Any, path: str, layers: tuple[Any, ...]
+def walk(
+    parent: Any, path: str = "", layers: tuple[Any, ...] = ()
 ) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    for child in _children(parent):
-        # A recurrent layer's weights live in its cell; the path names the layer.
-        is_cell = getattr(parent, "cell", None) is child
-        child_path = path if is_cell else f"{path}/{child.name}".lstrip("/")
+    """Every layer below a model, with its path and the layers around it."""
+    for child in children(parent):
+        child_path = path if _is_core(parent, child) else f"{path}/{child.name}"
+        child_path = child_path.lstrip("/")
         below = (*layers, child)
         yield child_path, below
-        yield from _walk(child, child_path, below)
+        yield from walk(child, child_path, below)
 
 
-def _children(layer: Any) -> list[Any]:
+def _is_core(parent: Any, child: Any) -> bool:
+    """Whether a layer is what another one is about, so that the path names that.
+
+    A recurrent layer's weights live in its cell, those of a layer that trains
+    quantized in the layer that it wraps.
+    """
+    cores = (getattr(parent, name, None) for name in ("cell", "float_layer"))
+    return any(child is core for core in cores)
+
+
+def children(layer: Any) -> list[Any]:
     if hasattr(layer, "layers"):
         return list(layer.layers)
     return list(layer._flatten_layers(recursive=False, include_self=False))
@@ -260,7 +297,7 @@ def _reason(layer: Any) -> str:
 
 
 def _owns_weights(layer: Any) -> bool:
-    below = {id(w) for child in _children(layer) for w in child.weights}
+    below = {id(w) for child in children(layer) for w in child.weights}
     return any(id(weight) not in below for weight in layer.weights)
 
 

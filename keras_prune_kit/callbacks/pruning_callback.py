@@ -21,7 +21,8 @@ class PruningCallback(TwoWorldCallback):
     wrapped: the model stays what it was and saves as it did. The weights are exactly
     sparse after every step, so every checkpoint is, and a run that was cut off goes
     on from any of them. `logs` gains `sparsity`, the fraction of the covered weights
-    that is zero.
+    that is zero. Of a `keras.distillation.Distiller` the student is pruned, never the
+    teacher.
 
     Where the number of batches is not known beforehand (a generator, a dataset of
     unknown length), a schedule in `Epochs` or `Fraction` waits for the end of the

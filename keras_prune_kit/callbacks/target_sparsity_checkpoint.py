@@ -62,7 +62,7 @@ class TargetSparsityCheckpoint(TwoWorldCallback):
             save_best_only=True,
         )
         self._checkpoint.set_params(self.params)
-        self._checkpoint.set_model(self.model)
+        self._checkpoint.set_model(_keras.trained_model(self.model))
         self._checkpoint.on_train_begin(logs)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:

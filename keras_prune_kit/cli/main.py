@@ -1,75 +1,98 @@
-"""Arguments, errors and exit codes of the command line."""
+"""Runs one command: its bars, its result, its errors and its exit code."""
 
 from __future__ import annotations
 
-import argparse
+import gc
 import importlib
 import os
 import sys
+from argparse import Namespace
 from collections.abc import Sequence
+from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
-import keras_prune_kit as kpk
+from keras_prune_kit import progress
+from keras_prune_kit.cli.arguments import make_importable
+from keras_prune_kit.cli.bars import Bars
+from keras_prune_kit.cli.interrupt import Interrupt
+from keras_prune_kit.cli.notes import Notes
+from keras_prune_kit.cli.options import read_options
+from keras_prune_kit.cli.result import Result
+
+_FAILED, _INTERRUPTED = 1, 130
+# What is raised with a sentence for a person to read.
+_TOLD = (ValueError, TypeError, OSError, RuntimeError, ImportError)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Runs one command.
 
     Args:
-        arguments: Words of the command line. Defaults to those of the process.
+        words: Words of the command line. Defaults to those of the process.
 
     Returns:
-        The exit code: 0, or 1 if the job failed (bad usage exits with 2).
+        The exit code: 0, 1 if the job failed, or 130 if it was interrupted. After bad
+        usage argparse exits with 2.
     """
-    options = _parser().parse_args(arguments)
+    options = read_options(words)
     _quiet_native_logs()
-    # The commands import TensorFlow, which `--help` need not wait for.
-    command = importlib.import_module(f"keras_prune_kit.cli.{options.command}")
-    try:
-        command.run(options)
-    except (ValueError, TypeError, OSError, RuntimeError) as error:
-        Console(stderr=True).print(f"[red]error:[/red] {error}", highlight=False)
-        return 1
+    console = _console(stderr=True)
+    notes = Notes(console, silent=options.json)
+    result = _attempt(options, console, notes)
+    if isinstance(result, int):
+        # The frames of an error hold datasets that are still being read, and a process
+        # that has such ones may never end.
+        gc.collect()
+        return result
+    output = _console()
+    if options.json:
+        output.soft_wrap = True
+    text = result.to_json(notes.texts) if options.json else result.text
+    output.print(text, highlight=False, markup=False)
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="keras-prune-kit", description="Makes Keras models smaller."
-    )
-    parser.add_argument("--version", action="version", version=kpk.__version__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    demo = commands.add_parser(
-        "demo",
-        help="train, prune, quantize and measure a small network in a minute",
-        description="Trains a network on real handwritten digits that come with the "
-        "package, prunes and quantizes it, and measures every file.",
-    )
-    demo.add_argument(
-        "--out",
-        metavar="DIR",
-        default="keras_prune_kit_demo",
-        help="where to write the models and the picture (default: %(default)s)",
-    )
-    demo.add_argument("--sparsity", type=_sparsity, default=0.8, metavar="FRACTION")
-    inspect = commands.add_parser(
-        "inspect",
-        help="show the weights of a model file, their zeros and the file's sizes",
-        description="Shows the weights of a model file, their zeros and its sizes.",
-    )
-    inspect.add_argument("model", metavar="MODEL", help="a .keras, .h5 or .tflite file")
-    inspect.add_argument("--json", action="store_true", help="print JSON")
-    return parser
+def _attempt(options: Namespace, console: Console, notes: Notes) -> Result | int:
+    """The result of a command, or an exit code once its error is told."""
+    interrupt = Interrupt()
+    try:
+        with interrupt.awaited(), notes.kept():
+            return _run(options, Bars(console, interrupt, silent=options.json))
+    except (Exception, KeyboardInterrupt) as error:
+        if interrupt.seen or isinstance(error, KeyboardInterrupt):
+            console.print("interrupted")
+            return _INTERRUPTED
+        _tell(error, console)
+        return _FAILED
 
 
-def _sparsity(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < 1:
-        raise argparse.ArgumentTypeError(
-            f"a fraction of at least 0 and below 1, such as 0.8, is needed, not {text}"
-        )
-    return value
+def _run(options: Namespace, bars: Bars) -> Result:
+    if getattr(options, "unsafe", False):
+        make_importable(os.getcwd())
+    with bars, progress.listening(bars.stage):
+        with progress.stage("loading TensorFlow"):
+            command = importlib.import_module(f"keras_prune_kit.cli.{options.command}")
+        return command.run(options)
+
+
+def _console(**arguments: Any) -> Console:
+    """Breaks lines between words on a terminal, and not at all in a file."""
+    console = Console(**arguments)
+    console.soft_wrap = not console.is_terminal
+    return console
+
+
+def _tell(error: BaseException, console: Console) -> None:
+    """One line for any error; where it was raised is told in Python's dev mode."""
+    if sys.flags.dev_mode:
+        console.print_exception()
+    text = " ".join(str(error).split())
+    is_native = type(error).__module__.startswith("tensorflow")
+    if not text or not (is_native or isinstance(error, _TOLD)):
+        text = f"{type(error).__name__}: {text} (python -X dev shows where)"
+    console.print(Text.assemble(("error:", "red"), " ", text))
 
 
 def _quiet_native_logs() -> None:

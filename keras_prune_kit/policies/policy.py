@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from keras_prune_kit import _keras
-from keras_prune_kit.criteria import Criterion, magnitude
+from keras_prune_kit.criteria import Criterion, gradients_needed, magnitude
 from keras_prune_kit.policies.data import decode, decode_matches, encode, encode_match
 from keras_prune_kit.policies.plan import PlannedWeight, PrunePlan
 from keras_prune_kit.policies.rule import (
@@ -118,7 +118,8 @@ class PrunePolicy:
         _keras.check_not_wrapped(model)
         found = list(_keras.find_weights(model))
         weights = [w for w in found if isinstance(w, _keras.PrunableWeight)]
-        self._check_rules(weights)
+        for rule in self.rules:
+            rule.check_covers(weights)
         decisions = [
             Skipped(item.layer_path, item.reason)
             if isinstance(item, _keras.Unprunable)
@@ -133,6 +134,12 @@ class PrunePolicy:
                 + skipped_lines(skipped)
             )
         return assignments, skipped
+
+    @property
+    def needs_data(self) -> bool:
+        """Whether a criterion looks at gradients, for which it needs a sample."""
+        criteria = [self.criterion, *(rule.criterion for rule in self.rules)]
+        return any(criterion and gradients_needed(criterion) for criterion in criteria)
 
     def to_dict(self) -> dict[str, Any]:
         """The policy as plain data, ready for JSON.
@@ -206,17 +213,6 @@ class PrunePolicy:
         if not isinstance(self.schedule, Schedule):
             raise TypeError(f"Not a schedule: {self.schedule!r}.")
         return self.schedule
-
-    def _check_rules(self, weights: Iterable[_keras.PrunableWeight]) -> None:
-        weights = list(weights)
-        for rule in self.rules:
-            if not any(rule.covers(weight) for weight in weights):
-                known = ", ".join(weight.path for weight in weights) or "none"
-                raise ValueError(
-                    f"The rule for {name_of(rule.match)} covers no prunable weight of "
-                    f"the model. A regex must match the whole path, and a class must "
-                    f"be of the model's own Keras. Prunable weights: {known}."
-                )
 
     def _check_scope(self) -> None:
         if self.scope not in _SCOPES:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,8 +50,7 @@ class Rule:
     def __post_init__(self) -> None:
         if isinstance(self.match, Sequence) and not isinstance(self.match, str):
             object.__setattr__(self, "match", tuple(self.match))
-        for match in self.matches():
-            _check_match(match)
+        single_matches(self.match)
         if self.schedule is not None and not isinstance(self.schedule, Schedule):
             check_sparsity("schedule", self.schedule)
         if self.structure is not None:
@@ -63,18 +62,88 @@ class Rule:
         """Whether the rule says something about a weight."""
         return any(self._covers(match, weight) for match in self.matches())
 
+    def check_covers(self, weights: Iterable[_keras.PrunableWeight]) -> None:
+        """Raises a `ValueError` if the rule says something about none of the weights.
+
+        Most often that is a typo.
+        """
+        weights = list(weights)
+        if not any(self.covers(weight) for weight in weights):
+            known = ", ".join(weight.path for weight in weights) or "none"
+            raise ValueError(
+                f"The rule for {name_of(self.match)} covers no prunable weight of "
+                f"the model. A regex must match the whole path, and a class must "
+                f"be of the model's own Keras. Prunable weights: {known}."
+            )
+
     def _covers(self, match: Any, weight: _keras.PrunableWeight) -> bool:
         if weight.is_depthwise and not _names_depthwise(match, weight):
             return False
-        if isinstance(match, str):
-            return any(re.fullmatch(match, path) for path in _paths(weight))
-        if isinstance(match, type):
-            return any(isinstance(layer, match) for layer in weight.layers)
-        return any(match(layer) for layer in weight.layers)
+        return covers_layer(match, weight.path, weight.layers)
 
     def matches(self) -> tuple[Any, ...]:
         """The single matches of the rule."""
         return self.match if isinstance(self.match, tuple) else (self.match,)
+
+
+def single_matches(match: Match) -> tuple[Any, ...]:
+    """The parts of a match, checked.
+
+    Raises:
+        TypeError: If one is neither a regex, a class nor a callable.
+        ValueError: If a regex does not compile.
+    """
+    is_many = isinstance(match, Sequence) and not isinstance(match, str)
+    matches: tuple[Any, ...] = tuple(match) if is_many else (match,)  # pyright: ignore
+    for single in matches:
+        _check_match(single)
+    return matches
+
+
+def covers_layer(match: Any, path: str, layers: Sequence[Any]) -> bool:
+    """Whether a single match is meant for a layer, or for one that it is in.
+
+    Args:
+        match: A regex, a layer class or a callable.
+        path: Names from the model down, joined by "/".
+        layers: The layers from the outermost one inside the model to this one.
+    """
+    if isinstance(match, str):
+        return any(re.fullmatch(match, path) for path in _prefixes(path))
+    if isinstance(match, type):
+        return any(isinstance(layer, match) for layer in layers)
+    return any(match(layer) for layer in layers)
+
+
+def covered_layers(
+    match: Match, places: Iterable[tuple[str, tuple[Any, ...]]]
+) -> set[int]:
+    """The ids of all layers that a match is meant for.
+
+    Args:
+        match: As in `Rule`.
+        places: Path, and layers from the outermost one to this, of each layer.
+
+    Raises:
+        TypeError: If the match is of no known kind.
+        ValueError: If a regex does not compile, or a part of it covers no layer.
+    """
+    places = list(places)
+    covered: set[int] = set()
+    for single in single_matches(match):
+        found = {
+            id(layers[-1])
+            for path, layers in places
+            if covers_layer(single, path, layers)
+        }
+        if not found:
+            raise ValueError(
+                f"{name_of(single)} covers no layer of the model. A regex must match "
+                "the whole path, and a class must be of the model's own Keras. "
+                f"Layers: {', '.join(path for path, _ in places)}."
+            )
+        covered |= found
+    return covered
 
 
 def check_structure(structure: object) -> None:
@@ -110,9 +179,9 @@ def _check_match(match: object) -> None:
         )
 
 
-def _paths(weight: _keras.PrunableWeight) -> list[str]:
-    """The weight's own path and those of all layers around it."""
-    parts = weight.path.split("/")
+def _prefixes(path: str) -> list[str]:
+    """The path itself and those of all layers around it."""
+    parts = path.split("/")
     return ["/".join(parts[: i + 1]) for i in range(len(parts))]
 
 

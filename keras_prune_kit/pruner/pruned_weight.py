@@ -78,19 +78,7 @@ class PrunedWeight:
         Raises:
             ValueError: If it holds NaN or infinity.
         """
-        kernel = self._variables.read(self._variable)
-        if kernel.dtype.itemsize < 4:
-            kernel = kernel.astype(np.float32)
-        # A sum is finite only if all is, and costs a fraction of looking at each.
-        with np.errstate(over="ignore", invalid="ignore"):
-            is_suspicious = not np.isfinite(kernel.sum())
-        if is_suspicious and not np.isfinite(kernel).all():
-            raise ValueError(
-                f"{self.path} holds NaN or infinite weights, so there is nothing "
-                "sensible to prune. Look for a diverging loss (a lower learning rate "
-                "helps), or load a healthy checkpoint."
-            )
-        return kernel
+        return self._variables.read_finite(self._variable, self.path)
 
     def nonzero(self) -> np.ndarray:
         """The values that are not zero, flat."""
@@ -105,14 +93,15 @@ class PrunedWeight:
         layer = self._plan.weight.layer
         self.needs_remask = handle.ignores_constraint(model, variable, layer)
         if not self.needs_remask:
-            own = _without_mask(handle.constraint(variable))
+            own = _keras.without(handle.constraint(variable), _keras.MaskConstraint)
             constraint = _keras.MaskConstraint(handle, self._mask, own)
             handle.constrain(variable, constraint)
 
     def detach(self) -> None:
         """Takes mask and constraint off; the user's own constraint stays."""
-        own = _without_mask(self._variables.constraint(self._variable))
-        self._variables.constrain(self._variable, own)
+        handle, variable = self._variables, self._variable
+        own = _keras.without(handle.constraint(variable), _keras.MaskConstraint)
+        handle.constrain(variable, own)
         self._mask = None
 
     def compute_mask(self) -> np.ndarray:
@@ -213,10 +202,3 @@ class PrunedWeight:
         """The zeros that are really there."""
         zeros = self.size - count_nonzero(self.read())
         return WeightSparsity(self.path, self._plan.weight.shape, zeros, target)
-
-
-def _without_mask(constraint: Any) -> Any:
-    """The user's own constraint."""
-    if isinstance(constraint, _keras.MaskConstraint):
-        return constraint.inner
-    return constraint

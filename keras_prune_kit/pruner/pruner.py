@@ -35,7 +35,7 @@ _active: weakref.WeakValueDictionary[int, Pruner] = weakref.WeakValueDictionary(
 
 def active_pruner(model: Any) -> Pruner | None:
     """The pruner that is at work on a model, if there is one."""
-    return _active.get(id(model))
+    return _active.get(id(_keras.trained_model(model)))
 
 
 class Pruner:
@@ -155,7 +155,7 @@ class Pruner:
         with self._detached_on_error():
             for weight in self._weights:
                 weight.attach(self.model)
-            _active[id(self.model)] = self
+            _active[id(_keras.trained_model(self.model))] = self
             _keras.retrace(self.model)
             self._current_step = self._initial_step if step is None else step
             self._update(self._weights)
@@ -234,7 +234,7 @@ class Pruner:
         if self._current_step is not None:
             _keras.retrace(self.model)
         if active_pruner(self.model) is self:
-            del _active[id(self.model)]
+            del _active[id(_keras.trained_model(self.model))]
         self._current_step = None
 
     def __enter__(self) -> Self:

@@ -1,6 +1,14 @@
 """Frozen records of what was done: how they print, plot and save."""
 
-from keras_prune_kit.reports.compression import CompressionReport, Stage
+from keras_prune_kit.reports.clustering import ClusteringReport, WeightClusters
+from keras_prune_kit.reports.comparison import Comparison
+from keras_prune_kit.reports.compression import CompressionReport
+from keras_prune_kit.reports.entropy import EntropyBound, TensorEntropy
+from keras_prune_kit.reports.environment import Environment
+from keras_prune_kit.reports.layers import Converted, LayerReport
+from keras_prune_kit.reports.measurement import Histogram, Measurement
+from keras_prune_kit.reports.samples import Prediction, Samples
+from keras_prune_kit.reports.sensitivity import SensitivityReport, WeightSensitivity
 from keras_prune_kit.reports.sparsity import (
     Skipped,
     SparsityReport,
@@ -10,10 +18,23 @@ from keras_prune_kit.reports.sparsity import (
 from keras_prune_kit.reports.tables import percent, render_table, shape_text
 
 __all__ = [
+    "ClusteringReport",
+    "Comparison",
     "CompressionReport",
+    "EntropyBound",
+    "Environment",
+    "Histogram",
+    "Measurement",
+    "Prediction",
+    "Samples",
+    "SensitivityReport",
+    "Converted",
+    "LayerReport",
     "Skipped",
     "SparsityReport",
-    "Stage",
+    "TensorEntropy",
+    "WeightClusters",
+    "WeightSensitivity",
     "WeightSparsity",
     "percent",
     "render_table",

@@ -4,35 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from keras_prune_kit.files import replacing
+from keras_prune_kit.reports.comparison import Comparison
+from keras_prune_kit.reports.measurement import Measurement
 from keras_prune_kit.reports.sparsity import SparsityReport
 from keras_prune_kit.reports.tables import percent, render_table
-
-
-@dataclass(frozen=True)
-class Stage:
-    """One model of a compression, measured on the file that holds it.
-
-    Attributes:
-        name: What it is, such as `"pruned + int8"`.
-        file: Which file was measured, `".h5"` (its weights) or `".tflite"`.
-        score: The metric on the validation data.
-        file_bytes: Size of the file.
-        gzip_bytes: Size of the file after gzip, level 9.
-        sparsity: Fraction of zeros in the weights of the file, 0 to 1.
-    """
-
-    name: str
-    file: str
-    score: float
-    file_bytes: int
-    gzip_bytes: int
-    sparsity: float
 
 
 @dataclass(frozen=True)
@@ -40,26 +21,37 @@ class CompressionReport:
     """What `compress` returns. It prints as a table.
 
     Attributes:
-        stages: The baseline first, the file that ships last.
-        metric: The name of the score, such as `"accuracy"`.
+        comparison: The stages side by side: the baseline first, the file that ships
+            last.
         model: The pruned Keras model.
         tflite: The exported `TFLiteModel`.
         sparsity_report: The zeros of each pruned weight.
+        settings: What to say to `compress` again.
     """
 
-    stages: tuple[Stage, ...]
-    metric: str
+    comparison: Comparison
     model: Any = field(repr=False)
     tflite: Any = field(repr=False)
     sparsity_report: SparsityReport = field(repr=False)
+    settings: Mapping[str, Any] = field(repr=False)
 
     @property
-    def baseline(self) -> Stage:
+    def stages(self) -> tuple[Measurement, ...]:
+        """The baseline first, the file that ships last."""
+        return self.comparison.measurements
+
+    @property
+    def metric(self) -> str:
+        """The name of the score, such as `"accuracy"`."""
+        return self.comparison.metric
+
+    @property
+    def baseline(self) -> Measurement:
         """The model as it came."""
         return self.stages[0]
 
     @property
-    def final(self) -> Stage:
+    def final(self) -> Measurement:
         """The file that ships."""
         return self.stages[-1]
 
@@ -68,19 +60,19 @@ class CompressionReport:
         """How many times smaller the file that ships is, both gzipped."""
         return self.size_ratio(self.final)
 
-    def size_ratio(self, stage: Stage) -> float:
+    def size_ratio(self, stage: Measurement) -> float:
         """How many times smaller a stage is than the baseline, both gzipped."""
-        return self.baseline.gzip_bytes / stage.gzip_bytes
+        return self.comparison.size_ratio(stage)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain data, ready for JSON."""
+        compared = self.comparison.to_dict()
         return {
-            "metric": self.metric,
-            "stages": [
-                {**asdict(stage), "ratio": self.size_ratio(stage)}
-                for stage in self.stages
-            ],
+            "metric": compared.pop("metric"),
+            "stages": compared.pop("measurements"),
+            **compared,
             "pruned": self.sparsity_report.to_dict(),
+            "settings": dict(self.settings),
         }
 
     def plot(self, path: str | os.PathLike[str]) -> None:
@@ -93,21 +85,35 @@ class CompressionReport:
             OSError: If the path cannot be written.
         """
         # Here, because matplotlib takes longer to import than all the rest of reports.
-        from keras_prune_kit.plots import plot_stages
+        from keras_prune_kit.plots import plot_sizes_and_scores
 
         with replacing(path) as part:
-            plot_stages(self.stages, self.metric, part)
+            plot_sizes_and_scores(self.stages, part)
+
+    def to_html(self, path: str | os.PathLike[str]) -> None:
+        """Writes a page that shows it all and needs no other file and no network.
+
+        Args:
+            path: Where to write the page.
+
+        Raises:
+            OSError: If the path cannot be written.
+        """
+        from keras_prune_kit.pages import compression_page
+
+        with replacing(path) as part:
+            part.write_text(compression_page(self), encoding="utf-8")
 
     def save(self, directory: str | os.PathLike[str]) -> dict[str, Path]:
-        """Writes all there is: both models, the table, the data and the picture.
+        """Writes all there is: both models, the table, the data and the pictures.
 
         Args:
             directory: Made if it is not there. Files of the same names are replaced,
                 each as a whole.
 
         Returns:
-            The paths of `pruned.keras`, `model.tflite`, `report.txt`, `report.json`
-            and `sizes.png`, by name.
+            The paths of `pruned.keras`, `model.tflite`, `report.txt`, `report.json`,
+            `report.html` and `sizes.png`, by name.
 
         Raises:
             OSError: If the directory cannot be written.
@@ -115,7 +121,7 @@ class CompressionReport:
         folder = Path(directory)
         folder.mkdir(parents=True, exist_ok=True)
         names = ("pruned.keras", "model.tflite", "report.txt", "report.json")
-        paths = {name: folder / name for name in (*names, "sizes.png")}
+        paths = {name: folder / name for name in (*names, "report.html", "sizes.png")}
         with replacing(paths["pruned.keras"]) as part:
             self.model.save(part)
         self.tflite.save(paths["model.tflite"])
@@ -126,6 +132,7 @@ class CompressionReport:
         ):
             with replacing(paths[name]) as part:
                 part.write_text(content, encoding="utf-8")
+        self.to_html(paths["report.html"])
         self.plot(paths["sizes.png"])
         return paths
 
@@ -137,7 +144,7 @@ class CompressionReport:
             [self._row(stage) for stage in self.stages],
         )
 
-    def _row(self, stage: Stage) -> Sequence[str]:
+    def _row(self, stage: Measurement) -> Sequence[str]:
         return (
             f"{stage.name} {stage.file}",
             f"{stage.score:.4f}",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from keras_prune_kit.files import replacing
 from keras_prune_kit.reports.tables import percent, render_table, shape_text
 
 
@@ -74,6 +76,22 @@ class SparsityReport:
         """The fraction of zeros over all weights, 0 to 1."""
         return self.zeros / self.size if self.size else 0.0
 
+    def plot(self, path: str | os.PathLike[str]) -> None:
+        """Draws the sparsity of each weight as a bar, beside its target.
+
+        Args:
+            path: Where to write the picture; the ending chooses the format.
+
+        Raises:
+            OSError: If the path cannot be written.
+            ValueError: If there is no weight to draw.
+        """
+        # Here, because matplotlib takes longer to import than all the rest of reports.
+        from keras_prune_kit.plots import plot_weights
+
+        with replacing(path) as part:
+            plot_weights(self, part)
+
     def to_dict(self) -> dict:
         """The report as plain data, ready for JSON."""
         return {
@@ -92,20 +110,23 @@ class SparsityReport:
         }
 
     def __str__(self) -> str:
+        columns = ["weight", "shape", "zeros", "sparsity"]
         rows = [
-            (
+            [
                 weight.path,
                 shape_text(weight.shape),
                 f"{weight.zeros:,}",
                 percent(weight.sparsity),
-                "" if weight.target is None else percent(weight.target),
-            )
+            ]
             for weight in self.weights
         ]
-        rows.append(("all", "", f"{self.zeros:,}", percent(self.sparsity), ""))
-        text = render_table(
-            "Sparsity", ("weight", "shape", "zeros", "sparsity", "target"), rows
-        )
+        rows.append(["all", "", f"{self.zeros:,}", percent(self.sparsity)])
+        targets = [weight.target for weight in self.weights]
+        if any(target is not None for target in targets):
+            columns.append("target")
+            for row, target in zip(rows, [*targets, None], strict=True):
+                row.append("" if target is None else percent(target))
+        text = render_table("Sparsity", columns, rows)
         return text + skipped_lines(self.skipped)
 
 

@@ -48,6 +48,15 @@ def render_table(
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()).strip("\n")
 
 
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Lays rows out as a Markdown table; the first column is aligned left."""
+    rule = ["---", *["---:"] * (len(columns) - 1)]
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
+        for row in (columns, rule, *rows)
+    )
+
+
 def percent(fraction: float) -> str:
     """A fraction of 0 to 1 as a person reads it."""
     return f"{100 * fraction:.2f} %"
@@ -56,3 +65,10 @@ def percent(fraction: float) -> str:
 def shape_text(shape: tuple[int, ...]) -> str:
     """A shape as a person reads it."""
     return "x".join(map(str, shape))
+
+
+def bytes_text(count: float) -> str:
+    """A size as a person reads it."""
+    if count >= 1e6:
+        return f"{count / 1e6:.2f} MB"
+    return f"{count / 1e3:.1f} kB" if count >= 1e3 else f"{count:.0f} B"

@@ -16,6 +16,7 @@ import tensorflow as tf
 # The converter's own failures have no public name.
 from tensorflow.lite.python.convert_phase import ConverterError
 
+from keras_prune_kit import progress
 from keras_prune_kit.tflite import flatbuffer
 from keras_prune_kit.tflite.samples import Sample
 from keras_prune_kit.tflite.signature import Signature, plain_names
@@ -79,15 +80,19 @@ class Conversion:
             self._check_no_loop()
         with _quiet(), tempfile.TemporaryDirectory() as folder:
             converter = self._converter(folder)
-            _quantize(converter, quantization)
+            _quantize(converter, quantization, is_calibrated=bool(samples))
+            if samples:
+                converter.representative_dataset = lambda: map(
+                    self._feed, progress.track(samples, "calibrating")
+                )
             if quantization in _INTEGER_OPS:
-                converter.representative_dataset = lambda: map(self._feed, samples)
                 converter.inference_input_type = tf.as_dtype(io_dtype)
                 converter.inference_output_type = tf.as_dtype(io_dtype)
             if sparse_storage:
                 converter.optimizations.append(tf.lite.Optimize.EXPERIMENTAL_SPARSITY)
             try:
-                content = converter.convert()
+                with progress.stage("converting"):
+                    content = converter.convert()
             except (ConverterError, RuntimeError, ValueError) as error:
                 raise ConversionFailed(_reason(str(error))) from error
         inputs = [item.name for item in self._signature.inputs]
@@ -150,14 +155,14 @@ def _graph_operators(function: Any) -> set[str]:
     return {node.op for node in graph.node} | {node.op for node in inner}
 
 
-def _quantize(converter: Any, quantization: str) -> None:
+def _quantize(converter: Any, quantization: str, *, is_calibrated: bool) -> None:
     converter.optimizations = []
     if quantization == "none":
         return
     converter.optimizations.append(tf.lite.Optimize.DEFAULT)
     if quantization == "float16":
         converter.target_spec.supported_types = [tf.float16]
-    if quantization in _INTEGER_OPS:
+    if quantization in _INTEGER_OPS and is_calibrated:
         # The second set is for operators that have no integer kernel.
         converter.target_spec.supported_ops = [
             _INTEGER_OPS[quantization],

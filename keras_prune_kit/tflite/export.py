@@ -87,15 +87,18 @@ def export_tflite(
     _check_options(quantization, io_dtype, sparse_storage)
     signature = signature_of(model)
     _check_backend(model)
+    is_quantized = _keras.is_quantization_aware(model)
+    if is_quantized:
+        _check_trained_for(quantization, model)
     samples: list[Sample] = []
-    if quantization in _NEEDS_SAMPLES:
-        if representative_data is None:
-            raise ValueError(
-                f"quantization='{quantization}' needs representative_data to find "
-                "the range of activations. Received: None. Pass some 100 typical "
-                "inputs, or use quantization='dynamic', which needs none."
-            )
+    if quantization in _NEEDS_SAMPLES and representative_data is not None:
         samples = representative_samples(representative_data, signature.inputs)
+    elif quantization in _NEEDS_SAMPLES and not is_quantized:
+        raise ValueError(
+            f"quantization='{quantization}' needs representative_data to find "
+            "the range of activations. Received: None. Pass some 100 typical "
+            "inputs, or use quantization='dynamic', which needs none."
+        )
     if path is not None:
         check_writable(path)
     # TensorFlow takes seconds to import; a file is read without it.
@@ -139,6 +142,23 @@ def _check_options(quantization: str, io_dtype: str, sparse_storage: bool) -> No
             f"{' or '.join(map(repr, _KEEPS_SPARSE_STORAGE))}: the interpreter "
             "refuses quantized weights in sparse storage. Received: quantization="
             f"'{quantization}'. Compress the file instead, which saves as much."
+        )
+
+
+def _check_trained_for(quantization: str, model: Any) -> None:
+    if quantization != "int8":
+        raise ValueError(
+            "A model that was trained quantized is exported with quantization='int8', "
+            f"as it was trained. Received: model '{model.name}' with quantization="
+            f"'{quantization}'. For any other file export "
+            "kpk.strip_quantization(model)."
+        )
+    missing = _keras.without_range(model)
+    if missing:
+        raise ValueError(
+            "Ranges of activations come from training: call fit on the quantized model "
+            f"for some steps before you export it. Received: model '{model.name}' "
+            f"without a range for {', '.join(missing[:3])}."
         )
 
 

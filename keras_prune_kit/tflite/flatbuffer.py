@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,22 +9,10 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_prune_kit.reports import SparsityReport, WeightSparsity
+from keras_prune_kit.tflite.constants import constants
 
 _FILE_IDENTIFIER = b"TFL3"
 
-# Whole-byte types, and how to read their values from a buffer.
-_DTYPES = {
-    schema.TensorType.FLOAT32: np.dtype("<f4"),
-    schema.TensorType.FLOAT16: np.dtype("<f2"),
-    schema.TensorType.INT8: np.dtype("i1"),
-    schema.TensorType.UINT8: np.dtype("u1"),
-}
-# Types that share a byte: how many bits each, and whether signed.
-_PACKED = {
-    schema.TensorType.INT4: (4, True),
-    schema.TensorType.UINT4: (4, False),
-    schema.TensorType.INT2: (2, True),
-}
 _OPERATOR_NAMES = {
     code: name
     for name, code in vars(schema.BuiltinOperator).items()
@@ -52,15 +39,11 @@ def sparsity_report(content: bytes) -> SparsityReport:
         One record a weight, in the order of the file. Shapes are those of the file,
         where kernels of Dense and Conv have their outputs first.
     """
-    model = schema.Model.GetRootAs(content, 0)
     return SparsityReport(
         weights=tuple(
-            WeightSparsity(
-                path=tensor.Name().decode().partition(";")[0],
-                shape=shape,
-                zeros=math.prod(shape) - _count_nonzero(tensor, shape, data),
-            )
-            for tensor, shape, data in _weights(model, content)
+            WeightSparsity(weight.name, weight.shape, weight.size - weight.nonzero)
+            for weight in constants(content)
+            if weight.is_weight
         )
     )
 
@@ -146,63 +129,3 @@ def _operators(model: Any) -> Iterator[tuple[str, set[int]]]:
 
 def _graphs(model: Any) -> Iterator[Any]:
     return (model.Subgraphs(i) for i in range(model.SubgraphsLength()))
-
-
-def _weights(
-    model: Any, content: bytes
-) -> Iterator[tuple[Any, tuple[int, ...], np.ndarray]]:
-    """Each constant weight once: its tensor, shape and bytes."""
-    seen: set[int] = set()
-    for graph in _graphs(model):
-        for i in range(graph.TensorsLength()):
-            tensor = graph.Tensors(i)
-            is_weight = tensor.Type() in _DTYPES or tensor.Type() in _PACKED
-            if not is_weight or tensor.ShapeLength() < 2:
-                continue
-            data = _buffer(model, tensor.Buffer(), content)
-            # A sparse tensor without any value left has no bytes and is a weight.
-            if tensor.Buffer() in seen or not (data.size or tensor.Sparsity()):
-                continue
-            seen.add(tensor.Buffer())
-            yield tensor, tuple(tensor.ShapeAsNumpy().tolist()), data
-
-
-def _buffer(model: Any, index: int, content: bytes) -> np.ndarray:
-    buffer = model.Buffers(index)
-    if buffer.Offset() > 1:  # Files above 2 GB keep their data behind the flatbuffer.
-        return np.frombuffer(content, np.uint8, buffer.Size(), buffer.Offset())
-    if not buffer.DataLength():
-        return np.empty(0, np.uint8)
-    return buffer.DataAsNumpy()
-
-
-def _count_nonzero(tensor: Any, shape: tuple[int, ...], data: np.ndarray) -> int:
-    stored = _values(tensor.Type(), data)
-    zero_point = _zero_point(tensor)
-    if tensor.Sparsity():  # Only the values that are stored can be other than zero.
-        return int(np.count_nonzero(stored != zero_point.flat[0]))
-    values = stored[: math.prod(shape)].reshape(shape)
-    return int(np.count_nonzero(values != zero_point))
-
-
-def _values(tensor_type: int, data: np.ndarray) -> np.ndarray:
-    if tensor_type in _DTYPES:
-        return data.view(_DTYPES[tensor_type])
-    bits, signed = _PACKED[tensor_type]
-    shifts = np.arange(0, 8, bits, dtype=np.uint8)  # The first value is lowest.
-    values = (data[:, None] >> shifts & (2**bits - 1)).reshape(-1).astype(np.int8)
-    sign_bit = 2 ** (bits - 1)
-    return (values ^ sign_bit) - sign_bit if signed else values
-
-
-def _zero_point(tensor: Any) -> np.ndarray:
-    """The value that stands for 0.0, shaped to compare with the weight."""
-    quantization = tensor.Quantization()
-    if quantization is None or not quantization.ZeroPointLength():
-        return np.zeros(1)
-    points = quantization.ZeroPointAsNumpy()
-    if points.size == 1:
-        return points
-    shape = [1] * tensor.ShapeLength()
-    shape[quantization.QuantizedDimension()] = -1
-    return points.reshape(shape)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit.files import replacing
+from keras_prune_kit.progress import track
 from keras_prune_kit.reports import SparsityReport
 from keras_prune_kit.sizes import gzip_bytes
 from keras_prune_kit.tflite import flatbuffer
@@ -109,9 +110,10 @@ class TFLiteModel:
             raise ValueError(f"batch_size must be at least 1. Received: {batch_size}.")
         arrays = self._arrays(x)
         runner = Runner(self._content, num_threads or os.cpu_count() or 1)
+        starts = range(0, len(arrays[0]), batch_size)
         parts = [
             runner.run([array[start : start + batch_size] for array in arrays])
-            for start in range(0, len(arrays[0]), batch_size)
+            for start in track(starts, "running the .tflite")
         ]
         outputs = [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
         return outputs[0] if len(outputs) == 1 else outputs

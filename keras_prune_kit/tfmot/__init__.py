@@ -7,12 +7,14 @@ and leaves `tf.keras` as it was.
 
 from typing import Any
 
+from keras_prune_kit.reports import Converted, LayerReport
 from keras_prune_kit.tfmot.clustering import cluster
 from keras_prune_kit.tfmot.loops import LoopPruning
 from keras_prune_kit.tfmot.prunable_dense import prunable_dense
 from keras_prune_kit.tfmot.quantization import quantize_aware
-from keras_prune_kit.tfmot.records import Converted, LayerReport, Wrapped
+from keras_prune_kit.tfmot.records import Wrapped
 from keras_prune_kit.tfmot.saving import load
+from keras_prune_kit.tfmot.stripping import strip_quantization
 from keras_prune_kit.tfmot.training import callbacks
 from keras_prune_kit.tfmot.wrapping import strip, wrap
 
@@ -29,6 +31,7 @@ __all__ = [
     "load",
     "quantize_aware",
     "strip",
+    "strip_quantization",
     "wrap",
 ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from keras_prune_kit import _keras
-from keras_prune_kit.reports import Skipped
+from keras_prune_kit.reports import Converted, LayerReport, Skipped
 from keras_prune_kit.tfmot._import import core, tfmot
 from keras_prune_kit.tfmot._models import (
     check_model,
@@ -13,7 +13,6 @@ from keras_prune_kit.tfmot._models import (
     fresh_layer,
     layer_paths,
 )
-from keras_prune_kit.tfmot.records import Converted, LayerReport
 
 
 def cluster(model: Any, clusters: int) -> Converted:

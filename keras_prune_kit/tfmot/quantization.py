@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit import _keras
-from keras_prune_kit.reports import Skipped
+from keras_prune_kit.policies import Match, covered_layers
+from keras_prune_kit.reports import Converted, LayerReport, Skipped
 from keras_prune_kit.tfmot._import import tf_keras, tfmot
 from keras_prune_kit.tfmot._models import check_model, fresh_layer
-from keras_prune_kit.tfmot.records import Converted, LayerReport
 
 _PRESERVE = ("none", "sparsity", "clusters", "both")
 
@@ -21,7 +21,9 @@ _FOLDING = (
 )
 
 
-def quantize_aware(model: Any, preserve: str = "none") -> Converted:
+def quantize_aware(
+    model: Any, preserve: str = "none", *, skip: Match | None = None
+) -> Converted:
     """Copies a `tf_keras` model so that it trains as it will compute in int8.
 
     Train the copy for an epoch or two, then export it with
@@ -39,6 +41,7 @@ def quantize_aware(model: Any, preserve: str = "none") -> Converted:
             clustering wrappers. It stays as it is.
         preserve: What training must not destroy: `"none"` (QAT), `"sparsity"` (PQAT),
             `"clusters"` (CQAT) or `"both"` (PCQAT). Defaults to `"none"`.
+        skip: Layers to leave float, as in `kpk.quantize_aware`. Defaults to `None`.
 
     Returns:
         The model, compiled like the original, and a report of what is quantized.
@@ -63,7 +66,9 @@ def quantize_aware(model: Any, preserve: str = "none") -> Converted:
         model,
         "Export a Keras 3 model with kpk.export_tflite(model, quantization='int8').",
     )
-    annotator = _Annotator(preserve)
+    places = [(layer.name, (layer,)) for layer in model.layers]
+    skipped = set() if skip is None else covered_layers(skip, places)
+    annotator = _Annotator(preserve, skipped)
     annotated = tf_keras().models.clone_model(model, clone_function=annotator)
     if not annotated.built:
         annotated.build_from_config(model.get_build_config())
@@ -95,7 +100,8 @@ def _scheme(preserve: str) -> Any:
 class _Annotator:
     """Copies a layer and marks it for quantization, if TFMOT knows how."""
 
-    def __init__(self, preserve: str) -> None:
+    def __init__(self, preserve: str, skipped: set[int]) -> None:
+        self._skips = skipped
         scheme = tfmot().quantization.keras.default_8bit.Default8BitQuantizeScheme()
         self._plain = scheme.get_quantize_registry()
         self._preserving = _scheme(preserve).get_quantize_registry()
@@ -113,6 +119,9 @@ class _Annotator:
         fresh = fresh_layer(layer)
         self.copies.append((layer, fresh))
         self.classes[type(layer).__name__] = type(layer)
+        if id(layer) in self._skips:
+            self.skipped.append(Skipped(layer.name, "skip"))
+            return fresh
         name = type(layer).__name__
         if not self._plain.supports(layer) and not _is_folded(layer):
             reason = f"TFMOT does not know how to quantize {name}"
@@ -146,10 +155,5 @@ def _keep_zeros(model: Any) -> None:
     handle = _keras.variables_of(model)
     for layer in model.layers:
         for variable, *_ in getattr(layer, "_weight_vars", ()):
-            kernel = handle.read(variable)
-            if np.all(kernel):
-                continue
-            mask = handle.make_mask(kernel.shape)
-            handle.write(mask, kernel != 0)
-            inner = handle.constraint(variable)
-            handle.constrain(variable, _keras.MaskConstraint(handle, mask, inner))
+            if not np.all(handle.read(variable)):
+                _keras.keep_zeros(handle, variable)

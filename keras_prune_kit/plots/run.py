@@ -1,4 +1,4 @@
-"""Pictures of the records."""
+"""A run of training, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -11,46 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from keras_prune_kit.files import replacing
-from keras_prune_kit.reports.compression import Stage
+from keras_prune_kit.plots.style import DPI, WIDTH, open_frame
+from keras_prune_kit.reports.colors import BLUE, ORANGE, VERMILION
 
-# Okabe and Ito's colours, which colour-blind readers can tell apart.
-BLUE, ORANGE, VERMILION = "#0072B2", "#E69F00", "#D55E00"
-_DPI = 120
 # What `History` holds that does not tell how good the model is.
 _NO_METRICS = {"sparsity", "gzip_bytes", "learning_rate", "lr"}
-
-
-def plot_stages(
-    stages: Sequence[Stage], metric: str, path: str | os.PathLike[str]
-) -> None:
-    """Draws two rows of bars: gzipped size and score of each stage.
-
-    Args:
-        stages: The baseline first.
-        metric: The name of the score.
-        path: Where to write the picture; the ending chooses the format.
-    """
-    figure = Figure(figsize=(8, 1.6 + 1.0 * len(stages)), layout="constrained")
-    sizes, scores = figure.subplots(2, 1)
-    names = [stage.name for stage in stages]
-    first = stages[0].gzip_bytes
-    _bars(
-        sizes,
-        names,
-        [stage.gzip_bytes for stage in stages],
-        [f"{_bytes(s.gzip_bytes)}  ({first / s.gzip_bytes:.1f}x)" for s in stages],
-        ORANGE,
-    )
-    sizes.set_title("Size, gzipped", loc="left")
-    _bars(
-        scores,
-        names,
-        [stage.score for stage in stages],
-        [f"{stage.score:.4f}" for stage in stages],
-        BLUE,
-    )
-    scores.set_title(f"{metric} on the validation data".capitalize(), loc="left")
-    figure.savefig(path, dpi=_DPI)
 
 
 def plot_sparsity(
@@ -87,7 +52,7 @@ def plot_sparsity(
     curves = _curves_of(logs, metric)
     first = getattr(history, "epoch", None) or [0]
     epochs = range(first[0] + 1, first[0] + 1 + len(logs["sparsity"]))
-    figure = Figure(figsize=(8, 5 if curves else 3), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 5 if curves else 3), layout="constrained")
     panels = figure.subplots(1 + bool(curves), 1, sharex=True, squeeze=False)[:, 0]
     _lines(panels[0], epochs, {"sparsity": logs["sparsity"]}, [ORANGE])
     end = logs["sparsity"][-1]
@@ -107,7 +72,7 @@ def plot_sparsity(
     panels[-1].set_xlabel("Epoch")
     panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     with replacing(path) as part:
-        figure.savefig(part, dpi=_DPI)
+        figure.savefig(part, dpi=DPI)
 
 
 def _curves_of(
@@ -147,26 +112,4 @@ def _lines(
         borderaxespad=0.2,
     )
     axes.grid(axis="y", alpha=0.3)
-    axes.spines[["top", "right"]].set_visible(False)
-
-
-def _bars(
-    axes: Axes,
-    names: Sequence[str],
-    values: Sequence[float],
-    labels: Sequence[str],
-    color: str,
-) -> None:
-    """Horizontal bars from the top down, each with its value written beside it."""
-    bars = axes.barh(range(len(names)), values, color=color, height=0.65)
-    axes.set_yticks(range(len(names)), names)
-    axes.invert_yaxis()
-    axes.bar_label(bars, labels, padding=4)
-    axes.set_xlim(0, max(values) * 1.25 or 1)
-    # The values stand beside the bars; a scale would say them again.
-    axes.set_xticks([])
-    axes.spines[["top", "right", "bottom"]].set_visible(False)
-
-
-def _bytes(count: float) -> str:
-    return f"{count / 1e6:.2f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB"
+    open_frame(axes, "top", "right")

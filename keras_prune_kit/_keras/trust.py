@@ -1,0 +1,121 @@
+"""What in a model file would run code that is not Keras' own."""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+# Packages whose classes Keras itself loads without asking.
+_TRUSTED = {"keras", "tf_keras", "keras_hub", "keras_cv", "keras_nlp"}
+_CODE = {
+    "Lambda": "a Lambda layer",
+    "__lambda__": "a Lambda layer",
+    "TFSMLayer": "a TFSMLayer",
+    "TorchModuleWrapper": "a TorchModuleWrapper",
+}
+# Operations of TensorFlow (`TFOpLambda`) that reach beyond the tensors they are given.
+_REACHES_OUT = re.compile(
+    r"\b(io|raw_ops|data|summary|saved_model|(read|write|matching)_files?"
+    r"|(py|numpy|eager_py)_func(tion)?)\b"
+)
+_NO_MODELING = re.compile(r"\.(utils|saving|export|config)\b")
+
+
+@dataclass(frozen=True)
+class ForeignCode:
+    """A part of a model that is not Keras' own, and where it says its code is."""
+
+    text: str
+    name: str = ""
+    registered_name: str = ""
+    module: str = ""
+
+
+def foreign_code(config: Any, world: ModuleType) -> list[ForeignCode]:
+    """Whatever in a configuration would run code that is not Keras' own.
+
+    Keras' safe mode stops Lambda layers only, that of Keras 2 not in an .h5, and Keras
+    2 imports any module that a `.keras` file names.
+
+    Args:
+        config: The configuration of a model or of its compilation, from JSON.
+        world: `keras` or `tf_keras`. What the process registered with it is trusted.
+    """
+    registered = world.saving.get_registered_object
+    found = (_foreign(node, registered) for node in _dicts(config))
+    return list(dict.fromkeys(filter(None, found)))
+
+
+def import_objects(found: list[ForeignCode]) -> dict[str, Any]:
+    """Imports the modules that a model file names: the `custom_objects` for Keras.
+
+    Raises:
+        ValueError: If a module is not there.
+    """
+    objects = {}
+    for item in found:
+        if item.module in ("", "builtins", "__main__"):
+            continue
+        try:
+            module = importlib.import_module(item.module)
+        except ImportError as error:
+            raise ValueError(f"it needs {item.text}: {error}") from error
+        if hasattr(module, item.name):
+            custom = getattr(module, item.name)
+            objects |= {item.name: custom, item.registered_name or item.name: custom}
+    return objects
+
+
+def _dicts(config: Any) -> Iterator[dict[str, Any]]:
+    """All dicts of a nest, those inside others too."""
+    waiting = [config]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            yield item
+            waiting.extend(item.values())
+        elif isinstance(item, list | tuple):
+            waiting.extend(item)
+
+
+def _foreign(
+    node: dict[str, Any], registered: Callable[[str], Any]
+) -> ForeignCode | None:
+    kind = node.get("class_name")
+    if not isinstance(kind, str):
+        return None
+    if kind in _CODE:
+        return ForeignCode(_CODE[kind])
+    if kind == "TFOpLambda":
+        operation = str(_config_of(node).get("function"))
+        found = _REACHES_OUT.search(operation)
+        return ForeignCode(f"the operation {operation}") if found else None
+    registered_name = str(node.get("registered_name") or "")
+    if "module" not in node or (registered_name and registered(registered_name)):
+        # Without a module Keras looks among its own and the registered classes only.
+        return None
+    module, is_function = str(node["module"] or ""), kind == "function"
+    name = str(node.get("config")) if is_function else kind
+    if _is_trusted(module, name, is_function):
+        return None
+    text = f"the {'function' if is_function else 'class'} {name}"
+    text += f" of module {module}" if module else ""
+    return ForeignCode(text, name, registered_name, module)
+
+
+def _config_of(node: dict[str, Any]) -> dict[str, Any]:
+    config = node.get("config")
+    return config if isinstance(config, dict) else {}
+
+
+def _is_trusted(module: str, name: str, is_function: bool) -> bool:
+    if module == "builtins":
+        # The names that Keras gives its own functions, never Python's `exec`.
+        return is_function and not hasattr(builtins, name)
+    is_keras = module.partition(".")[0] in _TRUSTED and name.isidentifier()
+    return is_keras and not (is_function and _NO_MODELING.search(module))

@@ -1,0 +1,134 @@
+"""How many zeros each weight gets, of so many in all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from keras_prune_kit.structures import keep_highest
+
+Point = tuple[float, float]
+
+
+def erdos_renyi_zeros(shapes: Sequence[tuple[int, ...]], total: int) -> list[int]:
+    """Erdos-Renyi-Kernel: each keeps values in proportion to the sum of its dimensions.
+
+    Where that would be more than it has it stays dense, and the others share what is
+    left.
+
+    Args:
+        shapes: Shape of each weight.
+        total: Zeros in all.
+
+    Example:
+
+    >>> erdos_renyi_zeros([(10, 10), (100, 100)], 10_000)
+    [91, 9909]
+    """
+    sizes = np.array([math.prod(shape) for shape in shapes], float)
+    shares = np.array([sum(shape) for shape in shapes], float)
+    kept = np.zeros(len(sizes))
+    is_dense = np.zeros(len(sizes), bool)
+    while not is_dense.all():
+        left = sizes.sum() - total - sizes[is_dense].sum()
+        kept = np.where(is_dense, sizes, shares * left / shares[~is_dense].sum())
+        if (kept <= sizes).all():
+            break
+        is_dense |= kept >= sizes
+    return apportion(sizes - kept, sizes, total)
+
+
+def global_zeros(kernels: Sequence[np.ndarray], total: int) -> list[int]:
+    """Where the smallest magnitudes are; each weight keeps its largest.
+
+    Args:
+        kernels: Values of each weight.
+        total: Zeros in all.
+
+    Example:
+
+    >>> global_zeros([np.array([0.1, 3.0]), np.array([1.0, 2.0, 0.2])], 3)
+    [1, 2]
+    """
+    scores = [np.abs(kernel, dtype=np.float64).ravel() for kernel in kernels]
+    for score in scores:
+        score[score.argmax()] = np.inf
+    mask = keep_highest(np.concatenate(scores), total)
+    parts = np.split(mask, np.cumsum([score.size for score in scores])[:-1])
+    return [part.size - int(np.count_nonzero(part)) for part in parts]
+
+
+def sensitivity_zeros(curves: Sequence[Sequence[Point]], total: int) -> list[int]:
+    """The split with the least loss, if losses add up.
+
+    Along the lower convex hull of each curve a zero costs more the more there are
+    already, so taking the flattest stretch of all curves first is optimal (Lagrange: in
+    the end one more zero costs the same everywhere).
+
+    Args:
+        curves: For each weight the points `(zeros, rise of the loss)` up to the most
+            zeros that it may get. Without zeros there is no rise.
+        total: Zeros in all.
+
+    Example:
+
+    >>> sensitivity_zeros([[(50, 0.1), (90, 0.5)], [(50, 0.0), (90, 0.2)]], 100)
+    [50, 50]
+    """
+    hulls = [lower_hull([(0.0, 0.0), *curve]) for curve in curves]
+    stretches = sorted(
+        ((right[1] - left[1]) / (right[0] - left[0]), index, right[0] - left[0])
+        for index, hull in enumerate(hulls)
+        for left, right in zip(hull, hull[1:], strict=False)
+    )
+    zeros = np.zeros(len(curves))
+    for _, index, length in stretches:
+        zeros[index] += min(length, total - zeros.sum())
+    most = np.array([hull[-1][0] + 1 for hull in hulls])
+    return apportion(zeros, most, total)
+
+
+def lower_hull(points: Sequence[Point]) -> list[Point]:
+    """The points of the lower convex hull, from left to right.
+
+    Example:
+
+    >>> lower_hull([(0, 0), (1, 3), (2, 2), (3, 6)])
+    [(0, 0), (2, 2), (3, 6)]
+    """
+    hull: list[Point] = []
+    for x, y in sorted(points):
+        if hull and x == hull[-1][0]:
+            continue
+        while len(hull) > 1 and _is_above(hull[-2], hull[-1], (x, y)):
+            hull.pop()
+        hull.append((x, y))
+    return hull
+
+
+def _is_above(left: Point, middle: Point, right: Point) -> bool:
+    rise = (right[1] - left[1]) * (middle[0] - left[0])
+    return (middle[1] - left[1]) * (right[0] - left[0]) >= rise
+
+
+def apportion(zeros: np.ndarray, sizes: np.ndarray, total: int) -> list[int]:
+    """Whole numbers that add up to the total: the largest fractions are rounded up.
+
+    Args:
+        zeros: What each weight should get.
+        sizes: How many values it has; it keeps at least one.
+        total: Zeros in all.
+
+    Example:
+
+    >>> apportion(np.array([1.5, 2.7, 0.8]), np.array([9, 9, 9]), 5)
+    [1, 3, 1]
+    """
+    whole = np.clip(np.floor(zeros), 0, sizes - 1).astype(int)
+    order = np.argsort(-(zeros - whole), kind="stable")
+    while (missing := total - int(whole.sum())) > 0:
+        room = order[whole[order] < sizes[order] - 1]
+        whole[room[:missing]] += 1
+    return whole.tolist()

@@ -1,0 +1,100 @@
+"""Single words of the command line: what they stand for."""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import os
+import re
+import sys
+from argparse import ArgumentTypeError
+from collections.abc import Callable, Sequence
+
+
+def sparsity(text: str) -> float:
+    """A fraction of at least 0 and below 1."""
+    value = _number(text)
+    if not 0 <= value < 1:
+        raise ArgumentTypeError(
+            f"a fraction of at least 0 and below 1, such as 0.8, is needed, not {text}"
+        )
+    return value
+
+
+def count(text: str) -> int:
+    """A whole number of at least 1."""
+    if not re.fullmatch(r"0*[1-9]\d*", text):
+        raise ArgumentTypeError(f"a whole number of at least 1 is needed, not {text}")
+    return int(text)
+
+
+def scale(text: str) -> tuple[float, float]:
+    """A factor, and what is added then."""
+    factor, _, offset = text.partition(",")
+    return _number(factor), _number(offset) if offset else 0.0
+
+
+def _number(text: str) -> float:
+    """A number, or a fraction such as 1/255."""
+    above, _, below = text.partition("/")
+    try:
+        value = float(above) / float(below or 1)
+    except (ValueError, ZeroDivisionError):
+        value = math.nan
+    if not math.isfinite(value):
+        raise ArgumentTypeError(f"a number is needed, not {text!r}")
+    return value
+
+
+def ending(endings: Sequence[str]) -> Callable[[str], str]:
+    """A path that has one of the endings."""
+
+    def check(text: str) -> str:
+        if not text.lower().endswith(tuple(endings)):
+            raise ArgumentTypeError(
+                f"a {' or '.join(endings)} file is needed, not {text}"
+            )
+        return text
+
+    return check
+
+
+def existing(endings: Sequence[str]) -> Callable[[str], str]:
+    """A path to a file that is there and has one of the endings."""
+
+    def check(text: str) -> str:
+        if not os.path.exists(text):
+            raise ArgumentTypeError(f"there is no such file: {text}")
+        if not os.path.isfile(text):
+            raise ArgumentTypeError(f"a file is needed, not the folder {text}")
+        return ending(endings)(text)
+
+    return check
+
+
+def data(text: str) -> str:
+    """DATA as it is written, once it is clear what it names."""
+    if text.endswith(".npz"):
+        return existing((".npz",))(text)
+    if os.path.isdir(text):
+        return text
+    module, _, function = text.partition(":")
+    if not function or os.path.exists(text):
+        raise ArgumentTypeError(
+            f"an existing .npz, a folder of pictures by class, or module:function is "
+            f"needed, not {text}"
+        )
+    make_importable(os.getcwd())
+    try:
+        found = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        found = None
+    if found is None:
+        raise ArgumentTypeError(f"there is no module {module!r} to import")
+    return text
+
+
+def make_importable(folder: str) -> None:
+    """Lets the modules in a folder be imported, before all others."""
+    if folder not in sys.path:
+        sys.path.insert(0, folder)

@@ -1,0 +1,84 @@
+"""`keras-prune-kit compress`: the whole job on a model file."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from keras_prune_kit import _keras
+from keras_prune_kit.callbacks import StageProgress
+from keras_prune_kit.cli import models
+from keras_prune_kit.cli.data import adapt
+from keras_prune_kit.cli.result import Result
+from keras_prune_kit.compression import compress
+from keras_prune_kit.files import replacing_folder
+from keras_prune_kit.policies import PrunePolicy
+from keras_prune_kit.progress import stage
+from keras_prune_kit.reports import CompressionReport
+
+
+def run(options: argparse.Namespace) -> Result:
+    """Prunes, fine-tunes, quantizes, measures and writes all there is."""
+    policy = _policy(options)
+    model = models.load(options.model, compiled=True, unsafe=options.unsafe)
+    _keras.world(model).utils.set_random_seed(0)
+    training, validation = _data(model, options)
+    is_arrays = isinstance(training, tuple)
+    if options.batch_size and not is_arrays and not os.path.isdir(options.train):
+        raise ValueError(
+            "--batch-size is for arrays and pictures. Received a dataset, which has "
+            f"batches already: {options.train}."
+        )
+    if not _keras.is_compiled(model):
+        models.compile_for(model, training)
+    models.check_labels(model, training)
+    report = compress(
+        model,
+        training,
+        validation_data=validation,
+        policy=policy,
+        quantization=options.quantize,
+        epochs=options.epochs,
+        batch_size=options.batch_size if is_arrays else None,
+        callbacks=[StageProgress("pruning")],
+        verbose=0,
+    )
+    return save(report, options.out)
+
+
+def save(report: CompressionReport, out: str, *lines: str) -> Result:
+    """Writes a report and both models to a folder: all of the files or none."""
+    with stage("writing files"), replacing_folder(out) as part:
+        names = sorted(report.save(part))
+    lines = (str(report), "", *lines, f"Everything is in {out}:", ", ".join(names))
+    paths = {name: str(Path(out) / name) for name in names}
+    return Result(
+        "\n".join(lines), {**report.to_dict(), "ratio": report.ratio, "files": paths}
+    )
+
+
+def _policy(options: argparse.Namespace) -> PrunePolicy:
+    if options.policy is None:
+        return PrunePolicy(options.sparsity)
+    try:
+        return PrunePolicy.from_dict(
+            json.loads(Path(options.policy).read_text("utf-8"))
+        )
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{options.policy} is no policy: {error}") from error
+
+
+def _data(model: Any, options: argparse.Namespace) -> tuple[Any, Any]:
+    """Data to train with, and other data to choose the best epoch with."""
+    training = models.source(options.train, model, options.batch_size)
+    if options.validation in (None, options.train):
+        pair = training.split()
+    else:
+        validation = models.source(options.validation, model, options.batch_size)
+        pair = training.training(), validation.validation()
+    shape = models.input_shape(model)
+    train, validate = (adapt(data, shape, options.scale) for data in pair)
+    return train, validate

@@ -1,0 +1,106 @@
+"""Arrays `(x, y)`: what is wrong with them, and holding some out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from keras_prune_kit.datasets import map_arrays
+
+SEED = 0
+HELD_OUT = 0.1
+FEWEST = 10
+
+_log = logging.getLogger(__name__)
+
+
+def check_arrays(data: tuple[Any, ...], origin: str) -> None:
+    """Raises a `ValueError` unless all arrays hold numbers for equally many samples.
+
+    Args:
+        data: `(x,)`, `(x, y)` or `(x, y, sample_weight)`: arrays or nests of them.
+        origin: Where they are from, for the message.
+    """
+    names = ("x", "y", "sample_weight")
+    counts = {}
+    for name, item in zip(names, data, strict=False):
+        for array in leaves(item):
+            _check_numbers(array, name, origin)
+            counts[name] = len(array)
+            if len(array) != counts["x"]:
+                raise ValueError(
+                    f"{origin} must have equally many samples of each kind. Received: "
+                    f"{counts['x']:,} in x, {len(array):,} in {name}."
+                )
+    if not counts["x"]:
+        raise ValueError(f"{origin} must have at least one sample. Received: none.")
+
+
+def hold_out(data: tuple[Any, ...], origin: str) -> tuple[Any, Any]:
+    """Splits arrays into data to train with and a tenth to choose with.
+
+    Args:
+        data: As for `check_arrays`.
+        origin: Likewise.
+
+    Raises:
+        ValueError: If there are fewer than ten samples.
+    """
+    count = len(next(leaves(data)))
+    tell_held_out(count, origin)
+    order = np.random.default_rng(SEED).permutation(count)
+    chosen = order[: int(HELD_OUT * count)]
+    is_held_out = np.isin(np.arange(count), chosen)
+    training = map_arrays(lambda array: array[~is_held_out], data)
+    return training, map_arrays(lambda array: array[is_held_out], data)
+
+
+def tell_held_out(count: int, origin: str) -> None:
+    """Logs how many of the samples choose the epoch.
+
+    Raises:
+        ValueError: If a tenth of them is none.
+    """
+    if count < FEWEST:
+        raise ValueError(
+            f"A tenth of {origin} is to choose the best epoch, so it needs at least "
+            f"{FEWEST} samples. Received: {count}. Add more, or --validation DATA."
+        )
+    _log.info(
+        "Of the %s samples of %s a tenth, %s, choose the best epoch and are not "
+        "trained with now (always the same, seed %d; a model that learned from them "
+        "before looks better on them than it is).",
+        f"{count:,}",
+        origin,
+        f"{int(HELD_OUT * count):,}",
+        SEED,
+    )
+
+
+def leaves(item: Any) -> Iterator[Any]:
+    """The arrays of a nest of dicts, lists and tuples."""
+    if isinstance(item, dict):
+        item = list(item.values())
+    if isinstance(item, list | tuple):
+        for inner in item:
+            yield from leaves(inner)
+    else:
+        yield item
+
+
+def _check_numbers(array: Any, name: str, origin: str) -> None:
+    if not hasattr(array, "dtype"):
+        received = type(array).__name__
+    elif array.dtype.kind not in "biuf" or not array.ndim:
+        received = f"an array of {array.dtype} of shape {array.shape}"
+    elif array.dtype.kind == "f" and not np.isfinite(array).all():
+        received = "NaN or infinity"
+    else:
+        return
+    raise ValueError(
+        f"{origin} must have arrays of finite numbers, one row a sample. Received for "
+        f"{name}: {received}."
+    )

@@ -1,0 +1,137 @@
+"""DATA that is a folder of pictures, one folder a class."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from pathlib import Path
+from typing import Any
+
+from keras_prune_kit.cli.data.arrays import HELD_OUT, SEED, tell_held_out
+from keras_prune_kit.progress import track
+
+# How each kind of file starts that Keras reads.
+_STARTS = {
+    ".bmp": b"BM",
+    ".gif": b"GIF8",
+    ".jpeg": b"\xff\xd8",
+    ".jpg": b"\xff\xd8",
+    ".png": b"\x89PNG",
+}
+_COLORS = {1: "grayscale", 3: "rgb", 4: "rgba"}
+
+
+class PictureSource:
+    """Pictures, read batch by batch by the `utils` of the model's own Keras.
+
+    Args:
+        folder: Holds one folder a class.
+        shape: What the model takes: `(n, height, width, channels)`.
+        label_mode: `"int"`, `"categorical"` or `"binary"`, as Keras has it.
+        utils: `keras.utils` or `tf_keras.utils`.
+        batch_size: Pictures in a batch.
+
+    Attributes:
+        classes: The names of the classes, in the order of their numbers.
+
+    Raises:
+        ValueError: If there is no class, a class has no picture, a file is no
+            picture, or the model does not take pictures of a known size.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        shape: tuple[int | None, ...],
+        *,
+        label_mode: str,
+        utils: Any,
+        batch_size: int,
+    ) -> None:
+        self._folder = folder
+        pictures = _pictures_by_class(Path(folder))
+        _check_pictures(sum(pictures.values(), []))
+        self._count = sum(map(len, pictures.values()))
+        self.classes = tuple(pictures)
+        self._utils = utils
+        self._arguments = {
+            **_size_and_color(shape, folder),
+            "label_mode": label_mode,
+            "batch_size": batch_size,
+            "seed": SEED,
+        }
+
+    def training(self) -> Any:
+        """Batches that are shuffled anew in each epoch."""
+        return self._read()
+
+    def validation(self) -> Any:
+        """Batches in the order of the files."""
+        return self._read(shuffle=False)
+
+    def test(self) -> Any:
+        """Likewise."""
+        return self._read(shuffle=False)
+
+    def inputs(self) -> Any:
+        """Batches with pictures of all classes early on; labels are left out later."""
+        return self._read()
+
+    def split(self) -> tuple[Any, Any]:
+        """Data to train with, and a tenth of them to choose with."""
+        tell_held_out(self._count, self._folder)
+        training, validation = self._read(validation_split=HELD_OUT, subset="both")
+        return training, validation
+
+    def _read(self, **arguments: Any) -> Any:
+        # It prints how many there are, where JSON may be wanted.
+        with contextlib.redirect_stdout(io.StringIO()):
+            return self._utils.image_dataset_from_directory(
+                self._folder, **self._arguments, **arguments
+            )
+
+
+def _pictures_by_class(folder: Path) -> dict[str, list[Path]]:
+    """The pictures in each class folder, in the order in which Keras numbers them."""
+    classes = {
+        path.name: [p for p in path.rglob("*") if p.suffix.lower() in _STARTS]
+        for path in sorted(folder.iterdir())
+        if path.is_dir() and not path.name.startswith(".")
+    }
+    if not classes:
+        raise ValueError(
+            f"{folder} must hold one folder of pictures a class. Received a folder "
+            "without folders in it."
+        )
+    for name, pictures in classes.items():
+        if not pictures:
+            raise ValueError(
+                f"The class folder {folder / name} must hold pictures "
+                f"({', '.join(_STARTS)}). Received: none. Add some, or remove the "
+                "folder."
+            )
+    return classes
+
+
+def _check_pictures(paths: list[Path]) -> None:
+    """Looks at the first bytes: an error in mid-training would not name the file."""
+    for path in track(paths, "checking pictures"):
+        with path.open("rb") as file:
+            start = file.read(8)
+        # Keras looks into the file as well: a .jpg may be a PNG.
+        if not start.startswith(tuple(_STARTS.values())):
+            raise ValueError(
+                f"{path} is no picture that Keras can read. Remove it or mend it."
+            )
+
+
+def _size_and_color(shape: tuple[int | None, ...], folder: str) -> dict[str, Any]:
+    height, width, channels = shape[1:] if len(shape) == 4 else (None, None, None)
+    if not height or not width or channels not in _COLORS:
+        sizes = ", ".join("any" if size is None else str(size) for size in shape[1:])
+        raise ValueError(
+            f"The pictures in {folder} need a model that takes (n, height, width, "
+            f"channels) of known sizes. Its input is (n, {sizes}). Give arrays in an "
+            ".npz instead."
+        )
+    return {"image_size": (height, width), "color_mode": _COLORS[channels]}

@@ -1,0 +1,45 @@
+"""`keras-prune-kit export`: from a model file to a .tflite."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from keras_prune_kit.cli import models
+from keras_prune_kit.cli.data import adapt_inputs
+from keras_prune_kit.cli.options import CALIBRATED
+from keras_prune_kit.cli.result import Result
+from keras_prune_kit.reports import percent
+from keras_prune_kit.tflite import export_tflite
+
+
+def run(options: argparse.Namespace) -> Result:
+    """Converts a model file and says what the new file weighs."""
+    model = models.load(options.model, unsafe=options.unsafe)
+    exported = export_tflite(
+        model,
+        options.out,
+        quantization=options.quantize,
+        representative_data=_inputs(model, options),
+    )
+    sparsity = exported.sparsity_report().sparsity
+    data = {
+        "path": options.out,
+        "quantization": options.quantize,
+        "file_bytes": len(exported.bytes),
+        "gzip_bytes": exported.gzip_bytes,
+        "sparsity": sparsity,
+    }
+    text = (
+        f"{options.out} ({options.quantize}): {data['file_bytes']:,} bytes, "
+        f"{data['gzip_bytes']:,} gzipped, sparsity {percent(sparsity)}"
+    )
+    return Result(text, data)
+
+
+def _inputs(model: Any, options: argparse.Namespace) -> Any:
+    """What calibrates the file, where its quantization needs that."""
+    if options.quantize not in CALIBRATED:
+        return None
+    inputs = models.source(options.representative, model).inputs()
+    return adapt_inputs(inputs, models.input_shape(model), options.scale)

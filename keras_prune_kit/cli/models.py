@@ -1,0 +1,168 @@
+"""Models of the command line: what they take, and how they are compiled."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import keras
+import numpy as np
+
+import keras_prune_kit.layers  # noqa: F401  so that Keras can load PrunableDense
+from keras_prune_kit import _keras
+from keras_prune_kit.cli.data import PictureSource, Source, source_of
+from keras_prune_kit.datasets import labelled_samples
+from keras_prune_kit.progress import stage
+from keras_prune_kit.tflite import TFLiteModel
+from keras_prune_kit.tflite.signature import signature_of
+
+_log = logging.getLogger(__name__)
+
+_OPTIMIZER = "adam"
+_BATCH_SIZE = 32
+_SAMPLES = 256
+
+
+def load(path: str, *, compiled: bool = False, unsafe: bool = False) -> Any:
+    """Loads a model file; see `_keras.load`."""
+    with stage("loading the model"):
+        return _keras.load(path, compiled=compiled, unsafe=unsafe)
+
+
+def source(word: str, model: Any, batch_size: int | None = None) -> Source:
+    """What DATA on the command line stands for, sized to a model.
+
+    Raises:
+        ValueError: If there are no such data, or they have other classes than it.
+    """
+    found = source_of(
+        word,
+        shape=input_shape(model),
+        label_mode=label_mode(model),
+        utils=_utils_of(model),
+        batch_size=batch_size or _BATCH_SIZE,
+    )
+    wanted = _classes(model)
+    wanted = 2 if wanted == 1 else wanted
+    if isinstance(found, PictureSource) and wanted not in (None, len(found.classes)):
+        raise ValueError(
+            f"{word} has {len(found.classes)} class folders "
+            f"({', '.join(found.classes)}), and the model knows {wanted} classes."
+        )
+    return found
+
+
+def input_shape(model: Any) -> tuple[int | None, ...] | None:
+    """The shape of the one input, with the batch first; `None` if there are several.
+
+    Args:
+        model: A built Keras model or a `TFLiteModel`.
+    """
+    is_tflite = isinstance(model, TFLiteModel)
+    inputs = model.inputs if is_tflite else signature_of(model).inputs
+    return inputs[0].shape if len(inputs) == 1 else None
+
+
+def label_mode(model: Any) -> str:
+    """How pictures are to be labelled for a model: `"int"` if nothing says else."""
+    if _classes(model) == 1:
+        return "binary"
+    name = _loss_name(model)
+    return "categorical" if "categorical" in name and "sparse" not in name else "int"
+
+
+def compile_for(model: Any, data: Any) -> None:
+    """Compiles a model with the loss that fits its labels, and logs it.
+
+    Args:
+        model: A built model.
+        data: `(x, y)` or a dataset of such batches.
+
+    Raises:
+        ValueError: If there are several outputs, whose losses nobody can guess, or no
+            labels.
+    """
+    labelled = labelled_samples(data, _SAMPLES)
+    if labelled is None:
+        raise ValueError("A model can be compiled for data with labels alone.")
+    x, y = labelled
+    predictions = model.predict_on_batch(x)
+    if not hasattr(predictions, "shape") or not hasattr(y, "shape"):
+        raise ValueError(
+            "A model with several outputs must be compiled before it is saved, so that "
+            "its losses are known."
+        )
+    loss, metric = _loss_for(np.asarray(predictions), y, _keras.world(model))
+    model.compile(_OPTIMIZER, loss, metrics=[metric])
+    _log.info(
+        "How to compile the model is not in its file, or needs code of its own: "
+        "compiled with %s, %s and %s, which fit the labels.",
+        _OPTIMIZER,
+        loss.name,
+        metric,
+    )
+
+
+def check_labels(model: Any, data: Any) -> None:
+    """Raises a `ValueError` if class numbers lie outside of those the model knows.
+
+    Args:
+        model: A compiled model.
+        data: As for `compile_for`; of a dataset the first batches are looked at.
+    """
+    labelled = data if isinstance(data, tuple) else labelled_samples(data, _SAMPLES)
+    y = labelled[1] if labelled else None
+    classes = _classes(model)
+    if "sparse" not in _loss_name(model) or not classes or not hasattr(y, "min"):
+        return
+    if y.min() < 0 or y.max() >= classes:
+        raise ValueError(
+            f"The model knows classes 0 to {classes - 1}. Received labels from "
+            f"{y.min()} to {y.max()}."
+        )
+
+
+def _loss_for(predictions: np.ndarray, y: np.ndarray, world: Any) -> tuple[Any, str]:
+    """The loss that fits the labels, and the metric to judge by."""
+    losses, units = world.losses, predictions.shape[-1]
+    is_probability = predictions.min() >= 0 and predictions.max() <= 1
+    is_zero_or_one = np.isin(y, (0, 1)).all()
+    if y.dtype.kind in "biu" and units > 1 and y.size == predictions.size // units:
+        is_distribution = is_probability and _sums_to_one(predictions)
+        loss = losses.SparseCategoricalCrossentropy(from_logits=not is_distribution)
+        return loss, "accuracy"
+    same_shape = y.size == predictions.size
+    if is_zero_or_one and same_shape and units > 1 and _sums_to_one(y):
+        is_distribution = is_probability and _sums_to_one(predictions)
+        loss = losses.CategoricalCrossentropy(from_logits=not is_distribution)
+        return loss, "accuracy"
+    if is_zero_or_one and same_shape:
+        loss = losses.BinaryCrossentropy(from_logits=not is_probability)
+        return loss, "binary_accuracy"
+    return losses.MeanSquaredError(), "mae"
+
+
+def _sums_to_one(rows: np.ndarray) -> bool:
+    return bool(np.allclose(rows.sum(-1), 1, atol=1e-3))
+
+
+def _classes(model: Any) -> int | None:
+    """How many values the one output has."""
+    if isinstance(model, TFLiteModel):
+        shape = model.outputs[0].shape if len(model.outputs) == 1 else None
+    else:
+        shape = getattr(model, "output_shape", None)
+    is_one = isinstance(shape, tuple) and len(shape) == 2
+    return shape[-1] if is_one and isinstance(shape[-1], int) else None
+
+
+def _utils_of(model: Any) -> Any:
+    """The `utils` of the model's own Keras; those of Keras 3 for a .tflite."""
+    is_tflite = isinstance(model, TFLiteModel)
+    return keras.utils if is_tflite else _keras.world(model).utils
+
+
+def _loss_name(model: Any) -> str:
+    loss = getattr(model, "loss", None)
+    name = loss if isinstance(loss, str) else getattr(loss, "name", None)
+    return str(name or getattr(loss, "__name__", "")).lower()

@@ -1,0 +1,60 @@
+"""What a command says beside its result."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Console
+
+_LOGGER = logging.getLogger("keras_prune_kit")
+# They tell of callbacks that take milliseconds and of file formats they like better.
+_CHATTERERS = [logging.getLogger("absl"), logging.getLogger("tensorflow")]
+
+
+class Notes(logging.Handler):
+    """Shows what the package logs, and what anyone warns of, as a line each.
+
+    Args:
+        console: Where to show them.
+        silent: Whether to keep them alone.
+
+    Attributes:
+        texts: The lines so far.
+    """
+
+    def __init__(self, console: Console, *, silent: bool) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self._console = console
+        self._silent = silent
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(" ".join(record.getMessage().split()))
+        if not self._silent:
+            self._console.print(self.texts[-1], highlight=False, markup=False)
+
+    @contextlib.contextmanager
+    def kept(self) -> Iterator[Notes]:
+        """Listens within the block."""
+        loggers = [_LOGGER, *_CHATTERERS]
+        levels = [logger.level for logger in loggers]
+        _LOGGER.addHandler(self)
+        _LOGGER.setLevel(logging.INFO)
+        for logger in _CHATTERERS:
+            logger.setLevel(logging.ERROR)
+        try:
+            with warnings.catch_warnings():
+                warnings.showwarning = _log_warning
+                yield self
+        finally:
+            _LOGGER.removeHandler(self)
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+def _log_warning(message: Warning | str, *args: Any, **options: Any) -> None:
+    _LOGGER.warning("%s", message)

@@ -1,0 +1,112 @@
+"""Data as Keras takes them: arrays, nests of arrays, datasets, generators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+
+def fit_arguments(data: Any) -> dict[str, Any]:
+    """The data under the names that `fit` and `evaluate` know them by."""
+    if not isinstance(data, tuple):
+        return {"x": data}
+    return dict(zip(("x", "y", "sample_weight"), data, strict=False))
+
+
+def batches(data: Any) -> Iterator[tuple[Any, ...]]:
+    """Arrays as one batch, a dataset batch by batch, as numpy arrays."""
+    if isinstance(data, tuple):
+        yield data
+    elif hasattr(data, "__getitem__") and hasattr(data, "__len__"):
+        yield from (_numpy(data[index]) for index in range(len(data)))
+    else:
+        yield from map(_numpy, data)
+
+
+def batch_count(data: Any) -> int | None:
+    """How many batches there are; `None` if nobody knows."""
+    if isinstance(data, tuple):
+        return 1
+    try:
+        return len(data)
+    except TypeError:
+        return None
+
+
+def check_rereadable(data: Any, name: str) -> None:
+    """Raises a `ValueError` if the data can be read only once."""
+    if isinstance(data, Iterator):
+        raise ValueError(
+            f"{name} are read more than once: give arrays or a dataset, not a "
+            f"generator that runs dry. Received: {data!r}."
+        )
+
+
+def input_samples(data: Any, count: int) -> Any:
+    """Samples of the inputs, spread over the arrays or from the first batches."""
+    if isinstance(data, tuple):
+        return _spread(data[0], count)
+    return _first(data, count)[0]
+
+
+def labelled_samples(data: Any, count: int) -> tuple[Any, Any] | None:
+    """Samples as `(x, y)`, likewise; `None` of data without labels or read once."""
+    if isinstance(data, Iterator):
+        return None
+    x, *rest = (
+        _spread(data[:2], count) if isinstance(data, tuple) else _first(data, count)
+    )
+    return (x, rest[0]) if rest else None
+
+
+def _first(data: Any, count: int) -> Any:
+    """The first batches, joined and cut to `count` samples."""
+    taken, total = [], 0
+    for batch in batches(data):
+        taken.append(batch)
+        total += length(batch)
+        if total >= count:
+            break
+    return map_arrays(lambda a: a[:count], join(taken))
+
+
+def length(item: Any) -> int:
+    """The number of samples in a nest of arrays that are alike."""
+    while isinstance(item, dict | list | tuple):
+        item = next(iter(item.values() if isinstance(item, dict) else item))
+    return len(item)
+
+
+def shape_of(item: Any) -> Any:
+    """The shape of one sample, in a nest like that of the data."""
+    return map_arrays(lambda array: np.shape(array)[1:], item)
+
+
+def join(parts: list[Any]) -> Any:
+    """Nests of arrays that are alike, joined batch after batch."""
+    first = parts[0]
+    if isinstance(first, dict):
+        return {key: join([part[key] for part in parts]) for key in first}
+    if isinstance(first, list | tuple):
+        return type(first)(map(join, map(list, zip(*parts, strict=True))))
+    return np.concatenate(parts) if len(parts) > 1 else first
+
+
+def _spread(item: Any, count: int) -> Any:
+    """Samples at even distances, whatever order the data are in."""
+    return map_arrays(lambda a: a[np.linspace(0, len(a) - 1, count).astype(int)], item)
+
+
+def _numpy(item: Any) -> Any:
+    return map_arrays(np.asarray, item)
+
+
+def map_arrays(function: Callable[[Any], Any], item: Any) -> Any:
+    """Applies a function to each array of a nest of dicts, lists and tuples."""
+    if isinstance(item, dict):
+        return {key: map_arrays(function, value) for key, value in item.items()}
+    if isinstance(item, list | tuple):
+        return type(item)(map_arrays(function, value) for value in item)
+    return function(item)

@@ -1,0 +1,99 @@
+"""How good a model or an exported file is, by one and the same metrics."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from keras_prune_kit import _keras, progress
+from keras_prune_kit.callbacks import StageProgress
+from keras_prune_kit.datasets import (
+    batch_count,
+    batches,
+    check_rereadable,
+    fit_arguments,
+    input_samples,
+    join,
+    labelled_samples,
+)
+from keras_prune_kit.tflite import TFLiteModel, accuracy
+
+
+class Evaluation:
+    """Scores models and exported files on the same data by the same metrics.
+
+    Args:
+        data: What `evaluate` takes: `(x, y)`, `(x, y, sample_weight)`, or a dataset.
+        reference: A compiled model whose metrics count; its loss, if it has none.
+            Defaults to `None`: plain accuracy.
+        name: What the data are called in messages.
+
+    Raises:
+        ValueError: If the data can be read only once.
+    """
+
+    def __init__(self, data: Any, reference: Any = None, name: str = "data") -> None:
+        check_rereadable(data, name)
+        self._data = data
+        self._reference = reference
+
+    @functools.cached_property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of the metrics."""
+        if self._reference is None:
+            return ("accuracy",)
+        scores = self._evaluate(self._reference, self._data)
+        return tuple(name for name in scores if "loss" not in name) or ("loss",)
+
+    @property
+    def metric(self) -> str:
+        """The metric that decides: the model's first."""
+        return self.metrics[0]
+
+    def keras(self, model: Any) -> dict[str, float]:
+        """The metrics of a Keras model, by name."""
+        if self._reference is not None and _keras.is_compiled(model):
+            scores = self._evaluate(model, self._data)
+            if all(metric in scores for metric in self.metrics):
+                return {metric: scores[metric] for metric in self.metrics}
+        return self._score(model)
+
+    def tflite(self, exported: TFLiteModel) -> dict[str, float]:
+        """The metrics of an exported file, as its interpreter runs it."""
+        return self._score(exported)
+
+    def inputs(self, count: int) -> Any:
+        """The inputs of some samples."""
+        return input_samples(self._data, count)
+
+    def samples(self, count: int) -> tuple[Any, Any] | None:
+        """Some samples with their labels; `None` of data without."""
+        return labelled_samples(self._data, count)
+
+    def _score(self, model: Any) -> dict[str, float]:
+        predicted, wanted = [], []
+        with progress.stage("evaluating", batch_count(self._data)) as stage:
+            for x, *rest in batches(self._data):
+                predicted.append(predict(model, x))
+                wanted.append(rest)
+                stage.advance()
+        predictions, (y, *weight) = join(predicted), join(wanted)
+        if self._reference is None:
+            return {"accuracy": accuracy(np.asarray(y), np.asarray(predictions))}
+        scorer = _keras.scorer(self._reference, predictions)
+        scores = self._evaluate(scorer, (predictions, y, *weight))
+        return {metric: scores[metric] for metric in self.metrics}
+
+    @staticmethod
+    def _evaluate(model: Any, data: Any) -> dict[str, float]:
+        options: dict[str, Any] = {"verbose": 0, "callbacks": [StageProgress()]}
+        return model.evaluate(**fit_arguments(data), **options, return_dict=True)
+
+
+def predict(model: Any, x: Any) -> Any:
+    """The outputs of a Keras model or a `TFLiteModel` for many samples."""
+    if isinstance(model, TFLiteModel):
+        return model.predict(x)
+    return model.predict(x, verbose=0, callbacks=[StageProgress()])

@@ -1,0 +1,5 @@
+"""The records as HTML pages that need no other file and no network."""
+
+from keras_prune_kit.pages.page import comparison_page, compression_page
+
+__all__ = ["comparison_page", "compression_page"]

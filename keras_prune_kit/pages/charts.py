@@ -1,0 +1,193 @@
+"""Charts of a page: the pictures of `plots`, with values to hover over."""
+
+from __future__ import annotations
+
+import html
+import itertools
+import math
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from keras_prune_kit.reports import Comparison, Measurement
+from keras_prune_kit.reports.colors import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
+)
+from keras_prune_kit.reports.tables import bytes_text, shape_text
+
+_SEVERAL = (BLACK, VERMILION, BLUE, GREEN, ORANGE, PURPLE, SKY)
+
+_LEGEND_BELOW = {"orientation": "h", "y": -0.2}
+_ROOM_FOR_LABELS = 1.3
+_FRAME = 110  # pixels around the bars
+_LONGEST_NAME = 44
+
+
+def size_bars(comparison: Comparison) -> go.Figure:
+    """The gzipped size of each model."""
+    measured = comparison.measurements
+    sizes = [m.gzip_bytes for m in measured]
+    bars = go.Bar(
+        x=sizes,
+        y=_names(measured),
+        orientation="h",
+        marker_color=ORANGE,
+        text=[
+            f"{m.gzip_bytes:,} B ({comparison.size_ratio(m):.1f}x)" for m in measured
+        ],
+        textposition="outside",
+        cliponaxis=False,
+        customdata=[[m.file_bytes, m.sparse_gzip_bytes] for m in measured],
+        hovertemplate="%{y}<br>gzipped: %{x:,} B<br>file: %{customdata[0]:,} B"
+        "<br>sparse, gzipped: %{customdata[1]:,} B<extra></extra>",
+    )
+    return _bar_figure(bars, "Size, gzipped", max(sizes))
+
+
+def score_bars(comparison: Comparison) -> go.Figure:
+    """The score of each model."""
+    measured = comparison.measurements
+    scores = [m.score for m in measured]
+    bars = go.Bar(
+        x=scores,
+        y=_names(measured),
+        orientation="h",
+        marker_color=BLUE,
+        text=[f"{score:.4f}" for score in scores],
+        textposition="outside",
+        cliponaxis=False,
+        hovertemplate="%{y}: %{x:.4f}<extra></extra>",
+    )
+    return _bar_figure(bars, _title(comparison.metric), max(scores))
+
+
+def tradeoff(comparison: Comparison) -> go.Figure:
+    """The score of each model against its gzipped size."""
+    measured = comparison.measurements
+    figure = go.Figure()
+    for color, m in zip(itertools.cycle(_SEVERAL), measured, strict=False):
+        figure.add_scatter(
+            x=[m.gzip_bytes],
+            y=[m.score],
+            name=_label(m),
+            mode="markers",
+            cliponaxis=False,
+            marker={"size": 13, "color": color},
+            hovertemplate=f"gzipped: %{{x:,}} B ({comparison.size_ratio(m):.1f}x)"
+            "<br>score: %{y:.4f}",
+        )
+    figure.add_hline(measured[0].score, line_dash="dash", line_color=GREY)
+    sizes = [m.gzip_bytes for m in measured]
+    ticks = [d * 10**power for power in range(1, 11) for d in (1, 2, 5)]
+    figure.update_xaxes(
+        title="Size, gzipped (smaller is to the left)",
+        type="log",
+        range=[math.log10(min(sizes) / 2), math.log10(max(sizes) * 1.5)],
+        tickvals=ticks,
+        ticktext=list(map(bytes_text, ticks)),
+    )
+    figure.update_yaxes(title=_title(comparison.metric))
+    figure.update_layout(height=440, legend=_LEGEND_BELOW)
+    return _styled(figure, f"{_title(comparison.metric)} against size")
+
+
+def sparsity_bars(measurement: Measurement) -> go.Figure:
+    """The sparsity of each weight of one model."""
+    weights = measurement.weights.weights
+    bars = go.Bar(
+        x=[weight.sparsity for weight in weights],
+        # A number in front keeps weights of the same name apart.
+        y=[f"{_text(_short(w.path))} <i>{i}</i>" for i, w in enumerate(weights, 1)],
+        orientation="h",
+        marker_color=ORANGE,
+        text=[f"{weight.sparsity:.1%}" for weight in weights],
+        textposition="outside",
+        cliponaxis=False,
+        customdata=[
+            [_text(w.path), shape_text(w.shape), w.zeros, w.size] for w in weights
+        ],
+        hovertemplate="%{customdata[0]}<br>shape: %{customdata[1]}"
+        "<br>zeros: %{customdata[2]:,} of %{customdata[3]:,}<extra></extra>",
+    )
+    name = f"{_label(measurement)}: {measurement.sparsity:.1%} of all weights are zero"
+    figure = _bar_figure(bars, name, 1, each=22)
+    return figure.update_xaxes(
+        tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%", showticklabels=True
+    )
+
+
+def weight_histogram(comparison: Comparison) -> go.Figure:
+    """How the weights that are not zero are spread, the first and last model shown."""
+    measured = comparison.measurements
+    figure = go.Figure()
+    for index, (color, measurement) in enumerate(
+        zip(itertools.cycle(_SEVERAL), measured, strict=False)
+    ):
+        edges, counts = measurement.histogram.edges, measurement.histogram.counts
+        figure.add_scatter(
+            x=edges,
+            y=[*counts, 0],
+            name=_label(measurement),
+            line={"shape": "hv", "color": color},
+            visible=True if index in (0, len(measured) - 1) else "legendonly",
+            hovertemplate="from %{x:.4f}: %{y:,} weights",
+        )
+    figure.update_xaxes(title="Value")
+    figure.update_yaxes(title="Weights in a bin", type="log", dtick=1)
+    figure.update_layout(height=440, legend=_LEGEND_BELOW)
+    return _styled(figure, "Weights that are not zero, before and after")
+
+
+def _bar_figure(bars: go.Bar, title: str, longest: float, each: int = 44) -> go.Figure:
+    count = len(bars.to_plotly_json()["y"])
+    figure = go.Figure(bars)
+    figure.update_layout(height=_FRAME + each * count, bargap=0.35)
+    figure.update_xaxes(
+        range=[0, longest * _ROOM_FOR_LABELS or 1], showticklabels=False
+    )
+    figure.update_yaxes(autorange="reversed", automargin=True)
+    return _styled(figure, title)
+
+
+def _styled(figure: go.Figure, title: str) -> go.Figure:
+    return figure.update_layout(
+        title={
+            "text": title,
+            "x": 0,
+            "xref": "container",
+            "xanchor": "left",
+            "pad_l": 8,
+        },
+        template="plotly_white",
+        font={"family": "system-ui, sans-serif", "size": 14, "color": BLACK},
+        margin={"l": 10, "r": 20, "t": 60, "b": 40},
+    )
+
+
+def _names(measured: Sequence[Measurement]) -> list[str]:
+    return [_label(measurement) for measurement in measured]
+
+
+def _label(measurement: Measurement) -> str:
+    return _text(f"{measurement.name} {measurement.file}")
+
+
+def _title(metric: str) -> str:
+    return _text(metric.replace("_", " ").capitalize())
+
+
+def _short(path: str) -> str:
+    """A long path without its beginning: layers are told apart by the end."""
+    return path if len(path) <= _LONGEST_NAME else "…" + path[1 - _LONGEST_NAME :]
+
+
+def _text(text: str) -> str:
+    """Text that plotly, which knows some HTML, shows as it is."""
+    return html.escape(text)

@@ -1,0 +1,102 @@
+"""A page: what the records say, laid out by the template beside this file."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from keras_prune_kit.pages import charts
+from keras_prune_kit.reports import Comparison, CompressionReport
+from keras_prune_kit.reports.tables import percent
+
+_CHART_OPTIONS = {"displaylogo": False, "responsive": True}
+
+
+def comparison_page(comparison: Comparison) -> str:
+    """The page of a `Comparison`, as HTML."""
+    return _render("Comparison", comparison, settings={})
+
+
+def compression_page(report: CompressionReport) -> str:
+    """The page of a `CompressionReport`, as HTML."""
+    title = f"Compression: {report.ratio:.1f}x smaller"
+    return _render(title, report.comparison, settings=report.settings)
+
+
+def _render(title: str, comparison: Comparison, settings: Mapping[str, Any]) -> str:
+    measured = comparison.measurements
+    environment = Environment(
+        loader=PackageLoader("keras_prune_kit.pages", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = percent
+    return environment.get_template("page.html.jinja").render(
+        title=title,
+        comparison=comparison,
+        settings={
+            key: _setting(value) for key, value in settings.items() if value is not None
+        },
+        samples=_sample_rows(comparison),
+        charts=_embedded(
+            [
+                charts.size_bars(comparison),
+                charts.score_bars(comparison),
+                charts.tradeoff(comparison),
+            ],
+            "overview",
+        ),
+        histogram=_embedded([charts.weight_histogram(comparison)], "histogram")[0],
+        sparsity=_embedded(list(map(charts.sparsity_bars, measured)), "sparsity"),
+        plotly_js=Markup(get_plotlyjs()),
+    )
+
+
+def _embedded(figures: Sequence[go.Figure], name: str) -> list[Markup]:
+    """Each chart as a piece of HTML; plotly escapes what would end its script."""
+    return [
+        Markup(
+            figure.to_html(
+                full_html=False,
+                include_plotlyjs=False,
+                div_id=f"{name}-{number}",
+                config=_CHART_OPTIONS,
+            )
+        )
+        for number, figure in enumerate(figures)
+    ]
+
+
+def _sample_rows(comparison: Comparison) -> list[dict[str, Any]]:
+    """Each sample with its picture, its class and what each model takes it for."""
+    samples = comparison.samples
+    if samples is None:
+        return []
+    return [
+        {
+            "label": label,
+            "picture": (
+                base64.b64encode(samples.pictures[index]).decode()
+                if samples.pictures
+                else ""
+            ),
+            "predictions": [
+                (name, predictions[index])
+                for name, predictions in samples.predictions.items()
+            ],
+        }
+        for index, label in enumerate(samples.labels)
+    ]
+
+
+def _setting(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,142 @@
+"""What each layer is to a quantized graph."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from keras_prune_kit.quantization.activations import activation_of, fuses, has_int8
+from keras_prune_kit.quantization.graph import Call, is_graph
+from keras_prune_kit.quantization.operations import einsum_sizes, stages_of
+
+
+class Kind(enum.Enum):
+    """The part that a layer plays.
+
+    Attributes:
+        KERNEL: Has kernels that are rounded.
+        SCALE: Scales and shifts each channel.
+        OWN_RANGE: Computes in int8 and needs a range for what it gives.
+        SAME_RANGE: Gives values in the range of what it takes.
+        MODEL: A model in the model.
+        FLOAT: Stays as it is.
+    """
+
+    KERNEL = enum.auto()
+    SCALE = enum.auto()
+    OWN_RANGE = enum.auto()
+    SAME_RANGE = enum.auto()
+    MODEL = enum.auto()
+    FLOAT = enum.auto()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The kind of a layer, and why if it stays float."""
+
+    kind: Kind
+    reason: str = ""
+
+
+_SAME_RANGE = {
+    *("Flatten", "Reshape", "Permute", "RepeatVector", "Identity", "Dropout"),
+    *("MaxPooling1D", "MaxPooling2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D"),
+    *("AveragePooling1D", "AveragePooling2D", "ZeroPadding1D", "ZeroPadding2D"),
+    *("Cropping1D", "Cropping2D", "UpSampling1D", "UpSampling2D"),
+    *("SpatialDropout1D", "SpatialDropout2D", "GaussianNoise", "GaussianDropout"),
+    *("ActivityRegularization", "RandomFlip", "RandomRotation", "RandomZoom"),
+    *("RandomTranslation", "RandomContrast", "RandomBrightness", "RandomCrop"),
+    "Transpose",  # The rest are operations of keras.ops.
+    "Squeeze",
+    "ExpandDims",
+}
+_OWN_RANGE = {
+    *("Add", "Subtract", "Multiply", "Maximum", "Minimum", "Concatenate", "PReLU"),
+    *("GlobalAveragePooling1D", "GlobalAveragePooling2D", "Embedding"),
+    *("Mean", "Relu", "Relu6"),
+}
+_MAX_POOLING = ("MaxPooling1D", "MaxPooling2D")
+_FUSED_OPERATIONS = ("Relu", "Relu6")
+
+
+def verdict_on(call: Call) -> Verdict:
+    """The kind of what is called, by itself alone."""
+    operation, name = call.operation, type(call.operation).__name__
+    if isinstance(operation, keras.Model):
+        return _on_model(operation)
+    if not type(operation).__module__.startswith("keras."):
+        return _float(f"{name} is no layer of Keras, so what it computes is not known")
+    if stages_of(operation):
+        return _on_kernel(operation)
+    if name in ("BatchNormalization", "Rescaling"):
+        return _on_scale(operation, call.inputs[0])
+    activation = activation_of(operation)
+    if name in _SAME_RANGE or activation is keras.activations.linear:
+        return Verdict(Kind.SAME_RANGE)
+    if name in _OWN_RANGE or (activation is not None and has_int8(activation)):
+        return Verdict(Kind.OWN_RANGE)
+    return _float(f".tflite has no int8 operator for {name}")
+
+
+def is_max_pooling(operation: Any) -> bool:
+    """Whether rounding before it and after it are the same thing."""
+    return type(operation).__name__ in _MAX_POOLING
+
+
+def is_fused_activation(operation: Any) -> bool:
+    """Whether it becomes a part of the operator before it."""
+    if type(operation).__name__ in _FUSED_OPERATIONS:
+        return True
+    activation = activation_of(operation)
+    return activation is not None and fuses(activation)
+
+
+def takes_in_activation(operation: Any) -> bool:
+    """Whether an activation behind it becomes a part of it."""
+    if type(operation).__name__ in ("Add", "BatchNormalization", "Rescaling"):
+        return True
+    stages = stages_of(operation)
+    return bool(stages) and stages[-1].fuses and is_linear(operation)
+
+
+def takes_in_normalization(operation: Any) -> bool:
+    """Whether a normalization behind it becomes a part of its kernel."""
+    is_einsum = type(operation) is keras.layers.EinsumDense
+    return bool(stages_of(operation)) and is_linear(operation) and not is_einsum
+
+
+def is_linear(operation: Any) -> bool:
+    """Whether a layer with kernels has no activation of its own."""
+    return operation.activation is keras.activations.linear
+
+
+def _float(reason: str) -> Verdict:
+    return Verdict(Kind.FLOAT, reason)
+
+
+def _on_model(model: Any) -> Verdict:
+    if is_graph(model):
+        return Verdict(Kind.MODEL)
+    return _float("a model of a class of its own cannot be taken apart")
+
+
+def _on_kernel(layer: Any) -> Verdict:
+    if getattr(layer, "data_format", "channels_last") != "channels_last":
+        return _float(".tflite has channels last")
+    if getattr(layer, "lora_enabled", False):
+        return _float("its kernel is made of several (LoRA)")
+    if type(layer) is keras.layers.EinsumDense and einsum_sizes(layer) is None:
+        return _float(f"'{layer.equation}' is no matrix product of the last axes")
+    return Verdict(Kind.KERNEL)
+
+
+def _on_scale(layer: Any, inputs: Any) -> Verdict:
+    rank = len(inputs.shape)
+    if "float" not in inputs.dtype:
+        return _float("it takes integers")
+    if not 2 <= rank <= 4 or getattr(layer, "axis", -1) not in (-1, rank - 1):
+        return _float(".tflite scales the last of two to four axes")
+    return Verdict(Kind.SCALE)

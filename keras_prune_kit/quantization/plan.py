@@ -1,0 +1,233 @@
+"""Where ranges go in a graph, and what is folded into what."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+
+from keras_prune_kit.quantization.activations import activation_of, bounds_of
+from keras_prune_kit.quantization.graph import Call, Graph, graph_of, nested_models
+from keras_prune_kit.quantization.kinds import (
+    Kind,
+    Verdict,
+    is_fused_activation,
+    is_max_pooling,
+    takes_in_activation,
+    takes_in_normalization,
+    verdict_on,
+)
+
+_INT8 = (Kind.KERNEL, Kind.SCALE, Kind.OWN_RANGE, Kind.MODEL)
+
+
+@dataclass(frozen=True)
+class Range:
+    """What rounds a tensor.
+
+    Attributes:
+        bounds: The range that .tflite prescribes; `None` for one that moves.
+        is_barrier: Whether what gives the tensor must stay float in the file.
+    """
+
+    bounds: tuple[float, float] | None = None
+    is_barrier: bool = False
+
+
+@dataclass
+class Plan:
+    """What happens to a model and the models in it.
+
+    Attributes:
+        verdicts: The kind of each layer and operation, by its id.
+        folded: The normalization that goes into a layer, by the layer's id.
+        held: What rounds the output of a layer from inside its wrapper, by its id.
+        ranges: What rounds a tensor from behind, by the tensor's id.
+        uses: How often each layer is called, by its id.
+    """
+
+    verdicts: dict[int, Verdict] = field(default_factory=dict)
+    folded: dict[int, Any] = field(default_factory=dict)
+    held: dict[int, Range] = field(default_factory=dict)
+    ranges: dict[int, Range] = field(default_factory=dict)
+    uses: Counter[int] = field(default_factory=Counter)
+
+    def kind(self, operation: Any) -> Kind:
+        """The kind of a layer or operation."""
+        return self.verdicts[id(operation)].kind
+
+    def is_folded(self, operation: Any) -> bool:
+        """Whether a layer becomes a part of the one before it."""
+        return any(operation is other for other in self.folded.values())
+
+    def is_used_once(self, operation: Any) -> bool:
+        """Whether there is one call of a layer, so that it can hold what is behind."""
+        return self.uses[id(operation)] == 1
+
+
+def plan_for(model: Any, skips: Callable[[Any], bool]) -> Plan:
+    """Decides what happens to each layer of a model and of the models in it.
+
+    Args:
+        model: A built Sequential or functional model.
+        skips: Whether a layer is to stay float.
+    """
+    plan = Plan()
+    graphs = {id(part): graph_of(part) for part in nested_models(model)}
+    for graph in graphs.values():
+        plan.uses.update(id(call.operation) for call in graph.calls)
+    for key, graph in graphs.items():
+        _GraphPlanner(graph, plan, skips, is_outermost=key == id(model)).run()
+    return plan
+
+
+class _GraphPlanner:
+    """Adds the decisions for one graph to a plan."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        plan: Plan,
+        skips: Callable[[Any], bool],
+        *,
+        is_outermost: bool,
+    ) -> None:
+        self._graph = graph
+        self._plan = plan
+        self._skips = skips
+        self._is_outermost = is_outermost
+        self._rounded: set[int] = set()
+        self._taken_in: set[int] = set()
+
+    def run(self) -> None:
+        for call in self._graph.calls:
+            self._judge(call)
+        self._fold_normalizations()
+        for tensor in self._graph.inputs:
+            self._round_input(tensor)
+        for call in self._graph.calls:
+            self._place_range(call)
+
+    def _judge(self, call: Call) -> None:
+        verdict = verdict_on(call)
+        if self._skips(call.operation):
+            verdict = Verdict(Kind.FLOAT, "skip")
+        elif verdict.kind in (Kind.OWN_RANGE, Kind.SCALE) and self._follows_float(call):
+            verdict = Verdict(Kind.FLOAT, "what it takes is float")
+        self._plan.verdicts.setdefault(id(call.operation), verdict)
+
+    def _follows_float(self, call: Call) -> bool:
+        """Whether all it takes is from a layer that stays float."""
+        before = [self._graph.producer(tensor) for tensor in call.inputs]
+        return all(other is not None and self._is_float(other) for other in before)
+
+    def _is_float(self, call: Call) -> bool:
+        return self._plan.kind(call.operation) is Kind.FLOAT
+
+    def _fold_normalizations(self) -> None:
+        for call in self._graph.calls:
+            behind = self._graph.only_consumer(call)
+            if behind is not None and self._folds(call, behind):
+                self._plan.folded[id(call.operation)] = behind.operation
+
+    def _folds(self, call: Call, behind: Call) -> bool:
+        return (
+            type(behind.operation).__name__ == "BatchNormalization"
+            and self._plan.kind(call.operation) is Kind.KERNEL
+            and self._plan.kind(behind.operation) is Kind.SCALE
+            and takes_in_normalization(call.operation)
+            and self._plan.is_used_once(call.operation)
+            and self._plan.is_used_once(behind.operation)
+        )
+
+    def _round_input(self, tensor: Any) -> None:
+        """What goes into a model inside is rounded outside."""
+        if not self._is_outermost:
+            self._rounded.add(id(tensor))
+        elif tensor.dtype == "float32" and self._is_wanted(tensor):
+            self._add(tensor, Range())
+
+    def _is_wanted(self, tensor: Any) -> bool:
+        """Whether a layer that computes in int8 takes a tensor."""
+        if not self._is_outermost and self._graph.is_output(tensor):
+            return True
+        return any(
+            self._plan.kind(call.operation) in _INT8
+            or (
+                self._plan.kind(call.operation) is Kind.SAME_RANGE
+                and any(map(self._is_wanted, call.outputs))
+            )
+            for call in self._graph.consumers(tensor)
+        )
+
+    def _place_range(self, call: Call) -> None:
+        kind = self._plan.kind(call.operation)
+        if id(call) in self._taken_in or kind is Kind.MODEL:
+            self._rounded.update(map(id, call.outputs))
+        elif kind is Kind.SAME_RANGE:
+            if all(id(tensor) in self._rounded for tensor in call.inputs):
+                self._rounded.update(map(id, call.outputs))
+        elif kind is Kind.FLOAT:
+            self._round_float(call)
+        else:
+            self._round_int8(call)
+
+    def _round_float(self, call: Call) -> None:
+        is_barrier = any(id(tensor) in self._rounded for tensor in call.inputs)
+        for tensor in call.outputs:
+            if "float" in tensor.dtype and self._is_wanted(tensor):
+                self._add(tensor, Range(is_barrier=is_barrier))
+
+    def _round_int8(self, call: Call) -> None:
+        end = self._end(call)
+        self._rounded.update(map(id, (*call.outputs, *end.outputs)))
+        bounds = _bounds_of(end.operation)
+        # The file rounds what it gives away as prescribed; a loss needs it as it is.
+        is_given_away = self._is_outermost and self._graph.is_output(end.outputs[0])
+        if "float" not in end.outputs[0].dtype or (bounds and is_given_away):
+            return
+        is_folded = self._plan.is_folded(end.operation)
+        holder = call.operation if is_folded else end.operation
+        if isinstance(holder, keras.Layer) and self._plan.is_used_once(holder):
+            self._plan.held[id(holder)] = Range(bounds)
+        else:
+            self._add(end.outputs[0], Range(bounds))
+
+    def _add(self, tensor: Any, found: Range) -> None:
+        self._plan.ranges[id(tensor)] = found
+        self._rounded.add(id(tensor))
+
+    def _end(self, call: Call) -> Call:
+        """The call behind which the range goes: after what becomes a part of the
+        operator, and after a pooling that leaves less to round."""
+        takes_activation = takes_in_activation(call.operation)
+        behind = self._graph.only_consumer(call)
+        if behind is not None and self._plan.folded.get(id(call.operation)):
+            call, behind = self._take_in(behind)
+        if behind is not None and takes_activation and self._is_fused(behind):
+            call, behind = self._take_in(behind)
+        has_bounds = _bounds_of(call.operation) is not None
+        while behind is not None and self._is_pooling(behind) and not has_bounds:
+            call, behind = self._take_in(behind)
+        return call
+
+    def _take_in(self, call: Call) -> tuple[Call, Call | None]:
+        self._taken_in.add(id(call))
+        return call, self._graph.only_consumer(call)
+
+    def _is_fused(self, call: Call) -> bool:
+        is_int8 = self._plan.kind(call.operation) is Kind.OWN_RANGE
+        return is_int8 and is_fused_activation(call.operation)
+
+    def _is_pooling(self, call: Call) -> bool:
+        is_same = self._plan.kind(call.operation) is Kind.SAME_RANGE
+        return is_same and is_max_pooling(call.operation)
+
+
+def _bounds_of(operation: Any) -> tuple[float, float] | None:
+    """The prescribed range of what an operation gives."""
+    activation = activation_of(operation) or getattr(operation, "activation", None)
+    return None if activation is None else bounds_of(activation)

@@ -1,0 +1,238 @@
+"""The wrapper of a layer with kernels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_prune_kit import _keras
+from keras_prune_kit.quantization.activations import fuses
+from keras_prune_kit.quantization.arithmetic import (
+    LOG_UNIT,
+    least_squares_step,
+    levels_of,
+    max_abs,
+    round_to_learned_step,
+    round_to_reach,
+    straight_through,
+)
+from keras_prune_kit.quantization.fake_quantize import FakeQuantize
+from keras_prune_kit.quantization.operations import Stage, stages_of
+from keras_prune_kit.quantization.wrappers import (
+    QuantizeOutput,
+    build_once,
+    safe_reach,
+    scale_and_shift,
+    serialize,
+)
+
+# At so few bits the largest magnitude is a poor guide to the step.
+_MOST_BITS_LEARNED = 4
+
+
+@keras.saving.register_keras_serializable("keras_prune_kit")
+class QuantizeKernel(QuantizeOutput):
+    """A layer whose kernels are rounded to few levels, with what is folded into it.
+
+    A normalization behind the layer becomes a part of it. In training it normalizes
+    by the batch, as it always did: a step for each output makes rounding before and
+    after the scale the same thing. In inference and in the file its moving statistics
+    are multiplied into the kernel.
+
+    Args:
+        layer: A layer that `stages_of` knows.
+        weight_bits: From 2 to 8.
+        normalization: The `BatchNormalization` behind it. Defaults to `None`.
+        preserve_sparsity: Whether a weight that is zero when a step begins is zero
+            when it ends. Defaults to `True`.
+        output_range: As in `QuantizeOutput`.
+        **kwargs: What every Keras layer takes.
+    """
+
+    def __init__(
+        self,
+        layer: Any,
+        weight_bits: int = 8,
+        normalization: Any = None,
+        preserve_sparsity: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(layer, **kwargs)
+        self.weight_bits = weight_bits
+        self.normalization = normalization
+        self.preserve_sparsity = preserve_sparsity
+        self._stages = stages_of(layer)
+        has_two_stages = len(self._stages) == 2
+        self._between = FakeQuantize(name="between") if has_two_stages else None
+        is_fused = self._stages[-1].fuses and fuses(layer.activation)
+        self._before_activation = None if is_fused else _range_before(layer.activation)
+        self._kept: list[Any] = []
+
+    def build(self, input_shape: Any = None) -> None:
+        super().build(input_shape)
+        output_shape = self.compute_output_shape(input_shape)
+        for part in (self.normalization, self._between, self._before_activation):
+            build_once(part, output_shape)
+        if self._learns_steps:
+            for stage in self._stages:
+                # Not in a list, in which TensorFlow's checkpoints do not look.
+                setattr(self, _log_step_name(stage), self._add_log_step(stage))
+        if self.preserve_sparsity:
+            variables = _keras.Keras3Variables(keras)
+            kernels = [getattr(self.layer, stage.attribute) for stage in self._stages]
+            self._kept = [_keras.keep_zeros(variables, kernel) for kernel in kernels]
+
+    def compute(self, inputs: Any, training: bool) -> Any:
+        x = inputs
+        for index, stage in enumerate(self._stages):
+            if index > 0 and self._between is not None:
+                x = self._between(x, training=training)
+            kernel = self._rounded_kernel(index, training)
+            bias = self._stage_bias(index, training)
+            x = stage.apply(self.layer, x, kernel, bias, training)
+        if training and self.normalization is not None:
+            x = self.normalization(x, training=True)
+        if self._before_activation is not None:
+            x = self._before_activation(x, training=training)
+        return self.layer.activation(x)
+
+    def container_bits(self) -> tuple[int, ...]:
+        """The bits that each kernel has in the file, 4 or 8."""
+        return tuple(
+            4 if stage.has_int4 and self.weight_bits <= 4 else 8
+            for stage in self._stages
+        )
+
+    def fit_steps(self) -> None:
+        """Starts learned steps at those that round the present kernels best."""
+        for index in range(len(self._stages) if self._learns_steps else 0):
+            stage, kernel, factor = self._parts(index)
+            if factor is not None and not stage.is_per_channel:
+                kernel = kernel * factor
+            levels = levels_of(self.weight_bits)
+            step = least_squares_step(kernel.numpy(), levels, stage.is_per_channel)
+            self._log_step(index).assign(np.log(step) / LOG_UNIT)
+
+    def rounded_weights(self) -> dict[str, np.ndarray]:
+        """The kernels as they compute, by attribute, in the layout of the layer."""
+        found = {}
+        for index, stage in enumerate(self._stages):
+            shape = getattr(self.layer, stage.attribute).shape
+            rounded = stage.as_stored(self._training_kernel(index), shape)
+            found[stage.attribute] = rounded.numpy()
+        return found
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "weight_bits": self.weight_bits,
+            "normalization": serialize(self.normalization),
+            "preserve_sparsity": self.preserve_sparsity,
+        }
+
+    @property
+    def _learns_steps(self) -> bool:
+        return self.weight_bits <= _MOST_BITS_LEARNED
+
+    def _add_log_step(self, stage: Stage) -> Any:
+        kernel = getattr(self.layer, stage.attribute).value
+        outputs = stage.outputs_last(self.layer, kernel).shape[-1:]
+        return self.add_weight(
+            shape=tuple(outputs) if stage.is_per_channel else (),
+            initializer="zeros",
+            name=_log_step_name(stage),
+        )
+
+    def _log_step(self, index: int) -> Any:
+        return getattr(self, _log_step_name(self._stages[index]))
+
+    def _parts(self, index: int) -> tuple[Stage, Any, Any]:
+        """A stage, its kernel as it is rounded, and what is multiplied into it."""
+        stage = self._stages[index]
+        variable = getattr(self.layer, stage.attribute).value
+        kernel = stage.outputs_last(self.layer, tf.convert_to_tensor(variable))
+        if self.normalization is None or not self._is_last(index):
+            return stage, kernel, None
+        return stage, kernel, scale_and_shift(self.normalization)[0]
+
+    def _rounded_kernel(self, index: int, training: bool) -> Any:
+        if not training:
+            return self._deployed_kernel(index)
+        if self._kept:
+            self._note_zeros(index)
+        return self._training_kernel(index)
+
+    def _training_kernel(self, index: int) -> Any:
+        stage, kernel, factor = self._parts(index)
+        if factor is None or stage.is_per_channel:
+            return self._round(index, kernel)
+        # One step for all outputs: they are rounded as the normalization scales them.
+        factor = tf.stop_gradient(factor)
+        return tf.math.divide_no_nan(self._round(index, kernel * factor), factor)
+
+    def _round(self, index: int, kernel: Any) -> Any:
+        if self._learns_steps:
+            log_step = tf.convert_to_tensor(self._log_step(index).value)
+            return round_to_learned_step(kernel, log_step, levels_of(self.weight_bits))
+        reach = max_abs(kernel, self._stages[index].is_per_channel)
+        return round_to_reach(kernel, reach, self.weight_bits)
+
+    def _deployed_kernel(self, index: int) -> Any:
+        """The kernel with all that is folded into it, in a form that the file has.
+
+        Levels that .tflite has no type for are some of those of a larger type.
+        """
+        stage, kernel, factor = self._parts(index)
+        if factor is not None and not stage.is_per_channel:
+            kernel, factor = kernel * factor, None
+        levels, bits = levels_of(self.weight_bits), self.container_bits()[index]
+        step = self._step(index, kernel)
+        level = tf.round(tf.math.divide_no_nan(kernel, step))
+        level = tf.clip_by_value(level, -levels, levels)
+        kernel = straight_through(kernel, level * step)
+        if factor is not None:
+            kernel, step = kernel * factor, step * tf.abs(factor)
+        bias = self._stage_bias(index, training=False)
+        reach = safe_reach(step * levels_of(bits), bias)
+        return round_to_reach(kernel, reach, bits)
+
+    def _step(self, index: int, kernel: Any) -> Any:
+        if self._learns_steps:
+            return tf.exp(LOG_UNIT * self._log_step(index).value)
+        reach = max_abs(kernel, self._stages[index].is_per_channel)
+        return reach / levels_of(self.weight_bits)
+
+    def _note_zeros(self, index: int) -> None:
+        """What is zero now is zero after the optimizer's update."""
+        variable = getattr(self.layer, self._stages[index].attribute).value
+        is_kept = tf.not_equal(variable, 0.0)
+        # A kernel of nothing but zeros was initialized so.
+        self._kept[index].mask.assign(is_kept | ~tf.reduce_any(is_kept))
+
+    def _is_last(self, index: int) -> bool:
+        return index == len(self._stages) - 1
+
+    def _stage_bias(self, index: int, training: bool) -> Any:
+        """The bias of the layer, which comes last; with what is folded into it."""
+        variable = getattr(self.layer, "bias", None)
+        bias = None if variable is None else tf.convert_to_tensor(variable.value)
+        if not self._is_last(index):
+            return None
+        if training or self.normalization is None:
+            return bias
+        scale, shift = scale_and_shift(self.normalization)
+        return shift if bias is None else shift + bias * scale
+
+
+def _log_step_name(stage: Stage) -> str:
+    return f"{stage.attribute}_log_step"
+
+
+def _range_before(activation: Any) -> FakeQuantize | None:
+    """What an operator hands to an activation that it does not take in."""
+    if activation is keras.activations.linear:
+        return None
+    return FakeQuantize(name="before_activation")

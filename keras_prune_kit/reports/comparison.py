@@ -1,0 +1,178 @@
+"""Several models side by side."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from keras_prune_kit.files import replacing
+from keras_prune_kit.reports.environment import Environment
+from keras_prune_kit.reports.measurement import Measurement
+from keras_prune_kit.reports.samples import Samples
+from keras_prune_kit.reports.tables import markdown_table, percent, render_table
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `compare` returns. It prints as tables.
+
+    Attributes:
+        measurements: One a model, the one to compare with first.
+        environment: What they were measured with.
+        latency_runs: How many runs each latency is the median of.
+        samples: What each model says of a few samples; `None` unless it classifies.
+    """
+
+    measurements: tuple[Measurement, ...]
+    environment: Environment
+    latency_runs: int = 0
+    samples: Samples | None = field(default=None, repr=False)
+
+    @property
+    def metric(self) -> str:
+        """The name of the score that decides."""
+        return self.measurements[0].metric
+
+    def size_ratio(self, measurement: Measurement) -> float:
+        """How many times smaller than the first one it is, both gzipped."""
+        return self.measurements[0].gzip_bytes / measurement.gzip_bytes
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How the figures were made, a sentence each."""
+        notes = [
+            f"gzipped: {self.environment.encoder}; ratio: gzipped, to the first row",
+            "sparse: gzipped, were weights stored as a bit mask and what is not zero",
+        ]
+        if any(m.file == ".keras" for m in self.measurements):
+            notes.append(
+                "a .keras file also holds the optimizer's state, if it was compiled"
+            )
+        if any(m.latency_ms is not None for m in self.measurements):
+            notes.append(
+                f"latency: .tflite, one sample, one thread, median of "
+                f"{self.latency_runs} runs"
+            )
+        machine = self.environment
+        cores = f"{machine.cpus} core" + "s" * (machine.cpus != 1)
+        notes.append(f"machine: {machine.processor}, {cores}, {machine.system}")
+        return tuple(notes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The comparison as plain data, ready for JSON."""
+        return {
+            "metric": self.metric,
+            "measurements": [
+                {**m.to_dict(), "ratio": self.size_ratio(m)} for m in self.measurements
+            ],
+            "latency_runs": self.latency_runs,
+            "latency_threads": 1,
+            "environment": asdict(self.environment),
+        }
+
+    def to_markdown(self) -> str:
+        """The comparison as a table for a README, with notes below."""
+        columns, rows = self._table(_QUALITY + _WEIGHTS[1:])
+        notes = "\n".join(f"- {note}" for note in self.notes)
+        return f"{markdown_table(columns, rows)}\n\n{notes}\n"
+
+    def plot_sizes(self, path: str | os.PathLike[str]) -> None:
+        """Draws the gzipped size of each model as a bar.
+
+        Args:
+            path: Where to write the picture; the ending chooses the format.
+
+        Raises:
+            OSError: If the path cannot be written.
+        """
+        # Here, because matplotlib takes longer to import than all the rest of reports.
+        from keras_prune_kit.plots import plot_sizes
+
+        with replacing(path) as part:
+            plot_sizes(self.measurements, part)
+
+    def plot_accuracy(self, path: str | os.PathLike[str]) -> None:
+        """Draws the score of each model as a bar.
+
+        Args:
+            path: As for `plot_sizes`.
+
+        Raises:
+            OSError: If the path cannot be written.
+        """
+        from keras_prune_kit.plots import plot_scores
+
+        with replacing(path) as part:
+            plot_scores(self.measurements, part)
+
+    def plot_tradeoff(self, path: str | os.PathLike[str]) -> None:
+        """Draws the score of each model against its gzipped size.
+
+        Args:
+            path: As for `plot_sizes`.
+
+        Raises:
+            OSError: If the path cannot be written.
+        """
+        from keras_prune_kit.plots import plot_tradeoff
+
+        with replacing(path) as part:
+            plot_tradeoff(self.measurements, part)
+
+    def to_html(self, path: str | os.PathLike[str]) -> None:
+        """Writes a page that shows it all and needs no other file and no network.
+
+        Args:
+            path: Where to write the page.
+
+        Raises:
+            OSError: If the path cannot be written.
+        """
+        # Here, because plotly takes longer to import than all the rest of reports.
+        from keras_prune_kit.pages import comparison_page
+
+        with replacing(path) as part:
+            part.write_text(comparison_page(self), encoding="utf-8")
+
+    def __str__(self) -> str:
+        tables = [
+            render_table("Files", *self._table(_QUALITY)),
+            render_table("Weights", *self._table(_WEIGHTS)),
+        ]
+        metrics = list(self.measurements[0].scores)
+        if len(metrics) > 1:
+            rows = [
+                (m.name, *(f"{m.scores[metric]:.4f}" for metric in metrics))
+                for m in self.measurements
+            ]
+            tables.insert(1, render_table("Metrics", ("name", *metrics), rows))
+        return "\n\n".join([*tables, "\n".join(self.notes)])
+
+    def _table(
+        self, cells: Sequence[tuple[str, _Cell]]
+    ) -> tuple[list[str], list[list[str]]]:
+        """Columns and rows of a table of some cells; `{metric}` is filled in."""
+        columns = [heading.format(metric=self.metric) for heading, _ in cells]
+        rows = [[cell(self, m) for _, cell in cells] for m in self.measurements]
+        return columns, rows
+
+
+_Cell = Callable[[Comparison, Measurement], str]
+
+_QUALITY: tuple[tuple[str, _Cell], ...] = (
+    ("file", lambda _, m: f"{m.name} {m.file}"),
+    ("{metric}", lambda _, m: f"{m.score:.4f}"),
+    ("bytes", lambda _, m: f"{m.file_bytes:,}"),
+    ("gzipped", lambda _, m: f"{m.gzip_bytes:,}"),
+    ("ratio", lambda c, m: f"{c.size_ratio(m):.2f}x"),
+    ("ms", lambda _, m: "" if m.latency_ms is None else f"{m.latency_ms:.3f}"),
+)
+_WEIGHTS: tuple[tuple[str, _Cell], ...] = (
+    ("file", lambda _, m: f"{m.name} {m.file}"),
+    ("parameters", lambda _, m: f"{m.parameters:,}"),
+    ("not zero", lambda _, m: f"{m.nonzero_parameters:,}"),
+    ("sparsity", lambda _, m: percent(m.sparsity)),
+    ("sparse", lambda _, m: f"{m.sparse_gzip_bytes:,}"),
+)

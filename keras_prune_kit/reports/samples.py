@@ -1,0 +1,97 @@
+"""What models say of a few samples."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A class and how sure the model is of it, 0 to 1."""
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A few samples, their classes, and what each model takes them for.
+
+    Attributes:
+        labels: The true class of each sample.
+        predictions: For each model, by name, one prediction a sample.
+        pictures: Each sample as a PNG file; empty unless the inputs are pictures.
+    """
+
+    labels: tuple[str, ...]
+    predictions: Mapping[str, tuple[Prediction, ...]]
+    pictures: tuple[bytes, ...] = field(default=(), repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        x: Any,
+        y: Any,
+        scores: Mapping[str, Any],
+        class_names: Sequence[str] | None,
+    ) -> Samples | None:
+        """From inputs, labels and outputs; `None` if they are not one class each.
+
+        Args:
+            x: Inputs of n samples.
+            y: Class numbers `(n,)` or `(n, 1)`, or one-hot rows `(n, classes)`.
+            scores: By model, probabilities or logits of shape `(n, classes)`.
+            class_names: What the classes are called.
+        """
+        outputs = [y, *scores.values()]
+        if not all(isinstance(output, np.ndarray) for output in outputs):
+            return None
+        shapes = {array.shape for array in scores.values()}
+        shape = next(iter(shapes)) if len(shapes) == 1 else ()
+        if len(shape) != 2 or shape[1] < 2:
+            return None
+        classes = y.argmax(-1) if y.shape == shape else y.reshape(len(y), -1)[:, 0]
+        names = class_names or [str(number) for number in range(shape[1])]
+        if y.size not in (len(y), y.shape[0] * shape[1]) or len(names) != shape[1]:
+            return None
+        return cls(
+            labels=tuple(str(names[int(number)]) for number in classes),
+            predictions={
+                name: tuple(_prediction(row, names) for row in rows)
+                for name, rows in scores.items()
+            },
+            pictures=_pictures(x),
+        )
+
+
+def _prediction(row: np.ndarray, names: Sequence[str]) -> Prediction:
+    row = row.astype(np.float64)
+    if row.min() < 0 or not np.isclose(row.sum(), 1, atol=0.05):  # Logits.
+        row = np.exp(row - row.max())
+        row /= row.sum()
+    return Prediction(str(names[int(row.argmax())]), float(row.max()))
+
+
+def _pictures(x: Any) -> tuple[bytes, ...]:
+    if not isinstance(x, np.ndarray) or x.ndim != 4 or x.shape[-1] not in (1, 3):
+        return ()
+    low, high = float(x.min()), float(x.max())
+    # As models take them: bytes, 0 to 1, or -1 to 1.
+    low, high = (0, 255) if high > 2 else (-1, 1) if low < 0 else (0, 1)
+    pixels = np.clip(255 * (x - low) / (high - low), 0, 255).astype(np.uint8)
+    return tuple(map(_png, pixels))
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    from PIL import Image  # Not needed unless a page of pictures is made.
+
+    out = io.BytesIO()
+    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(
+        out, "PNG"
+    )
+    return out.getvalue()

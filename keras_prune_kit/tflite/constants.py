@@ -1,0 +1,157 @@
+"""The constants of a .tflite file: its weights and biases, as they are stored."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+# Whole-byte types of weights, and how to read their values from a buffer.
+_DTYPES = {
+    schema.TensorType.FLOAT32: np.dtype("<f4"),
+    schema.TensorType.FLOAT16: np.dtype("<f2"),
+    schema.TensorType.INT8: np.dtype("i1"),
+    schema.TensorType.UINT8: np.dtype("u1"),
+}
+# Types of biases; tensors of sizes and axes have them too, but are not quantized.
+_BIAS_DTYPES = {
+    schema.TensorType.INT32: np.dtype("<i4"),
+    schema.TensorType.INT64: np.dtype("<i8"),
+}
+# Types that share a byte: how many bits each, and whether signed.
+_PACKED = {
+    schema.TensorType.INT4: (4, True),
+    schema.TensorType.UINT4: (4, False),
+    schema.TensorType.INT2: (2, True),
+}
+_TYPE_NAMES = {code: name.lower() for name, code in vars(schema.TensorType).items()}
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A weight or a bias in a .tflite file.
+
+    Attributes:
+        name: What the file calls it.
+        dtype: Its type in the file, such as `"int4"`.
+        shape: Its shape in the file: kernels have their outputs first.
+        stored: The values as they are stored, one an element; of a tensor in sparse
+            storage those alone that are.
+        scale: What one step is worth, shaped to multiply `stored`; 1 for floats.
+        zero_point: The step that stands for 0.0, shaped likewise.
+        bits: How many bits a value takes.
+        position: Where in the file its bytes are.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    stored: np.ndarray = field(repr=False)
+    scale: np.ndarray = field(repr=False)
+    zero_point: np.ndarray = field(repr=False)
+    bits: int
+    position: slice
+
+    @property
+    def is_weight(self) -> bool:
+        """Whether it is a weight; biases and factors have a single dimension."""
+        return len(self.shape) > 1
+
+    @property
+    def size(self) -> int:
+        """The number of values that it stands for."""
+        return math.prod(self.shape)
+
+    @property
+    def nonzero(self) -> int:
+        """How many of its values do not stand for 0.0."""
+        return int(np.count_nonzero(self.stored != self.zero_point))
+
+    @property
+    def values(self) -> np.ndarray:
+        """What the stored values stand for, in float32."""
+        return (self.stored - self.zero_point).astype(np.float32) * self.scale
+
+
+def constants(content: bytes) -> Iterator[Constant]:
+    """Each weight and bias of a .tflite file once, in the order of the file."""
+    model = schema.Model.GetRootAs(content, 0)
+    address = np.frombuffer(content, np.uint8).ctypes.data
+    seen: set[int] = set()
+    for graph in (model.Subgraphs(i) for i in range(model.SubgraphsLength())):
+        for tensor in (graph.Tensors(i) for i in range(graph.TensorsLength())):
+            if tensor.Buffer() in seen or not _is_parameter(tensor):
+                continue
+            data = _buffer(model, tensor.Buffer(), content)
+            # A sparse tensor without any value left has no bytes and is a weight.
+            if data.size or tensor.Sparsity():
+                seen.add(tensor.Buffer())
+                start = data.ctypes.data - address if data.size else 0
+                yield _constant(tensor, data, slice(start, start + data.size))
+
+
+def _is_parameter(tensor: Any) -> bool:
+    if not tensor.ShapeLength():
+        return False
+    if tensor.Type() in _BIAS_DTYPES:
+        quantization = tensor.Quantization()
+        return quantization is not None and quantization.ScaleLength() > 0
+    return tensor.Type() in _DTYPES or tensor.Type() in _PACKED
+
+
+def _constant(tensor: Any, data: np.ndarray, position: slice) -> Constant:
+    shape = tuple(tensor.ShapeAsNumpy().tolist())
+    stored = _values(tensor.Type(), data)
+    scale, zero_point = _quantization(tensor)
+    if tensor.Sparsity():  # Only the values that are stored can be other than zero.
+        scale, zero_point = scale.reshape(-1)[:1], zero_point.reshape(-1)[:1]
+    else:
+        stored = stored[: math.prod(shape)].reshape(shape)
+    return Constant(
+        name=tensor.Name().decode().partition(";")[0],
+        dtype=_TYPE_NAMES[tensor.Type()],
+        shape=shape,
+        stored=stored,
+        scale=scale,
+        zero_point=zero_point,
+        bits=_PACKED.get(tensor.Type(), (8 * stored.itemsize,))[0],
+        position=position,
+    )
+
+
+def _buffer(model: Any, index: int, content: bytes) -> np.ndarray:
+    buffer = model.Buffers(index)
+    if buffer.Offset() > 1:  # Files above 2 GB keep their data behind the flatbuffer.
+        return np.frombuffer(content, np.uint8, buffer.Size(), buffer.Offset())
+    if not buffer.DataLength():
+        return np.empty(0, np.uint8)
+    return buffer.DataAsNumpy()
+
+
+def _values(tensor_type: int, data: np.ndarray) -> np.ndarray:
+    dtype = _DTYPES.get(tensor_type) or _BIAS_DTYPES.get(tensor_type)
+    if dtype is not None:
+        return data.view(dtype)
+    bits, signed = _PACKED[tensor_type]
+    shifts = np.arange(0, 8, bits, dtype=np.uint8)  # The first value is lowest.
+    values = (data[:, None] >> shifts & (2**bits - 1)).reshape(-1).astype(np.int8)
+    sign_bit = 2 ** (bits - 1)
+    return (values ^ sign_bit) - sign_bit if signed else values
+
+
+def _quantization(tensor: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Scales and zero points, shaped to compare with the values."""
+    quantization = tensor.Quantization()
+    if quantization is None or not quantization.ScaleLength():
+        return np.ones(1, np.float32), np.zeros(1, np.int64)
+    scales = quantization.ScaleAsNumpy()
+    points = np.zeros(1, np.int64)
+    if quantization.ZeroPointLength():
+        points = quantization.ZeroPointAsNumpy()
+    channels = [1] * tensor.ShapeLength()
+    channels[quantization.QuantizedDimension()] = -1
+    return scales.reshape(channels), points.reshape(channels)

@@ -1,0 +1,81 @@
+"""From a model that TFMOT trains quantized back to a plain one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras_prune_kit import _keras
+from keras_prune_kit.tfmot._import import tf_keras
+from keras_prune_kit.tfmot._models import clone_layers, fresh_layer
+
+_WRAPPERS = ("QuantizeWrapper", "QuantizeWrapperV2")
+_ROUNDED_INPUT = "QuantizeLayer"
+
+
+def strip_quantization(model: Any) -> Any:
+    """What `kpk.strip_quantization` does to a `tf_keras` model.
+
+    Where TFMOT rounds the input of a functional model a linear activation is left, as
+    Keras 2 can replace a layer in a graph but not take it out.
+    """
+    copies: list[tuple[Any, dict[str, Any]]] = []
+
+    def copy(layer: Any) -> Any:
+        if type(layer).__name__ == _ROUNDED_INPUT:
+            return tf_keras().layers.Activation("linear", name=layer.name)
+        if type(layer).__name__ in _WRAPPERS:
+            fresh = _inner_layer(layer)
+            copies.append((fresh, _rounded_weights(layer)))
+            return fresh
+        fresh = fresh_layer(layer)
+        copies.append((fresh, _by_name(layer.weights)))
+        return fresh
+
+    stripped = clone_layers(model, copy)
+    if isinstance(stripped, tf_keras().Sequential):
+        stripped = _without_rounded_input(model, stripped)
+    for fresh, values in copies:
+        for name, variable in _by_name(fresh.weights).items():
+            variable.assign(values[name])
+    _keras.compile_like(model, stripped)
+    return stripped
+
+
+def _inner_layer(wrapper: Any) -> Any:
+    """A copy of the layer in a wrapper, with the activation that TFMOT has wrapped."""
+    config = wrapper.layer.get_config()
+    if "activation" in config:
+        activation = wrapper.layer.activation
+        activation = getattr(activation, "activation", activation)
+        if type(activation).__name__ == "NoOpActivation":
+            activation = tf_keras().activations.linear
+        config["activation"] = tf_keras().activations.serialize(activation)
+    return type(wrapper.layer).from_config(config)
+
+
+def _rounded_weights(wrapper: Any) -> dict[str, Any]:
+    values = _by_name([*wrapper.weights, *wrapper.layer.weights])
+    for variable, quantizer, ranges in wrapper._weight_vars:
+        values |= _by_name([variable], quantizer(variable, False, weights=ranges))
+    return values
+
+
+def _by_name(variables: list[Any], value: Any = None) -> dict[str, Any]:
+    """Variables, or the value instead of one, by what the layer calls them."""
+    return {
+        variable.name.partition(":")[0].rpartition("/")[2]: (
+            variable if value is None else value
+        )
+        for variable in variables
+    }
+
+
+def _without_rounded_input(model: Any, stripped: Any) -> Any:
+    kept = [
+        new
+        for old, new in zip(model.layers, stripped.layers, strict=True)
+        if type(old).__name__ != _ROUNDED_INPUT
+    ]
+    shape, dtype = stripped.input_shape, stripped.inputs[0].dtype
+    inputs = tf_keras().layers.Input(batch_shape=shape, dtype=dtype)
+    return tf_keras().Sequential([inputs, *kept], name=model.name)
