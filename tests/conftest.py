@@ -33,7 +33,8 @@ def K(request):
 @pytest.fixture(autouse=True)
 def _fixed_seed_and_policy():
     """Every test starts alike and leaves no dtype policy behind."""
-    keras.utils.set_random_seed(1)
+    for world in WORLDS.values():  # each has a generator of its own
+        world.utils.set_random_seed(1)
     yield
     keras.config.set_dtype_policy("float32")
     tf_keras.mixed_precision.set_global_policy("float32")

@@ -72,12 +72,12 @@ def train(K, folder, make_optimizer, policy, *spans):
     return [np.array(variable) for variable in model.variables]
 
 
-def check_cuts(*arguments):
+def check_cuts(K, *arguments):
     """Cut between two updates of the masks, and right after one."""
-    keras.utils.set_random_seed(2)
-    whole = train(*arguments, range(20))
-    keras.utils.set_random_seed(2)
-    cut = train(*arguments, range(9), range(9, 11), range(11, 20))
+    K.utils.set_random_seed(2)
+    whole = train(K, *arguments, range(20))
+    K.utils.set_random_seed(2)
+    cut = train(K, *arguments, range(9), range(9, 11), range(11, 20))
     assert (whole[0] == 0).mean() >= 0.5
     assert all(map(np.array_equal, whole, cut))
 
