@@ -10,6 +10,7 @@ from .clustering import Clusterer as Clusterer
 from .clustering import ClustersNotAppliedWarning as ClustersNotAppliedWarning
 from .comparison import compare as compare
 from .compression import compress as compress
+from .criteria import lamp as lamp
 from .criteria import magnitude as magnitude
 from .criteria import movement as movement
 from .criteria import needs_gradients as needs_gradients

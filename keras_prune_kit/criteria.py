@@ -90,6 +90,35 @@ def magnitude(weights: np.ndarray) -> np.ndarray:
     return np.abs(weights)
 
 
+def lamp(weights: np.ndarray) -> np.ndarray:
+    """Scores a weight by its share in what its layer has left: `w**2` over the sum of
+    the squares of all weights of the layer that are at least as large.
+
+    Within a layer it ranks as `magnitude` does. Between layers it compares what can be
+    compared, so it is made for `scope="global"`: a layer of few or of small weights is
+    not emptied, and the last weight of a layer scores highest of all (Lee et al. 2021,
+    "Layer-adaptive sparsity for the magnitude-based pruning", arXiv 2010.07611).
+
+    Args:
+        weights: Array of any shape, one layer's kernel.
+
+    Returns:
+        Scores of the same shape, 0 to 1.
+
+    Example:
+
+    >>> lamp(np.array([-2.0, 1.0])).tolist()
+    [1.0, 0.2]
+    """
+    squares = np.square(weights, dtype=np.float64).ravel()
+    order = squares.argsort(kind="stable")
+    ascending = squares[order]
+    left = ascending[::-1].cumsum()[::-1]
+    scores = np.zeros_like(squares)
+    scores[order] = np.divide(ascending, left, out=np.zeros_like(left), where=left > 0)
+    return scores.reshape(weights.shape)
+
+
 @needs_gradients("absolute", batch_size=32)
 def taylor(weights: np.ndarray, gradients: np.ndarray) -> np.ndarray:
     """Scores a weight by `|w * g|`: what removing it changes the loss by, to first

@@ -9,6 +9,7 @@ from keras_prune_kit.criteria import gradients_needed
 
 CRITERIA = [
     kpk.magnitude,
+    kpk.lamp,
     kpk.random_scores(3),
     kpk.taylor,
     kpk.optimal_brain_damage,
@@ -44,6 +45,22 @@ def test_weights_are_not_changed(criterion):
 
 def test_magnitude_is_the_absolute_value():
     assert kpk.magnitude(np.array([-3.0, 2.0])).tolist() == [3.0, 2.0]
+
+
+def test_lamp_is_the_share_in_what_is_left():
+    weights = np.array([[2.0, -1.0], [0.0, 3.0]])
+    assert np.allclose(kpk.lamp(weights), [[4 / 13, 1 / 14], [0, 1]])
+
+
+def test_lamp_ranks_a_layer_by_magnitude():
+    weights = np.random.default_rng(0).normal(size=(7, 5))
+    ranks = [scores.ravel().argsort() for scores in (kpk.lamp(weights), abs(weights))]
+    assert (ranks[0] == ranks[1]).all()
+
+
+def test_lamp_does_not_depend_on_the_scale_of_a_layer():
+    weights = np.random.default_rng(0).normal(size=20)
+    assert np.allclose(kpk.lamp(weights), kpk.lamp(1e3 * weights))
 
 
 def test_random_scores_repeat_with_their_seed_only():

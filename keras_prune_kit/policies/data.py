@@ -15,6 +15,7 @@ _FUNCTIONS = (
     criteria.magnitude,
     criteria.taylor,
     criteria.optimal_brain_damage,
+    criteria.lamp,
     criteria.movement,
 )
 
