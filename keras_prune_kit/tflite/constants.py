@@ -36,7 +36,7 @@ class Constant:
     """A weight or a bias in a .tflite file.
 
     Attributes:
-        name: What the file calls it.
+        name: What the file calls it; empty if it has no name there.
         dtype: Its type in the file, such as `"int4"`.
         shape: Its shape in the file: kernels have their outputs first.
         stored: The values as they are stored, one an element; of a tensor in sparse
@@ -94,6 +94,11 @@ def constants(content: bytes) -> Iterator[Constant]:
                 yield _constant(tensor, data, slice(start, start + data.size))
 
 
+def short_name(name: bytes) -> bytes:
+    """A name without the operators that the converter made one of, if any."""
+    return name.partition(b";")[0]
+
+
 def _is_parameter(tensor: Any) -> bool:
     if not tensor.ShapeLength():
         return False
@@ -112,7 +117,7 @@ def _constant(tensor: Any, data: np.ndarray, position: slice) -> Constant:
     else:
         stored = stored[: math.prod(shape)].reshape(shape)
     return Constant(
-        name=tensor.Name().decode().partition(";")[0],
+        name=short_name(tensor.Name() or b"").decode(),
         dtype=_TYPE_NAMES[tensor.Type()],
         shape=shape,
         stored=stored,

@@ -17,7 +17,7 @@ import tensorflow as tf
 from tensorflow.lite.python.convert_phase import ConverterError
 
 from keras_prune_kit import progress
-from keras_prune_kit.tflite import flatbuffer
+from keras_prune_kit.tflite import flatbuffer, stripping
 from keras_prune_kit.tflite.samples import Sample
 from keras_prune_kit.tflite.signature import Signature, plain_names
 
@@ -96,7 +96,8 @@ class Conversion:
             except (ConverterError, RuntimeError, ValueError) as error:
                 raise ConversionFailed(_reason(str(error))) from error
         inputs = [item.name for item in self._signature.inputs]
-        return flatbuffer.reorder(content, inputs, self._output_names)
+        content = flatbuffer.reorder(content, inputs, self._output_names)
+        return stripping.strip(content)
 
     def _trace(self) -> Any:
         def serve(*tensors: Any) -> dict[str, Any]:
