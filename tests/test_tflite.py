@@ -13,7 +13,7 @@ import tensorflow as tf
 import keras_prune_kit as kpk
 from keras_prune_kit.tflite import ExportError
 from keras_prune_kit.tflite import flatbuffer as fb
-from keras_prune_kit.tflite.constants import _values
+from keras_prune_kit.tflite.constants import unpack_values
 from keras_prune_kit.tflite.metrics import accuracy
 from keras_prune_kit.tflite.samples import representative_samples
 from keras_prune_kit.tflite.signature import ModelInput
@@ -353,7 +353,7 @@ def test_recurrent_kernels_inside_loops_are_counted():
 )
 def test_values_are_read_from_packed_bytes(tensor_type, data, values):
     number = getattr(fb.schema.TensorType, tensor_type)
-    assert _values(number, np.array(data, np.uint8)).tolist() == values
+    assert unpack_values(number, np.array(data, np.uint8)).tolist() == values
 
 
 # Measuring.

@@ -36,7 +36,7 @@ class Constant:
     """A weight or a bias in a .tflite file.
 
     Attributes:
-        name: What the file calls it.
+        name: What the file calls it; empty if it has no name there.
         dtype: Its type in the file, such as `"int4"`.
         shape: Its shape in the file: kernels have their outputs first.
         stored: The values as they are stored, one an element; of a tensor in sparse
@@ -84,7 +84,10 @@ def constants(content: bytes) -> Iterator[Constant]:
     seen: set[int] = set()
     for graph in (model.Subgraphs(i) for i in range(model.SubgraphsLength())):
         for tensor in (graph.Tensors(i) for i in range(graph.TensorsLength())):
-            if tensor.Buffer() in seen or not _is_parameter(tensor):
+            quantization = tensor.Quantization()
+            has_step = quantization is not None and quantization.ScaleLength() > 0
+            is_known = is_parameter(tensor.Type(), tensor.ShapeLength(), has_step)
+            if tensor.Buffer() in seen or not is_known:
                 continue
             data = _buffer(model, tensor.Buffer(), content)
             # A sparse tensor without any value left has no bytes and is a weight.
@@ -94,25 +97,52 @@ def constants(content: bytes) -> Iterator[Constant]:
                 yield _constant(tensor, data, slice(start, start + data.size))
 
 
-def _is_parameter(tensor: Any) -> bool:
-    if not tensor.ShapeLength():
-        return False
-    if tensor.Type() in _BIAS_DTYPES:
-        quantization = tensor.Quantization()
-        return quantization is not None and quantization.ScaleLength() > 0
-    return tensor.Type() in _DTYPES or tensor.Type() in _PACKED
+def short_name(name: bytes) -> bytes:
+    """A name without the operators that the converter made one of, if any."""
+    return name.partition(b";")[0]
+
+
+def is_parameter(tensor_type: int, rank: int, has_step: bool) -> bool:
+    """Whether a constant of some type, rank and quantization is a weight or a bias."""
+    if tensor_type in _BIAS_DTYPES:
+        return rank > 0 and has_step
+    return rank > 0 and (tensor_type in _DTYPES or tensor_type in _PACKED)
+
+
+def unpack_values(tensor_type: int, data: np.ndarray) -> np.ndarray:
+    """The values that bytes stand for; one more than there are, where bits are left."""
+    dtype = _DTYPES.get(tensor_type) or _BIAS_DTYPES.get(tensor_type)
+    if dtype is not None:
+        return data.view(dtype)
+    bits, signed = _PACKED[tensor_type]
+    shifts = np.arange(0, 8, bits, dtype=np.uint8)  # The first value is lowest.
+    values = (data[:, None] >> shifts & (2**bits - 1)).reshape(-1).astype(np.int8)
+    sign_bit = 2 ** (bits - 1)
+    return (values ^ sign_bit) - sign_bit if signed else values
+
+
+def pack_values(tensor_type: int, values: np.ndarray) -> np.ndarray:
+    """The bytes that stand for values."""
+    values = np.ascontiguousarray(values).reshape(-1)
+    if tensor_type not in _PACKED:
+        return values.view(np.uint8)
+    bits, _ = _PACKED[tensor_type]
+    shifts = np.arange(0, 8, bits, dtype=np.uint8)
+    filled = np.pad(values, (0, -values.size % shifts.size)).astype(np.uint8)
+    parts = (filled & (2**bits - 1)).reshape(-1, shifts.size) << shifts
+    return np.bitwise_or.reduce(parts, axis=1)
 
 
 def _constant(tensor: Any, data: np.ndarray, position: slice) -> Constant:
     shape = tuple(tensor.ShapeAsNumpy().tolist())
-    stored = _values(tensor.Type(), data)
+    stored = unpack_values(tensor.Type(), data)
     scale, zero_point = _quantization(tensor)
     if tensor.Sparsity():  # Only the values that are stored can be other than zero.
         scale, zero_point = scale.reshape(-1)[:1], zero_point.reshape(-1)[:1]
     else:
         stored = stored[: math.prod(shape)].reshape(shape)
     return Constant(
-        name=tensor.Name().decode().partition(";")[0],
+        name=short_name(tensor.Name() or b"").decode(),
         dtype=_TYPE_NAMES[tensor.Type()],
         shape=shape,
         stored=stored,
@@ -130,17 +160,6 @@ def _buffer(model: Any, index: int, content: bytes) -> np.ndarray:
     if not buffer.DataLength():
         return np.empty(0, np.uint8)
     return buffer.DataAsNumpy()
-
-
-def _values(tensor_type: int, data: np.ndarray) -> np.ndarray:
-    dtype = _DTYPES.get(tensor_type) or _BIAS_DTYPES.get(tensor_type)
-    if dtype is not None:
-        return data.view(dtype)
-    bits, signed = _PACKED[tensor_type]
-    shifts = np.arange(0, 8, bits, dtype=np.uint8)  # The first value is lowest.
-    values = (data[:, None] >> shifts & (2**bits - 1)).reshape(-1).astype(np.int8)
-    sign_bit = 2 ** (bits - 1)
-    return (values ^ sign_bit) - sign_bit if signed else values
 
 
 def _quantization(tensor: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -19,6 +19,7 @@ from tensorflow.lite.python.convert_phase import ConverterError
 from keras_prune_kit import progress
 from keras_prune_kit.tflite import flatbuffer
 from keras_prune_kit.tflite.samples import Sample
+from keras_prune_kit.tflite.shrinking import shrink
 from keras_prune_kit.tflite.signature import Signature, plain_names
 
 _OPS = tf.lite.OpsSet
@@ -96,7 +97,8 @@ class Conversion:
             except (ConverterError, RuntimeError, ValueError) as error:
                 raise ConversionFailed(_reason(str(error))) from error
         inputs = [item.name for item in self._signature.inputs]
-        return flatbuffer.reorder(content, inputs, self._output_names)
+        content = flatbuffer.reorder(content, inputs, self._output_names)
+        return shrink(content)
 
     def _trace(self) -> Any:
         def serve(*tensors: Any) -> dict[str, Any]:

@@ -1,0 +1,151 @@
+"""Sorting the channels inside a network, so that weights alike lie together."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from keras_prune_kit.tflite.constants import pack_values, unpack_values
+from keras_prune_kit.tflite.shrinking.packing import Operator, indices, kind
+
+_KERNEL_TYPES = (schema.TensorType.INT8, schema.TensorType.INT4)
+_BIAS_TYPES = (schema.TensorType.INT32, schema.TensorType.INT64)
+_ACTIVATION_TYPES = (schema.TensorType.INT8, schema.TensorType.INT16)
+
+_LAYERS = (Operator.CONV_2D, Operator.FULLY_CONNECTED)
+# Those that do the same to each channel, and nothing across them. A reshape is one of
+# them if its last axis still is a multiple of the channels.
+_CHANNELWISE = (
+    *(Operator.AVERAGE_POOL_2D, Operator.MAX_POOL_2D, Operator.QUANTIZE),
+    *(Operator.RELU, Operator.RELU6, Operator.RESHAPE),
+)
+
+
+def sort_channels(model: Any) -> None:
+    """Sorts the channels between each two layers of an unpacked file.
+
+    The outputs of one layer and the inputs of the next get the same new order: by how
+    many of their weights are not zero. Sums of integers do not depend on the order, so
+    the file computes the same. Sums of floats do, and those layers stay as they are,
+    like all that are not in a straight line.
+    """
+    if len(model.subgraphs) > 1:
+        return
+    chains = _Chains(model)
+    for operator in model.subgraphs[0].operators:
+        if kind(model, operator) in _LAYERS:
+            places = chains.behind(operator)
+            if places:
+                _sort(model, places)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """An axis of a constant that channels lie along, perhaps several times over."""
+
+    tensor: Any
+    axis: int
+
+
+class _Chains:
+    """Follows what a layer gives to the next layer."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._graph = model.subgraphs[0]
+        self._users: dict[int, list[Any]] = defaultdict(list)
+        for operator in self._graph.operators:
+            for index in indices(operator.inputs):
+                self._users[index].append(operator)
+        self._reads = Counter(
+            self._graph.tensors[index].buffer
+            for index, users in self._users.items()
+            for _ in users
+        )
+
+    def behind(self, layer: Any) -> list[_Place]:
+        """All places where the order of a layer's outputs counts.
+
+        None if it cannot be changed.
+        """
+        places = self._outputs(layer, axis=0)
+        channels = places[0].tensor.shape[0]
+        operator = self._following(layer, channels)
+        while operator is not None and kind(self._model, operator) not in _LAYERS:
+            number = kind(self._model, operator)
+            if number == Operator.DEPTHWISE_CONV_2D:
+                places += self._outputs(operator, axis=3)
+            elif number not in _CHANNELWISE:
+                return []
+            operator = self._following(operator, channels)
+        if operator is None:
+            return []
+        kernel = self._tensor(operator.inputs[1])
+        places.append(_Place(kernel, axis=len(kernel.shape) - 1))
+        # It has fewer inputs than there are channels if these are in groups.
+        has_all = kernel.shape[-1] == self._tensor(operator.inputs[0]).shape[-1]
+        return places if has_all and all(map(self._is_movable, places)) else []
+
+    def _outputs(self, layer: Any, axis: int) -> list[_Place]:
+        kernel, *bias = (self._tensor(i) for i in layer.inputs[1:] if i >= 0)
+        return [_Place(kernel, axis), *(_Place(tensor, 0) for tensor in bias)]
+
+    def _following(self, operator: Any, channels: int) -> Any:
+        """What alone takes the output of an operator as its data."""
+        index = int(operator.outputs[0])
+        users, tensor = self._users[index], self._tensor(index)
+        if len(users) != 1 or index in indices(self._graph.outputs):
+            return None
+        if users[0].inputs[0] != index or tensor.type not in _ACTIVATION_TYPES:
+            return None
+        return users[0] if tensor.shape[-1] % channels == 0 else None
+
+    def _is_movable(self, place: _Place) -> bool:
+        """Whether it is a constant in integers, and of one operator alone."""
+        tensor = place.tensor
+        types = _KERNEL_TYPES if len(tensor.shape) > 1 else _BIAS_TYPES
+        return (
+            self._model.buffers[tensor.buffer].data is not None
+            and self._reads[tensor.buffer] == 1
+            and tensor.type in types
+            and tensor.sparsity is None
+            and tensor.quantization.details is None
+        )
+
+    def _tensor(self, index: int) -> Any:
+        return self._graph.tensors[index]
+
+
+def _sort(model: Any, places: list[_Place]) -> None:
+    channels = places[0].tensor.shape[0]
+    counts = np.zeros(channels, int)
+    for place in places:
+        if len(place.tensor.shape) > 1:
+            by_channel = np.moveaxis(_values(model, place, channels), place.axis + 1, 0)
+            counts += np.count_nonzero(by_channel.reshape(channels, -1), axis=1)
+    order = counts.argsort(kind="stable")
+    for place in places:
+        values = _values(model, place, channels).take(order, place.axis + 1)
+        buffer = model.buffers[place.tensor.buffer]
+        buffer.data = pack_values(place.tensor.type, values)
+        _sort_steps(place, order)
+
+
+def _values(model: Any, place: _Place, channels: int) -> np.ndarray:
+    """The values, with an axis of nothing but channels behind the place's own."""
+    tensor = place.tensor
+    values = unpack_values(tensor.type, model.buffers[tensor.buffer].data)
+    before, after = tensor.shape[: place.axis], tensor.shape[place.axis + 1 :]
+    count = int(np.prod(tensor.shape))
+    return values[:count].reshape(*before, -1, channels, *after)
+
+
+def _sort_steps(place: _Place, order: np.ndarray) -> None:
+    quantization = place.tensor.quantization
+    if len(quantization.scale) > 1 and quantization.quantizedDimension == place.axis:
+        quantization.scale = quantization.scale[order]
+        quantization.zeroPoint = quantization.zeroPoint[order]

@@ -1,0 +1,83 @@
+"""Leaving out what nothing refers to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from keras_prune_kit.tflite.shrinking.packing import (
+    Operator,
+    indices,
+    is_stored,
+    kind,
+    signature_entries,
+    tensors,
+)
+
+# Of others one cannot know that they do nothing but give their outputs.
+_WITHOUT_EFFECTS = {Operator.SHAPE, Operator.STRIDED_SLICE, Operator.PACK}
+
+
+def drop_unused(model: Any) -> None:
+    """Drops operators, tensors and buffers of an unpacked file that are not used."""
+    for number, graph in enumerate(model.subgraphs):
+        _drop_operators(model, graph)
+        _drop_tensors(model, number, graph)
+    _drop_codes(model)
+    _drop_buffers(model)
+
+
+def _drop_operators(model: Any, graph: Any) -> None:
+    used = set(indices(graph.outputs))
+    kept = []
+    for operator in reversed(graph.operators):  # Users stand behind what they use.
+        outputs = indices(operator.outputs)
+        if kind(model, operator) in _WITHOUT_EFFECTS and used.isdisjoint(outputs):
+            continue
+        used.update(indices(operator.inputs))
+        kept.append(operator)
+    graph.operators = kept[::-1]
+
+
+def _drop_tensors(model: Any, number: int, graph: Any) -> None:
+    places = [(graph, "inputs"), (graph, "outputs")]
+    for operator in graph.operators:
+        places += [(operator, name) for name in ("inputs", "outputs", "intermediates")]
+    found = [
+        (item, name, indices(getattr(item, name)))
+        for item, name in places
+        if getattr(item, name) is not None
+    ]
+    used = sorted({index for *_, numbers in found for index in numbers} - {-1})
+    new = {-1: -1, **{old: position for position, old in enumerate(used)}}
+    for item, name, numbers in found:
+        setattr(item, name, np.array([new[index] for index in numbers], np.int32))
+    for graph_number, entry in signature_entries(model):
+        if graph_number == number:
+            entry.tensorIndex = new[entry.tensorIndex]
+    graph.tensors = [graph.tensors[index] for index in used]
+
+
+def _drop_codes(model: Any) -> None:
+    operators = [operator for graph in model.subgraphs for operator in graph.operators]
+    used = sorted({operator.opcodeIndex for operator in operators})
+    model.operatorCodes = [model.operatorCodes[index] for index in used]
+    for operator in operators:
+        operator.opcodeIndex = used.index(operator.opcodeIndex)
+
+
+def _drop_buffers(model: Any) -> None:
+    """Tensors without data share the first buffer, which is always empty."""
+    used = {0: 0}
+    buffers = [schema.BufferT()]
+    for tensor in tensors(model):
+        if not is_stored(model, tensor):
+            tensor.buffer = 0
+        elif tensor.buffer not in used:
+            used[tensor.buffer] = len(buffers)
+            buffers.append(model.buffers[tensor.buffer])
+    for tensor in tensors(model):
+        tensor.buffer = used[tensor.buffer]
+    model.buffers = buffers

@@ -1,0 +1,226 @@
+"""Exported files are shrunk: they compute bit for bit the same in fewer bytes."""
+
+import keras
+import models
+import numpy as np
+import pytest
+import qat_models
+from ai_edge_litert import schema_py_generated as schema
+
+import keras_prune_kit as kpk
+from keras_prune_kit.tflite import constants, convert, flatbuffer
+from keras_prune_kit.tflite.constants import pack_values, unpack_values
+from keras_prune_kit.tflite.shrinking import shrink
+from keras_prune_kit.tflite.shrinking.packing import pack, unpack
+
+L = keras.layers
+
+
+@pytest.fixture
+def both(monkeypatch):
+    """A file as the converter gives it, and the same one shrunk."""
+
+    def export(model, **options):
+        with monkeypatch.context() as patch:
+            patch.setattr(convert, "shrink", lambda content: content)
+            whole = kpk.export_tflite(model, **options)
+        return whole, kpk.TFLiteModel(shrink(whole.bytes))
+
+    return export
+
+
+def samples(count, *shape):
+    return np.random.default_rng(0).random((count, *shape), "float32")
+
+
+def sparsify(model):
+    """Zeros, in some channels more than in others; biases that differ."""
+    rng = np.random.default_rng(0)
+    for weight in model.weights:
+        if len(weight.shape) > 1:
+            chance = np.linspace(0.9, 0.2, weight.shape[-1])
+            weight.assign(weight.numpy() * (rng.random(weight.shape) > chance))
+        elif "bias" in weight.name:
+            weight.assign(rng.normal(0, 0.1, weight.shape))
+    return model
+
+
+def convnet(K):
+    return sparsify(
+        K.Sequential(
+            [
+                K.layers.Input((8, 8, 2)),
+                K.layers.Conv2D(8, 3, activation="relu", name="first"),
+                K.layers.MaxPooling2D(),
+                K.layers.Conv2D(8, 3, name="second"),
+                K.layers.Flatten(),
+                K.layers.Dense(12, activation="relu", name="hidden"),
+                K.layers.Dense(3, activation="softmax"),
+            ]
+        )
+    )
+
+
+def residual():
+    x = L.Conv2D(8, 3, padding="same", activation="relu")(inputs := L.Input((8, 8, 2)))
+    x = L.Add()([x, L.Conv2D(8, 3, padding="same", activation="relu")(x)])
+    return keras.Model(inputs, L.Dense(3)(L.GlobalAveragePooling2D()(x)))
+
+
+def in_groups():
+    return keras.Sequential(
+        [L.Input((8, 8, 2)), L.Conv2D(8, 3), L.Conv2D(8, 3, groups=2), L.Flatten()]
+    )
+
+
+def used_twice():
+    inputs = L.Input((8,))
+    twice = L.Dense(8, activation="relu")
+    return keras.Model(inputs, L.Dense(3)(twice(twice(inputs))))
+
+
+def report(exported):
+    return [(w.path, w.shape, w.zeros) for w in exported.sparsity_report().weights]
+
+
+def stored(exported):
+    """The values of each weight, by its name."""
+    return {c.name: c.stored for c in constants(exported.bytes) if c.is_weight}
+
+
+def nonzeros(values):
+    return np.count_nonzero(values.reshape(len(values), -1), axis=1)
+
+
+@pytest.mark.parametrize(
+    "quantization", ["none", "float16", "dynamic", "int8", "int16x8"]
+)
+def test_it_computes_bit_for_bit_the_same(K, both, quantization):
+    x, options = samples(20, 8, 8, 2), {"quantization": quantization}
+    if quantization.startswith("int"):
+        options["representative_data"] = x
+    whole, shrunk = both(convnet(K), **options)
+    np.testing.assert_array_equal(shrunk.predict(x), whole.predict(x))
+    assert report(shrunk) == report(whole)
+    assert shrunk.gzip_bytes < whole.gzip_bytes - 250
+    assert shrunk.inputs == whole.inputs
+    assert shrunk.outputs == whole.outputs
+    assert shrink(shrunk.bytes) == shrunk.bytes
+
+
+def test_what_is_exported_is_shrunk(K, both):
+    model = convnet(K)
+    _, shrunk = both(model)
+    assert kpk.export_tflite(model).bytes == shrunk.bytes
+
+
+@pytest.mark.parametrize("weight_bits", [8, 4])
+@pytest.mark.parametrize("name", ["cnn", "mobilenet", "mlp"])
+def test_channels_of_models_trained_quantized_are_sorted(both, name, weight_bits):
+    model = sparsify(getattr(qat_models, name)())
+    quantized = kpk.quantize_aware(model, weight_bits=weight_bits).model
+    x = samples(64, *model.input_shape[1:])
+    quantized(x, training=True)
+    whole, shrunk = both(quantized, quantization="int8")
+    np.testing.assert_array_equal(shrunk.predict(x), whole.predict(x))
+    moved = [
+        not np.array_equal(before, after)
+        for before, after in zip(
+            stored(whole).values(), stored(shrunk).values(), strict=True
+        )
+    ]
+    assert sum(moved) >= 3
+
+
+def test_channels_are_in_the_order_of_their_weights(both):
+    quantized = kpk.quantize_aware(convnet(keras)).model
+    quantized(samples(64, 8, 8, 2), training=True)
+    whole, shrunk = both(quantized, quantization="int8")
+    before, after = stored(whole), stored(shrunk)
+    first, second = (next(n for n in after if p in n) for p in ("first", "second"))
+    together = nonzeros(after[first]) + nonzeros(np.moveaxis(after[second], 3, 0))
+    assert (np.diff(together) >= 0).all()
+    unsorted = nonzeros(before[first]) + nonzeros(np.moveaxis(before[second], 3, 0))
+    assert (np.diff(unsorted) < 0).any()
+
+
+@pytest.mark.parametrize("build", [residual, in_groups, used_twice])
+def test_what_is_not_in_a_straight_line_stays(both, build):
+    model = sparsify(build())
+    x = samples(32, *model.input_shape[1:])
+    whole, shrunk = both(model, quantization="int8", representative_data=x)
+    np.testing.assert_array_equal(shrunk.predict(x), whole.predict(x))
+
+
+def test_a_flatten_needs_no_operators_of_its_own(both):
+    whole, shrunk = both(convnet(keras))
+    assert {"SHAPE", "PACK"} <= flatbuffer.operator_names(whole.bytes)
+    assert flatbuffer.operator_names(shrunk.bytes) == flatbuffer.operator_names(
+        whole.bytes
+    ) - {"SHAPE", "STRIDED_SLICE", "PACK"}
+    for count in (1, 7):
+        x = samples(count, 8, 8, 2)
+        np.testing.assert_array_equal(shrunk.predict(x), whole.predict(x))
+
+
+def test_loops_and_states_stay(K, both):
+    model = K.Sequential(
+        [K.layers.Input((6, 4)), K.layers.LSTM(8), K.layers.Dense(2, name="top")]
+    )
+    whole, shrunk = both(model)
+    x = samples(5, 6, 4)
+    np.testing.assert_array_equal(shrunk.predict(x), whole.predict(x))
+    assert len(shrunk.bytes) < len(whole.bytes)
+
+
+def test_inputs_are_still_told_apart_by_name(K, both):
+    whole, shrunk = both(models.two_in_two_out(K))
+    x = {"right": samples(5, 4), "left": samples(5, 8)}
+    for before, after in zip(whole.predict(x), shrunk.predict(x), strict=True):
+        np.testing.assert_array_equal(before, after)
+    names = [item.name for item in shrunk.inputs + shrunk.outputs]
+    assert names == ["left", "right", "kind", "place"]
+
+
+def test_sparse_storage_keeps_its_positions(K, both):
+    whole, shrunk = both(convnet(K), sparse_storage=True)
+    x = samples(5, 8, 8, 2)
+    np.testing.assert_array_equal(shrunk.predict(x), whole.predict(x))
+    assert report(shrunk) == report(whole)
+
+
+def test_weights_inputs_and_outputs_alone_have_names(K):
+    exported = kpk.export_tflite(convnet(K))
+    tensors = unpack(exported.bytes).subgraphs[0].tensors
+    names = {tensor.name.decode() for tensor in tensors if tensor.name}
+    of_weights = {constant.name for constant in constants(exported.bytes)}
+    assert names == of_weights | {exported.inputs[0].name, exported.outputs[0].name}
+    assert any("hidden" in name for name in of_weights)
+
+
+def test_weights_start_where_the_schema_says(K):
+    exported = kpk.export_tflite(convnet(K))
+    starts = [constant.position.start for constant in constants(exported.bytes)]
+    assert len(starts) >= 5 and all(start % 16 == 0 for start in starts)
+
+
+def test_files_without_any_name_can_be_read(K):
+    model = unpack(kpk.export_tflite(convnet(K)).bytes)
+    for tensor in model.subgraphs[0].tensors:
+        tensor.name = None
+    nameless = kpk.TFLiteModel(pack(model))
+    assert {weight.path for weight in nameless.sparsity_report().weights} == {""}
+    assert "not weights" in str(kpk.entropy_bound(nameless))
+
+
+@pytest.mark.parametrize(
+    ("tensor_type", "least", "most"),
+    [("INT8", -128, 127), ("INT4", -8, 7), ("INT2", -2, 1), ("INT32", -999, 999)],
+)
+@pytest.mark.parametrize("count", [8, 7])
+def test_packed_values_are_those_that_are_unpacked(tensor_type, least, most, count):
+    number = getattr(schema.TensorType, tensor_type)
+    dtype = "int32" if tensor_type == "INT32" else "int8"
+    values = np.random.default_rng(0).integers(least, most, count, dtype, True)
+    again = unpack_values(number, pack_values(number, values))
+    np.testing.assert_array_equal(again[:count], values)
