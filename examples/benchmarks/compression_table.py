@@ -1,0 +1,321 @@
+"""How small five networks get at the accuracy they had, beside TFMOT's pipeline.
+
+Ours: train; then `quantize_aware` and `PruningCallback` together, with one ranking of
+all layers and targets softened by the dense network; export to int8. TFMOT: train;
+prune each layer from 50 % to what the published tutorials ask for, strip; export with
+dynamic range. Both see the same pictures for as many epochs, and Adam's rate follows
+the same cosine. Ours keeps the epoch at the target that is best on the data held out of
+the training set, TFMOT's the last. Accuracy: on the test set, from the .tflite by its
+interpreter. Size: the .tflite in gzip level 9, against the weights of the baseline as
+deflated .h5 or as plain float32. The test data choose nothing.
+
+    python examples/benchmarks/compression_table.py --data FOLDER --out results.jsonl
+        [--rows lenet_300_100 ...] [--methods kpk tfmot] [--seeds 0 1 2]
+
+FOLDER holds mnist.npz, trashnet224/ and mobilenet_2_5_224_tf_no_top.h5. A line of JSON
+is added for each row, method and seed; what the file holds already is not run again,
+and a table of means and spreads is printed at the end.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+import keras_prune_kit as kpk
+from keras_prune_kit.reports import render_table
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import trashnet_mobilenet as trashnet
+
+BATCH = 128
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained and made smaller.
+
+    Attributes:
+        epochs: Epochs of the baseline, and of what comes after it.
+        rates: Peak rates of Adam for the two.
+        sparsity: What ours is pruned to.
+        weight_bits: Bits of a weight in ours.
+        tfmot_sparsity: What TFMOT's pipeline prunes to.
+        shift: How far MNIST's training pictures are moved, in parts of their size.
+        soft: How much of a target is the dense network's, in ours.
+    """
+
+    epochs: tuple[int, int]
+    rates: tuple[float, float]
+    sparsity: float
+    weight_bits: int
+    tfmot_sparsity: float
+    shift: float = 0.0
+    soft: float = 0.5
+
+
+@dataclass(frozen=True)
+class Row:
+    """A network, its recipe, and what there is to beat.
+
+    Attributes:
+        build: Makes it, untrained, of a world's layers; takes the folder of data too.
+        recipe: How it is made smaller.
+        is_float32: Whether sizes are compared with the baseline's weights as float32,
+            or as deflated .h5.
+        goal: The ratio and the test accuracy to reach; `None` is the baseline's.
+    """
+
+    build: Callable
+    recipe: Recipe
+    is_float32: bool
+    goal: tuple[float, float | None]
+
+
+@dataclass
+class Data:
+    """Batches to train on, how many there are, and arrays with one-hot labels."""
+
+    train: tf.data.Dataset
+    steps: int
+    validation: tuple
+    test: tuple
+
+
+def classifier(convolutions, units):
+    """A network for MNIST, from (filters, kernel size) and the sizes of its layers."""
+
+    def build(K, folder):
+        layers = [K.layers.Input((28, 28, 1))]
+        for filters, size in convolutions:
+            layers.append(K.layers.Conv2D(filters, size, activation="relu"))
+            layers.append(K.layers.MaxPooling2D())
+        layers.append(K.layers.Flatten())
+        layers += [K.layers.Dense(n, activation="relu") for n in units]
+        return K.Sequential([*layers, K.layers.Dense(10, activation="softmax")])
+
+    return build
+
+
+def mobilenet(K, folder):
+    return trashnet.build(6, folder / "mobilenet_2_5_224_tf_no_top.h5", K)
+
+
+ROWS = {
+    "mnist_cnn": Row(
+        classifier([(32, 3), (64, 3)], [256]),
+        Recipe((10, 50), (1e-3, 2e-3), 0.97, 4, 0.7),
+        False,
+        (120, 0.9924),
+    ),
+    "tiny_cnn": Row(
+        classifier([(12, 3)], []),
+        Recipe((10, 50), (1e-3, 2e-3), 0.8, 4, 0.8),
+        False,
+        (15, None),
+    ),
+    "lenet_5": Row(
+        classifier([(20, 5), (50, 5)], [500]),
+        Recipe((10, 50), (1e-3, 2e-3), 0.98, 4, 0.92),
+        True,
+        (150, 0.9926),
+    ),
+    "lenet_300_100": Row(
+        classifier([], [300, 100]),
+        Recipe((10, 50), (1e-3, 2e-3), 0.96, 4, 0.92),
+        True,
+        (60, 0.9842),
+    ),
+    "trashnet": Row(
+        mobilenet, Recipe((10, 30), (3e-3, 3e-3), 0.9, 4, 0.9), False, (20, None)
+    ),
+}
+
+
+def load_mnist(folder, recipe):
+    """MNIST; the last 6,000 training pictures are held out to choose by."""
+    with np.load(folder / "mnist.npz") as file:
+        x, y = file["x_train"][..., None] / np.float32(255), file["y_train"]
+        x_test, y_test = file["x_test"][..., None] / np.float32(255), file["y_test"]
+    y, y_test = keras.utils.to_categorical(y), keras.utils.to_categorical(y_test)
+    train = tf.data.Dataset.from_tensor_slices((x[:54000], y[:54000]))
+    train = train.shuffle(54000).batch(BATCH)
+    if recipe.shift:
+        move = keras.layers.RandomTranslation(
+            recipe.shift, recipe.shift, fill_mode="constant", interpolation="nearest"
+        )
+        train = train.map(lambda x, y: (move(x, training=True), y), 2)
+    return Data(train, -(-54000 // BATCH), (x[54000:], y[54000:]), (x_test, y_test))
+
+
+def load_trashnet(folder, recipe):
+    x, y, _ = trashnet.load(folder / "trashnet224")
+    train, *rest = trashnet.split(x, y)
+    validation, test = ((x, keras.utils.to_categorical(y)) for x, y in rest)
+    steps = -(-len(train[0]) // trashnet.BATCH)
+    return Data(trashnet.batches(*train), steps, validation, test)
+
+
+def fit(K, model, data, epochs, rate, *callbacks, train=None):
+    """Trains along half a cosine, after an epoch of warming up."""
+    schedule = (
+        keras.optimizers.schedules if K is keras else tf_keras.optimizers.schedules
+    )
+    rate = schedule.CosineDecay(
+        0.0, data.steps * (epochs - 1), warmup_target=rate, warmup_steps=data.steps
+    )
+    model.compile(
+        K.optimizers.Adam(rate),
+        "categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=False,
+    )
+    model.fit(
+        train or data.train,
+        validation_data=data.validation,
+        epochs=epochs,
+        callbacks=callbacks,
+        shuffle=False,
+        verbose=0,
+    )
+
+
+def train_baseline(K, row, data, folder):
+    """The dense network, at its best epoch on the validation data."""
+    model = row.build(K, folder)
+    with tempfile.TemporaryDirectory() as scratch:
+        best = Path(scratch) / "best.weights.h5"
+        checkpoint = K.callbacks.ModelCheckpoint(
+            best, monitor="val_accuracy", save_best_only=True, save_weights_only=True
+        )
+        epochs, rate = row.recipe.epochs[0], row.recipe.rates[0]
+        fit(K, model, data, epochs, rate, checkpoint)
+        model.load_weights(best)
+    return model
+
+
+def compress(row, baseline, data):
+    """Ours: pruned and quantized in one training."""
+    recipe = row.recipe
+    model, _ = kpk.quantize_aware(baseline, weight_bits=recipe.weight_bits)
+    policy = kpk.PrunePolicy(
+        kpk.PolynomialDecay(0.0, recipe.sparsity, end_step=kpk.Fraction(0.6)),
+        scope="global",
+    )
+    targets = kpk.soft_targets(baseline, data.train, weight=recipe.soft)
+    with tempfile.TemporaryDirectory() as scratch:
+        best = Path(scratch) / "best.weights.h5"
+        checkpoint = kpk.TargetSparsityCheckpoint(
+            best, monitor="val_accuracy", save_weights_only=True
+        )
+        pruning = kpk.PruningCallback(policy)
+        epochs, rate = recipe.epochs[1], recipe.rates[1]
+        fit(keras, model, data, epochs, rate, pruning, checkpoint, train=targets)
+        model.load_weights(best)
+    return kpk.export_tflite(model, quantization="int8")
+
+
+def compress_with_tfmot(row, baseline, data):
+    """TFMOT's wrappers and callback, each layer from 50 %, then dynamic range."""
+    recipe = row.recipe
+    epochs, rate = recipe.epochs[1], recipe.rates[1]
+    model, _ = kpk.tfmot.wrap(
+        baseline,
+        kpk.PolynomialDecay(0.5, recipe.tfmot_sparsity),
+        steps_per_epoch=data.steps,
+        epochs=epochs,
+    )
+    fit(tf_keras, model, data, epochs, rate, *kpk.tfmot.callbacks())
+    return kpk.export_tflite(kpk.tfmot.strip(model), quantization="dynamic")
+
+
+def run(name, method, seed, folder):
+    """One line of the results."""
+    row, K = ROWS[name], keras if method == "kpk" else tf_keras
+    K.utils.set_random_seed(seed)
+    load = load_trashnet if name == "trashnet" else load_mnist
+    data = load(folder, row.recipe)
+    baseline = train_baseline(K, row, data, folder)
+    make_smaller = compress if method == "kpk" else compress_with_tfmot
+    tflite = make_smaller(row, baseline, data)
+    x, y = data.test
+    labels = y.argmax(axis=-1)
+    predicted = baseline.predict(x, verbose=0).argmax(axis=-1)
+    deflated, plain = kpk.gzip_bytes(baseline), 4 * baseline.count_params()
+    size = kpk.gzip_bytes(tflite)
+    return {
+        "row": name,
+        "method": method,
+        "seed": seed,
+        "ratio": round((plain if row.is_float32 else deflated) / size, 2),
+        "accuracy": round(tflite.evaluate(x, labels), 4),
+        "baseline_accuracy": round(float((predicted == labels).mean()), 4),
+        "gzip_bytes": size,
+        "entropy_bound_bytes": kpk.entropy_bound(tflite).bytes,
+        "sparsity": round(kpk.sparsity_report(tflite).sparsity, 4),
+        "recipe": asdict(row.recipe),
+    }
+
+
+def summary(lines):
+    """A table of means, with half the distance between the extremes."""
+
+    def spread(values, digits):
+        half = (max(values) - min(values)) / 2
+        return f"{statistics.mean(values):.{digits}f} ± {half:.{digits}f}"
+
+    rows = []
+    for name, row in ROWS.items():
+        for method in ("kpk", "tfmot"):
+            found = [a for a in lines if (a["row"], a["method"]) == (name, method)]
+            if found:
+                ratio, accuracy = row.goal
+                goal = f"{ratio}x at {accuracy or 'baseline'}"
+                columns = [
+                    [a[key] for a in found]
+                    for key in ("ratio", "accuracy", "baseline_accuracy")
+                ]
+                figures = map(spread, columns, (1, 4, 4))
+                rows.append([name, method, str(len(found)), *figures, goal])
+    return render_table(
+        "Test accuracy and size of the .tflite: mean ± half the range",
+        ["network", "", "runs", "smaller", "accuracy", "baseline", "goal"],
+        rows,
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="a .jsonl file")
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
+    parser.add_argument("--methods", nargs="+", default=["kpk", "tfmot"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    options = parser.parse_args()
+    text = options.out.read_text() if options.out.exists() else ""
+    lines = [json.loads(line) for line in text.splitlines()]
+    done = {(line["row"], line["method"], line["seed"]) for line in lines}
+    for seed in options.seeds:
+        for name in options.rows:
+            for method in options.methods:
+                if (name, method, seed) in done:
+                    continue
+                line = run(name, method, seed, options.data)
+                print(json.dumps(line), flush=True)
+                with options.out.open("a") as file:
+                    file.write(json.dumps(line) + "\n")
+                lines.append(line)
+    print(summary(lines))
+
+
+if __name__ == "__main__":
+    main()
