@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_prune_kit import _keras
 from keras_prune_kit.datasets import length, shape_of
+from keras_prune_kit.entropy import entropy_bound
 from keras_prune_kit.evaluation import Evaluation, predict
 from keras_prune_kit.progress import track
 from keras_prune_kit.reports import (
@@ -168,6 +169,7 @@ def _measure_tflite(
         nonzero_parameters=sum(constant.nonzero for constant in found),
         weights=exported.sparsity_report(),
         histogram=_histogram(weight.values for weight in weights),
+        bound_bytes=entropy_bound(exported).bound_bytes,
         latency_ms=(exported.latency(evaluate.inputs(1), runs=runs) if runs else None),
     )
 

@@ -69,6 +69,10 @@ def test_every_figure_is_what_it_says(K, model, images):
     assert second.nonzero_parameters == 475 - 216
     assert second.sparsity == pytest.approx(216 / 468)
     assert compared.size_ratio(third) == first.gzip_bytes / third.gzip_bytes
+    bound = kpk.entropy_bound(exported)
+    assert third.bound_bytes == bound.bound_bytes and third.bound_ratio == bound.ratio
+    assert first.bound_bytes is None and first.bound_ratio is None
+    assert f"{bound.bound_bytes:,.0f}" in str(compared)
     assert first.latency_ms is None and third.latency_ms > 0
     assert sum(second.histogram.counts) == 36 + 216
 
@@ -158,7 +162,7 @@ def test_plain_data_and_tables(K, model, images):
     )
     assert data["environment"]["encoder"].startswith("gzip level 9")
     table = compared.to_markdown().split("\n\n")[0].splitlines()
-    assert {len(re.findall(r"(?<!\\)\|", line)) for line in table} == {11}
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in table} == {13}
     text = str(compared)
     assert max(map(len, text.splitlines())) <= 80
     assert f"{exported.gzip_bytes:,}" in text

@@ -61,6 +61,7 @@ def test_figures_are_in_the_table(comparison, page):
     for measurement in comparison.measurements:
         assert f"<td>{measurement.gzip_bytes:,}</td>" in text
         assert f"<td>{measurement.score:.4f}</td>" in text
+    assert f"<td>{comparison.measurements[-1].bound_bytes:,.0f}</td>" in text
 
 
 @pytest.mark.skipif(BROWSER is None, reason="there is no Chromium on this machine")

@@ -46,6 +46,8 @@ class Comparison:
             f"gzipped: {self.environment.encoder}; ratio: gzipped, to the first row",
             "sparse: gzipped, were weights stored as a bit mask and what is not zero",
         ]
+        if any(m.bound_bytes is not None for m in self.measurements):
+            notes.append("bound: gzipped, were each weight of a .tflite coded ideally")
         if any(m.file == ".keras" for m in self.measurements):
             notes.append(
                 "a .keras file also holds the optimizer's state, if it was compiled"
@@ -175,4 +177,6 @@ _WEIGHTS: tuple[tuple[str, _Cell], ...] = (
     ("not zero", lambda _, m: f"{m.nonzero_parameters:,}"),
     ("sparsity", lambda _, m: percent(m.sparsity)),
     ("sparse", lambda _, m: f"{m.sparse_gzip_bytes:,}"),
+    ("bound", lambda _, m: "" if m.bound_bytes is None else f"{m.bound_bytes:,.0f}"),
+    ("x bound", lambda _, m: "" if m.bound_ratio is None else f"{m.bound_ratio:.2f}"),
 )

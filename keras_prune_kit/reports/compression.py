@@ -137,11 +137,17 @@ class CompressionReport:
         return paths
 
     def __str__(self) -> str:
-        return render_table(
+        table = render_table(
             f"Compression: {self.ratio:.1f}x smaller, {self.metric} "
             f"{self.baseline.score:.4f} -> {self.final.score:.4f}",
             ("file", self.metric, "bytes", "gzipped", "ratio", "sparsity"),
             [self._row(stage) for stage in self.stages],
+        )
+        if self.final.bound_bytes is None:
+            return table
+        return (
+            f"{table}\n\nbound: {self.final.bound_bytes:,.0f} bytes, were each weight "
+            f"coded ideally; gzip takes {self.final.bound_ratio:.2f} times that"
         )
 
     def _row(self, stage: Measurement) -> Sequence[str]:

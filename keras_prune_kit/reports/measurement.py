@@ -50,6 +50,8 @@ class Measurement:
         nonzero_parameters: How many of them are not zero.
         weights: The zeros of each weight.
         histogram: How the weights that are not zero are spread.
+        bound_bytes: What ideal coding of each weight would make of a .tflite, as in
+            `entropy_bound`; `None` of other files.
         latency_ms: Median milliseconds of one sample, of a .tflite alone.
     """
 
@@ -63,6 +65,7 @@ class Measurement:
     nonzero_parameters: int
     weights: SparsityReport = field(repr=False)
     histogram: Histogram = field(repr=False)
+    bound_bytes: float | None = None
     latency_ms: float | None = None
 
     @property
@@ -80,6 +83,11 @@ class Measurement:
         """The fraction of zeros in the weights, 0 to 1."""
         return self.weights.sparsity
 
+    @property
+    def bound_ratio(self) -> float | None:
+        """Gzipped bytes over the bound, 1 at best."""
+        return None if self.bound_bytes is None else self.gzip_bytes / self.bound_bytes
+
     def to_dict(self) -> dict[str, Any]:
         """The measurement as plain data, ready for JSON."""
         return {
@@ -89,6 +97,10 @@ class Measurement:
             "file_bytes": self.file_bytes,
             "gzip_bytes": self.gzip_bytes,
             "sparse_gzip_bytes": self.sparse_gzip_bytes,
+            "bound_bytes": None
+            if self.bound_bytes is None
+            else round(self.bound_bytes),
+            "bound_ratio": self.bound_ratio,
             "sparsity": self.sparsity,
             "parameters": self.parameters,
             "nonzero_parameters": self.nonzero_parameters,

@@ -44,10 +44,12 @@ def export_tflite(
 
     Zeros survive every quantization, so a pruned model stays pruned. The file gives
     and takes tensors in the order of the Keras model, and needs no operators beyond
-    the built-in ones. It holds only what an interpreter computes with and the names of
-    weights, inputs and outputs; in integers the channels inside it are sorted, with
-    the same results to the bit, so that it compresses better. Recurrent layers make a file with a fixed batch of one, as
+    the built-in ones. Recurrent layers make a file with a fixed batch of one, as
     the converter cannot do better.
+
+    The file holds only what an interpreter computes with and the names of weights,
+    inputs and outputs. Between layers that compute in integers the channels are
+    sorted, with the same results to the bit, so that it compresses better.
 
     Args:
         model: A built Keras model. It stays as it is.
