@@ -9,6 +9,7 @@ import tensorflow as tf
 import tf_keras
 
 import keras_prune_kit as kpk
+from keras_prune_kit.quantization.arithmetic import compact
 
 
 def sample(model, count=32, seed=0):
@@ -162,11 +163,11 @@ def test_a_dense_layer_is_rounded_as_its_normalization_scales_it():
     normalization.gamma.assign(np.linspace(-2, 2, 16))
     normalization.moving_variance.assign(np.linspace(0.1, 4, 16))
     scale = normalization.gamma / np.sqrt(normalization.moving_variance + 1e-3)
-    widest = np.abs(kernel * scale).max()
-    levels = np.rint(kernel * scale / widest * 127)
+    step = float(compact(np.float32(np.abs(kernel * scale).max() / 127)))
+    levels = np.rint(kernel * scale / step)
     stripped = kpk.strip_quantization(kpk.quantize_aware(model).model)
     rounded = stripped.layers[0].kernel * scale
-    np.testing.assert_allclose(rounded, levels * widest / 127, atol=1e-5)
+    np.testing.assert_allclose(rounded, levels * step, atol=1e-5)
 
 
 def test_layers_that_stay_float_have_reasons():

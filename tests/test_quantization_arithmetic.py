@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from keras_prune_kit.quantization.arithmetic import (
     LOG_UNIT,
+    compact,
+    compact_range,
     least_squares_step,
     levels_of,
     max_abs,
@@ -25,6 +27,37 @@ def gradient_of(function, *values):
         tape.watch(tensors)
         result = function(*tensors)
     return [None if g is None else g.numpy() for g in tape.gradient(result, tensors)]
+
+
+def test_a_compact_step_is_the_next_up_of_eight_to_a_power_of_two():
+    steps = np.array([1.0, 1.01, 1.125, 1.9, 0.3, 0.0], np.float32)
+    assert compact(steps).numpy().tolist() == [1.0, 1.125, 1.125, 2.0, 0.3125, 0.0]
+
+
+def test_a_step_of_random_size_grows_by_an_eighth_at_most_and_only_once():
+    steps = np.exp(np.random.default_rng(0).normal(size=999) * 5).astype("float32")
+    larger = compact(steps).numpy()
+    assert ((larger >= steps * (1 - 1e-5)) & (larger <= steps * 1.125)).all()
+    assert (compact(larger).numpy() == larger).all()
+    assert not (larger.view(np.int32) & 0xFFFFF).any()
+
+
+def test_with_a_factor_it_is_their_product_that_is_compact():
+    rng = np.random.default_rng(0)
+    steps = rng.random(99, np.float32) + 0.1
+    factors = rng.random(99, np.float32) * (np.arange(99) != 3)
+    found = compact(steps, factors).numpy()
+    assert found[3] == steps[3]
+    assert (compact(found * factors).numpy() == compact(steps * factors).numpy()).all()
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 6), (-1.3, 2.7), (-5, 0), (-0.01, 9)])
+def test_a_compact_range_holds_the_range_and_zero(low, high):
+    found = [float(end) for end in compact_range(tf.constant(low, tf.float32), high)]
+    step = (found[1] - found[0]) / 255
+    assert compact(np.float32(step)).numpy() == np.float32(step)
+    assert found[0] <= low + step / 2 and found[1] >= high - step / 2
+    assert round(found[0] / step) == found[0] / step
 
 
 @pytest.mark.parametrize(

@@ -260,7 +260,7 @@ def run(name, method, seed, folder):
         "accuracy": round(tflite.evaluate(x, labels), 4),
         "baseline_accuracy": round(float((predicted == labels).mean()), 4),
         "gzip_bytes": size,
-        "entropy_bound_bytes": kpk.entropy_bound(tflite).bytes,
+        "entropy_bound_bytes": round(kpk.entropy_bound(tflite).bound_bytes),
         "sparsity": round(kpk.sparsity_report(tflite).sparsity, 4),
         "recipe": asdict(row.recipe),
     }

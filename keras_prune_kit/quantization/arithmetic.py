@@ -19,6 +19,11 @@ LOG_UNIT = 10.0
 _NARROWEST, _CANDIDATES = 0.05, 48
 
 
+# Bits of a step's fraction that may be set. Steps are stored as float32, once for each
+# output and once more, times the input's step, for its bias.
+_FRACTION_BITS = 3
+
+
 def levels_of(bits: int) -> int:
     """Steps on either side of zero: 127 at 8 bits, 1 at 2 bits."""
     return 2 ** (bits - 1) - 1
@@ -28,6 +33,38 @@ def levels_of(bits: int) -> int:
 def straight_through(value: Any, stand_in: Any) -> Any:
     """`stand_in`, with the gradient of `value` (Bengio et al. 2013)."""
     return tf.identity(stand_in), lambda upstream: (upstream, None)
+
+
+def compact(step: Any, factor: Any = None) -> Any:
+    """The next step up that compresses well: most of its bits are zero.
+
+    At most an eighth larger. A channel then costs a byte or two where it cost eight,
+    which counts in networks of many channels and few weights.
+
+    Args:
+        step: A float32 tensor of values above zero.
+        factor: What is multiplied into the step before it is stored, at least 0: of
+            its shape. Defaults to `None`.
+    """
+    stored = step if factor is None else step * factor
+    unused = 2 ** (23 - _FRACTION_BITS) - 1
+    # A product that should be compact may be off by some units in the last place.
+    bits = tf.bitcast(stored, tf.int32) + (unused - 64)
+    larger = tf.bitcast(tf.bitwise.bitwise_and(bits, ~unused), tf.float32)
+    larger = tf.stop_gradient(larger)
+    return larger if factor is None else tf.where(factor > 0, larger / factor, step)
+
+
+def compact_range(low: Any, high: Any) -> tuple[Any, Any]:
+    """A range of 256 steps of compact size, zero being one of them, that holds another.
+
+    Args:
+        low: Scalar, at most 0.
+        high: Scalar, at least 0 and above `low`.
+    """
+    step = compact((high - low) / 255)
+    below = tf.clip_by_value(tf.round(-low / step), 0, 255)
+    return -below * step, (255 - below) * step
 
 
 def round_activation(x: Any, low: Any, high: Any) -> Any:
@@ -64,7 +101,9 @@ def max_abs(kernel: Any, per_channel: bool) -> Any:
     return tf.reduce_max(tf.abs(kernel), axes)
 
 
-def round_to_learned_step(kernel: Any, log_step: Any, levels: int) -> Any:
+def round_to_learned_step(
+    kernel: Any, log_step: Any, levels: int, factor: Any = None
+) -> Any:
     """A kernel in steps whose size is learned (Esser et al. 2020, "LSQ").
 
     At few bits the largest magnitude is a poor guide: most values would round to
@@ -75,6 +114,7 @@ def round_to_learned_step(kernel: Any, log_step: Any, levels: int) -> Any:
         log_step: Logarithm of the step in units of 1 / `LOG_UNIT`: a scalar, or one
             an output.
         levels: Steps on either side of zero.
+        factor: As in `compact`. Defaults to `None`.
     """
     axes = list(range(kernel.shape.rank - log_step.shape.rank))
     sharing = kernel.shape.num_elements() / max(1, log_step.shape.num_elements())
@@ -82,7 +122,7 @@ def round_to_learned_step(kernel: Any, log_step: Any, levels: int) -> Any:
 
     @tf.custom_gradient
     def rounded(kernel: Any, log_step: Any) -> Any:
-        step = tf.exp(LOG_UNIT * log_step)
+        step = learned_step(log_step, factor)
         scaled = kernel / step
         level = tf.round(tf.clip_by_value(scaled, -levels, levels))
 
@@ -94,6 +134,11 @@ def round_to_learned_step(kernel: Any, log_step: Any, levels: int) -> Any:
         return level * step, gradient
 
     return rounded(kernel, log_step)
+
+
+def learned_step(log_step: Any, factor: Any = None) -> Any:
+    """The step that a logarithm stands for, as in `round_to_learned_step`."""
+    return compact(tf.exp(LOG_UNIT * log_step), factor)
 
 
 def least_squares_step(kernel: np.ndarray, levels: int, per_channel: bool) -> Any:

@@ -7,7 +7,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_prune_kit.quantization.arithmetic import round_activation
+from keras_prune_kit.quantization.arithmetic import (
+    compact_range,
+    round_activation,
+)
 
 # The least width of a range, so that a tensor of nothing but zeros has one too.
 _LEAST_RANGE = 1e-5
@@ -64,13 +67,13 @@ class FakeQuantize(keras.layers.Layer):
             return round_activation(inputs, *self.bounds)
         if training and self.trainable:
             self._follow(inputs)
-            return round_activation(inputs, self.low.value, self.high.value)
+            return round_activation(inputs, *self._range())
         if self.is_barrier:
             # The converter would quantize what it sees between two ranges. It does
             # not see through types that have no int8.
             inputs = tf.cast(tf.cast(inputs, tf.float64), tf.float32)
-        low, high = self.low.value, self.high.value
-        return tf.where(high > low, round_activation(inputs, low, high), inputs)
+        rounded = round_activation(inputs, *self._range())
+        return tf.where(self.high.value > self.low.value, rounded, inputs)
 
     def has_range(self) -> bool:
         """Whether it rounds: not before the first training step."""
@@ -90,6 +93,11 @@ class FakeQuantize(keras.layers.Layer):
             "momentum": self.momentum,
             "is_barrier": self.is_barrier,
         }
+
+    def _range(self) -> tuple[Any, Any]:
+        """The range as the file will have it; any range before there is one."""
+        low, high = self.low.value, self.high.value
+        return compact_range(low, tf.where(high > low, high, low + _LEAST_RANGE))
 
     def _follow(self, inputs: Any) -> None:
         low = tf.minimum(tf.reduce_min(inputs), 0.0)

@@ -12,6 +12,8 @@ from keras_prune_kit import _keras
 from keras_prune_kit.quantization.activations import fuses
 from keras_prune_kit.quantization.arithmetic import (
     LOG_UNIT,
+    compact,
+    learned_step,
     least_squares_step,
     levels_of,
     max_abs,
@@ -168,16 +170,17 @@ class QuantizeKernel(QuantizeOutput):
     def _training_kernel(self, index: int) -> Any:
         stage, kernel, factor = self._parts(index)
         if factor is None or stage.is_per_channel:
-            return self._round(index, kernel)
+            return self._round(index, kernel, factor)
         # One step for all outputs: they are rounded as the normalization scales them.
         factor = tf.stop_gradient(factor)
         return tf.math.divide_no_nan(self._round(index, kernel * factor), factor)
 
-    def _round(self, index: int, kernel: Any) -> Any:
+    def _round(self, index: int, kernel: Any, factor: Any = None) -> Any:
+        levels = levels_of(self.weight_bits)
         if self._learns_steps:
             log_step = tf.convert_to_tensor(self._log_step(index).value)
-            return round_to_learned_step(kernel, log_step, levels_of(self.weight_bits))
-        reach = max_abs(kernel, self._stages[index].is_per_channel)
+            return round_to_learned_step(kernel, log_step, levels, _size(factor))
+        reach = self._step(index, kernel, factor) * levels
         return round_to_reach(kernel, reach, self.weight_bits)
 
     def _deployed_kernel(self, index: int) -> Any:
@@ -189,7 +192,7 @@ class QuantizeKernel(QuantizeOutput):
         if factor is not None and not stage.is_per_channel:
             kernel, factor = kernel * factor, None
         levels, bits = levels_of(self.weight_bits), self.container_bits()[index]
-        step = self._step(index, kernel)
+        step = self._step(index, kernel, factor)
         level = tf.round(tf.math.divide_no_nan(kernel, step))
         level = tf.clip_by_value(level, -levels, levels)
         kernel = straight_through(kernel, level * step)
@@ -197,13 +200,15 @@ class QuantizeKernel(QuantizeOutput):
             kernel, step = kernel * factor, step * tf.abs(factor)
         bias = self._stage_bias(index, training=False)
         reach = safe_reach(step * levels_of(bits), bias)
+        reach = compact(reach / levels_of(bits)) * levels_of(bits)
         return round_to_reach(kernel, reach, bits)
 
-    def _step(self, index: int, kernel: Any) -> Any:
+    def _step(self, index: int, kernel: Any, factor: Any) -> Any:
+        """The size of a step, such that what the file stores of it is compact."""
         if self._learns_steps:
-            return tf.exp(LOG_UNIT * self._log_step(index).value)
+            return learned_step(self._log_step(index).value, _size(factor))
         reach = max_abs(kernel, self._stages[index].is_per_channel)
-        return reach / levels_of(self.weight_bits)
+        return compact(reach / levels_of(self.weight_bits), _size(factor))
 
     def _note_zeros(self, index: int) -> None:
         """What is zero now is zero after the optimizer's update."""
@@ -225,6 +230,10 @@ class QuantizeKernel(QuantizeOutput):
             return bias
         scale, shift = scale_and_shift(self.normalization)
         return shift if bias is None else shift + bias * scale
+
+
+def _size(factor: Any) -> Any:
+    return None if factor is None else tf.stop_gradient(tf.abs(factor))
 
 
 def _log_step_name(stage: Stage) -> str:
