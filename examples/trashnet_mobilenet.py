@@ -12,7 +12,17 @@ without them Keras downloads the original archive and its own weights. `--synthe
 takes 120 drawn pictures and random weights instead, to see that everything runs.
 Beside what is installed with the package it needs scikit-learn.
 
-FIGURES_HERE
+One run of 10 and 20 epochs on two cores, test accuracy of the 380 pictures and gzipped
+bytes; an epoch took 37 to 51 s on a machine that had other work too:
+
+    baseline .h5               0.8368   1,112,575
+    pruned .h5                 0.8553     239,468   4.65x smaller
+    pruned + float32 .tflite   0.8553     196,705   5.66x
+    pruned + dynamic .tflite   0.8500      93,076  11.95x
+    pruned + int8 .tflite      0.8421      97,304  11.43x
+
+One picture more or less is 0.0026, so read these as: nothing was lost. On the same
+data and network TFMOT's wrappers fell from 0.723 to 0.444 at 11.0x, in 10 + 10 epochs.
 """
 
 import argparse
@@ -110,7 +120,7 @@ def build(classes, weights, K=keras):
 def compile_for(model, steps, epochs, rate):
     """Adam, warmed up for an epoch, then along half a cosine."""
     rate = keras.optimizers.schedules.CosineDecay(
-        0.0, steps * (epochs - 1), warmup_target=rate, warmup_steps=steps
+        0.0, steps * max(epochs - 1, 1), warmup_target=rate, warmup_steps=steps
     )
     optimizer = keras.optimizers.Adam(rate)
     model.compile(
@@ -151,6 +161,67 @@ def plot_predictions(model, x, y, names, path):
     plt.close(figure)
 
 
+def train_baseline(model, data, steps, validation, epochs, out):
+    """The network at its best epoch."""
+    compile_for(model, steps, epochs, rate=3e-3)
+    best = keras.callbacks.ModelCheckpoint(
+        out / "baseline.keras", monitor="val_accuracy", save_best_only=True
+    )
+    fit(model, data, validation, epochs, best)
+    return keras.models.load_model(out / "baseline.keras")
+
+
+def prune(baseline, data, steps, validation, epochs, out):
+    """A copy of the network with a tenth of its kernels' weights, at its best epoch."""
+    pruned = keras.models.clone_model(baseline)
+    pruned.set_weights(baseline.get_weights())
+    compile_for(pruned, steps, epochs, rate=5e-3)
+    policy = kpk.PrunePolicy(
+        kpk.PolynomialDecay(0.5, 0.9, end_step=kpk.Fraction(0.4)),
+        criterion=kpk.lamp,
+        scope="global",
+    )
+    history = fit(
+        pruned,
+        kpk.soft_targets(baseline, data),
+        validation,
+        epochs,
+        kpk.PruningCallback(policy),
+        kpk.TargetSparsityCheckpoint(out / "pruned.keras", monitor="val_accuracy"),
+    )
+    kpk.plot_sparsity(history, out / "run.png")
+    return keras.models.load_model(out / "pruned.keras")
+
+
+def measure(baseline, pruned, samples, test, names, out):
+    """Exports the pruned network, scores everything on the test data, draws it."""
+    x, y = test
+    exported = {}
+    for quantization in ("none", "dynamic", "int8"):
+        name = quantization.replace("none", "float32")
+        exported[f"pruned + {name}"] = kpk.export_tflite(
+            pruned,
+            out / f"{name}.tflite",
+            quantization=quantization,
+            representative_data=samples if quantization == "int8" else None,
+        )
+    comparison = kpk.compare(
+        {"baseline": baseline, "pruned": pruned, **exported},
+        x,
+        keras.utils.to_categorical(y),
+        class_names=names,
+    )
+    print(comparison)
+    comparison.plot_sizes(out / "sizes.png")
+    comparison.plot_accuracy(out / "accuracy.png")
+    comparison.plot_tradeoff(out / "tradeoff.png")
+    comparison.to_html(out / "report.html")
+    shipped = exported["pruned + dynamic"]
+    plot_predictions(shipped, x, y, names, out / "predictions.png")
+    found = shipped.predict(x).argmax(axis=-1)
+    print(classification_report(y, found, target_names=names, zero_division=0))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", help="folder with one folder of pictures a class")
@@ -162,66 +233,20 @@ def main():
     parser.add_argument("--pruning-epochs", type=int, default=20)
     parser.add_argument("--synthetic", action="store_true")
     options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
+    out = options.out
+    out.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(0)
 
     x, y, names = draw() if options.synthetic else load(options.data or download())
     train, validation, test = split(x, y)
-    data, steps = batches(*train), -(-len(train[0]) // BATCH)
-    valid = (validation[0], keras.utils.to_categorical(validation[1]))
-
+    validation = (validation[0], keras.utils.to_categorical(validation[1]))
+    run = batches(*train), -(-len(train[0]) // BATCH), validation
     model = build(len(names), None if options.synthetic else options.weights)
-    compile_for(model, steps, options.epochs, rate=3e-3)
-    best = keras.callbacks.ModelCheckpoint(
-        options.out / "baseline.keras", monitor="val_accuracy", save_best_only=True
-    )
-    fit(model, data, valid, options.epochs, best)
-    baseline = keras.models.load_model(options.out / "baseline.keras")
-
-    pruned = keras.models.load_model(options.out / "baseline.keras")
-    compile_for(pruned, steps, options.pruning_epochs, rate=5e-3)
-    policy = kpk.PrunePolicy(
-        kpk.PolynomialDecay(0.5, 0.9, end_step=kpk.Fraction(0.4)),
-        criterion=kpk.lamp,
-        scope="global",
-    )
-    history = fit(
-        pruned,
-        kpk.soft_targets(baseline, data),
-        valid,
-        options.pruning_epochs,
-        kpk.PruningCallback(policy),
-        kpk.TargetSparsityCheckpoint(
-            options.out / "pruned.keras", monitor="val_accuracy"
-        ),
-    )
-    kpk.plot_sparsity(history, options.out / "run.png")
-    pruned = keras.models.load_model(options.out / "pruned.keras")
+    baseline = train_baseline(model, *run, options.epochs, out)
+    pruned = prune(baseline, *run, options.pruning_epochs, out)
     print(kpk.sparsity_report(pruned))
-
-    exported = {}
-    for quantization in ("none", "dynamic", "int8"):
-        name = quantization.replace("none", "float32")
-        exported[f"pruned + {name}"] = kpk.export_tflite(
-            pruned,
-            options.out / f"{name}.tflite",
-            quantization=quantization,
-            representative_data=train[0][:200] if quantization == "int8" else None,
-        )
-    models = {"baseline": baseline, "pruned": pruned, **exported}
-    comparison = kpk.compare(
-        models, test[0], keras.utils.to_categorical(test[1]), class_names=names
-    )
-    print(comparison)
-    comparison.plot_sizes(options.out / "sizes.png")
-    comparison.plot_accuracy(options.out / "accuracy.png")
-    comparison.plot_tradeoff(options.out / "tradeoff.png")
-    comparison.to_html(options.out / "report.html")
-    shipped = exported["pruned + dynamic"]
-    plot_predictions(shipped, *test, names, options.out / "predictions.png")
-    found = shipped.predict(test[0]).argmax(axis=-1)
-    print(classification_report(test[1], found, target_names=names, zero_division=0))
-    print(f"All of it is in {options.out}.")
+    measure(baseline, pruned, train[0][:200], test, names, out)
+    print(f"All of it is in {out}.")
 
 
 if __name__ == "__main__":

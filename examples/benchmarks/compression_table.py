@@ -171,7 +171,10 @@ def fit(K, model, data, epochs, rate, *callbacks, train=None):
         keras.optimizers.schedules if K is keras else tf_keras.optimizers.schedules
     )
     rate = schedule.CosineDecay(
-        0.0, data.steps * (epochs - 1), warmup_target=rate, warmup_steps=data.steps
+        0.0,
+        data.steps * max(epochs - 1, 1),
+        warmup_target=rate,
+        warmup_steps=data.steps,
     )
     model.compile(
         K.optimizers.Adam(rate),

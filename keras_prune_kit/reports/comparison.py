@@ -172,7 +172,7 @@ _QUALITY: tuple[tuple[str, _Cell], ...] = (
     ("ms", lambda _, m: "" if m.latency_ms is None else f"{m.latency_ms:.3f}"),
 )
 _WEIGHTS: tuple[tuple[str, _Cell], ...] = (
-    ("file", lambda _, m: f"{m.name} {m.file}"),
+    ("file", lambda _, m: m.name),
     ("parameters", lambda _, m: f"{m.parameters:,}"),
     ("not zero", lambda _, m: f"{m.nonzero_parameters:,}"),
     ("sparsity", lambda _, m: percent(m.sparsity)),

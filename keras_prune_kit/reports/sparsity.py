@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from keras_prune_kit.files import replacing
 from keras_prune_kit.reports.tables import percent, render_table, shape_text
 
+_MOST_NAMED = 4  # layers with the same reason that get a line each
+
 
 @dataclass(frozen=True)
 class Skipped:
@@ -131,5 +133,16 @@ class SparsityReport:
 
 
 def skipped_lines(skipped: Iterable[Skipped]) -> str:
-    """The skipped layers as lines of text, one a layer; empty if there are none."""
-    return "".join(f"\nskipped {item.path}: {item.reason}" for item in skipped)
+    """The skipped layers as lines of text, empty if there are none.
+
+    A line a layer, or one for all that have the same reason where these are many.
+    """
+    by_reason: dict[str, list[str]] = {}
+    for item in skipped:
+        by_reason.setdefault(item.reason, []).append(item.path)
+    lines = []
+    for reason, paths in by_reason.items():
+        if len(paths) > _MOST_NAMED:
+            paths = [f"{len(paths)} layers from {paths[0]} to {paths[-1]}"]
+        lines += [f"\nskipped {path}: {reason}" for path in paths]
+    return "".join(lines)
