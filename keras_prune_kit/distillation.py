@@ -72,7 +72,7 @@ def soft_targets(
     options = {
         "weight": weight,
         "temperature": temperature,
-        "are_logits": not _are_probabilities(outputs),
+        "are_logits": not are_probabilities(outputs),
     }
     if not is_dataset:
         mixed = _keras.mix_targets(outputs, y, **options)
@@ -129,7 +129,7 @@ def _described(outputs: Any) -> str:
 def _check_labels(y: np.ndarray, outputs: np.ndarray) -> None:
     classes = outputs.shape[-1]
     if y.shape == outputs.shape and classes > 1:
-        fits = _are_probabilities(y)
+        fits = are_probabilities(y)
     else:
         fits = y.shape in (outputs.shape[:-1], (*outputs.shape[:-1], 1))
         fits = fits and y.size and bool(np.isin(y, np.arange(max(classes, 2))).all())
@@ -142,7 +142,8 @@ def _check_labels(y: np.ndarray, outputs: np.ndarray) -> None:
         )
 
 
-def _are_probabilities(rows: np.ndarray) -> bool:
+def are_probabilities(rows: np.ndarray) -> bool:
+    """Whether rows `(n, classes)` are probabilities, and not logits."""
     rows = np.asarray(rows, np.float32)
     if rows.min() < 0 or rows.max() > 1:
         return False

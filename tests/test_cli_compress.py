@@ -69,6 +69,24 @@ def test_json_is_all_there_is_on_stdout(files, capsys):
     assert data["pruned"]["sparsity"] == pytest.approx(0.8, abs=0.01)
 
 
+def test_a_search_says_what_it_tried(files, capsys):
+    words = ("--target", "smallest", "--max-drop", "0.9", "--epochs", "4", "--json")
+    assert compress(*words) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["settings"]["target"] == "smallest"
+    assert data["settings"]["max_accuracy_drop"] == 0.9
+    attempts = data["search"]["attempts"]
+    assert [attempt["epochs"] for attempt in attempts] == [0, 2, 2]
+    assert all(attempt["holds"] for attempt in attempts[1:])
+    assert sorted(os.listdir("out")) == FILES
+
+
+def test_a_search_has_no_sparsity_of_its_own(files, capsys):
+    with pytest.raises(SystemExit):
+        compress("--target", "smallest", "--sparsity", "0.5")
+    assert "not allowed with" in capsys.readouterr().err
+
+
 def test_the_same_command_gives_the_same_result(files, capsys):
     results = []
     for _ in range(2):

@@ -98,8 +98,14 @@ def clone(model: Any) -> Any:
     return copied
 
 
-def compile_like(model: Any, copied: Any) -> None:
-    """Compiles a copy as the model was, with a fresh optimizer; if it was at all."""
+def compile_like(model: Any, copied: Any, **changes: Any) -> None:
+    """Compiles a copy as the model was, with a fresh optimizer; if it was at all.
+
+    Args:
+        model: The model.
+        copied: The copy.
+        **changes: Arguments of `compile` that are to differ.
+    """
     if not is_compiled(model):
         return
     config = model._compile_config.config
@@ -109,6 +115,7 @@ def compile_like(model: Any, copied: Any) -> None:
             "optimizer": _fresh(model.optimizer),
             "metrics": _fresh(config.get("metrics")),
             "weighted_metrics": _fresh(config.get("weighted_metrics")),
+            **changes,
         }
     )
 

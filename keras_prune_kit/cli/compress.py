@@ -19,6 +19,9 @@ from keras_prune_kit.policies import PrunePolicy
 from keras_prune_kit.progress import stage
 from keras_prune_kit.reports import CompressionReport
 
+_EPOCHS = 5
+_SEARCH_EPOCHS = 20
+
 
 def run(options: argparse.Namespace) -> Result:
     """Prunes, fine-tunes, quantizes, measures and writes all there is."""
@@ -41,10 +44,12 @@ def run(options: argparse.Namespace) -> Result:
         validation_data=validation,
         policy=policy,
         quantization=options.quantize,
-        epochs=options.epochs,
+        epochs=options.epochs or (_SEARCH_EPOCHS if options.target else _EPOCHS),
         batch_size=options.batch_size if is_arrays else None,
         callbacks=[StageProgress("pruning")],
         verbose=0,
+        target=options.target,
+        max_accuracy_drop=options.max_drop,
     )
     return save(report, options.out)
 
@@ -60,7 +65,9 @@ def save(report: CompressionReport, out: str, *lines: str) -> Result:
     )
 
 
-def _policy(options: argparse.Namespace) -> PrunePolicy:
+def _policy(options: argparse.Namespace) -> PrunePolicy | None:
+    if options.target is not None:
+        return None
     if options.policy is None:
         return PrunePolicy(options.sparsity)
     try:

@@ -115,7 +115,8 @@ def _compress(parser: argparse.ArgumentParser) -> None:
     """\
 Fine-tunes a trained model while it prunes it, keeps the best epoch, exports
 it to .tflite and measures every file. Writes the pruned model, the .tflite
-and a report. The model itself stays as it is."""
+and a report. The model itself stays as it is. With --target smallest it tries
+several sparsities and keeps the smallest file whose accuracy holds."""
     _add_model(parser)
     parser.add_argument(
         "--train",
@@ -139,13 +140,26 @@ and a report. The model itself stays as it is."""
         type=arguments.existing((".json",)),
         help="a policy, as PrunePolicy.to_dict() gives it",
     )
-    _add_quantize(parser, default="int8")
+    how_sparse.add_argument(
+        "--target",
+        choices=("smallest",),
+        help="smallest: search for the smallest file whose accuracy holds",
+    )
+    parser.add_argument(
+        "--max-drop",
+        type=arguments.sparsity,
+        default=0.002,
+        metavar="FRACTION",
+        help="accuracy on the validation data that a search may give up (default: "
+        "%(default)s)",
+    )
+    _add_quantize(parser, None, "int8; with --target, trained quantized")
     parser.add_argument(
         "--epochs",
         type=arguments.count,
-        default=5,
         metavar="N",
-        help="epochs of fine-tuning (default: %(default)s)",
+        help="epochs of fine-tuning, of all attempts together (default: 5; with "
+        "--target 20)",
     )
     parser.add_argument(
         "--batch-size",
@@ -221,13 +235,15 @@ def _add_sparsity(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def _add_quantize(parser: argparse.ArgumentParser, default: str) -> None:
+def _add_quantize(
+    parser: argparse.ArgumentParser, default: str | None, meaning: str = "%(default)s"
+) -> None:
     parser.add_argument(
         "--quantize",
         choices=QUANTIZATIONS,
         default=default,
         metavar="KIND",
-        help=f"one of {', '.join(QUANTIZATIONS)} (default: %(default)s)",
+        help=f"one of {', '.join(QUANTIZATIONS)} (default: {meaning})",
     )
 
 

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from keras_prune_kit.pages import charts
-from keras_prune_kit.reports import Comparison, CompressionReport
+from keras_prune_kit.reports import Comparison, CompressionReport, Search
 from keras_prune_kit.reports.tables import percent
 
 _CHART_OPTIONS = {"displaylogo": False, "responsive": True}
@@ -21,16 +21,21 @@ _CHART_OPTIONS = {"displaylogo": False, "responsive": True}
 
 def comparison_page(comparison: Comparison) -> str:
     """The page of a `Comparison`, as HTML."""
-    return _render("Comparison", comparison, settings={})
+    return _render("Comparison", comparison)
 
 
 def compression_page(report: CompressionReport) -> str:
     """The page of a `CompressionReport`, as HTML."""
     title = f"Compression: {report.ratio:.1f}x smaller"
-    return _render(title, report.comparison, settings=report.settings)
+    return _render(title, report.comparison, report.settings, report.search)
 
 
-def _render(title: str, comparison: Comparison, settings: Mapping[str, Any]) -> str:
+def _render(
+    title: str,
+    comparison: Comparison,
+    settings: Mapping[str, Any] | None = None,
+    search: Search | None = None,
+) -> str:
     measured = comparison.measurements
     environment = Environment(
         loader=PackageLoader("keras_prune_kit.pages", "."),
@@ -44,8 +49,11 @@ def _render(title: str, comparison: Comparison, settings: Mapping[str, Any]) -> 
         title=title,
         comparison=comparison,
         settings={
-            key: _setting(value) for key, value in settings.items() if value is not None
+            key: _setting(value)
+            for key, value in (settings or {}).items()
+            if value is not None
         },
+        search=search,
         samples=_sample_rows(comparison),
         charts=_embedded(
             [

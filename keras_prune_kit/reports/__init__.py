@@ -8,6 +8,7 @@ from keras_prune_kit.reports.environment import Environment
 from keras_prune_kit.reports.layers import Converted, LayerReport
 from keras_prune_kit.reports.measurement import Histogram, Measurement
 from keras_prune_kit.reports.samples import Prediction, Samples
+from keras_prune_kit.reports.search import Attempt, Search
 from keras_prune_kit.reports.sensitivity import SensitivityReport, WeightSensitivity
 from keras_prune_kit.reports.sparsity import (
     Skipped,
@@ -18,6 +19,7 @@ from keras_prune_kit.reports.sparsity import (
 from keras_prune_kit.reports.tables import percent, render_table, shape_text
 
 __all__ = [
+    "Attempt",
     "ClusteringReport",
     "Comparison",
     "CompressionReport",
@@ -27,6 +29,7 @@ __all__ = [
     "Measurement",
     "Prediction",
     "Samples",
+    "Search",
     "SensitivityReport",
     "Converted",
     "LayerReport",

@@ -12,6 +12,7 @@ from typing import Any
 from keras_prune_kit.files import replacing
 from keras_prune_kit.reports.comparison import Comparison
 from keras_prune_kit.reports.measurement import Measurement
+from keras_prune_kit.reports.search import Search
 from keras_prune_kit.reports.sparsity import SparsityReport
 from keras_prune_kit.reports.tables import percent, render_table
 
@@ -23,10 +24,12 @@ class CompressionReport:
     Attributes:
         comparison: The stages side by side: the baseline first, the file that ships
             last.
-        model: The pruned Keras model.
+        model: The pruned Keras model. After quantization-aware training it computes
+            with the weights of the file.
         tflite: The exported `TFLiteModel`.
         sparsity_report: The zeros of each pruned weight.
         settings: What to say to `compress` again.
+        search: What was tried for `target="smallest"`, else `None`.
     """
 
     comparison: Comparison
@@ -34,6 +37,7 @@ class CompressionReport:
     tflite: Any = field(repr=False)
     sparsity_report: SparsityReport = field(repr=False)
     settings: Mapping[str, Any] = field(repr=False)
+    search: Search | None = field(default=None, repr=False)
 
     @property
     def stages(self) -> tuple[Measurement, ...]:
@@ -73,6 +77,7 @@ class CompressionReport:
             **compared,
             "pruned": self.sparsity_report.to_dict(),
             "settings": dict(self.settings),
+            **({} if self.search is None else {"search": self.search.to_dict()}),
         }
 
     def plot(self, path: str | os.PathLike[str]) -> None:
@@ -143,12 +148,15 @@ class CompressionReport:
             ("file", self.metric, "bytes", "gzipped", "ratio", "sparsity"),
             [self._row(stage) for stage in self.stages],
         )
-        if self.final.bound_bytes is None:
-            return table
-        return (
-            f"{table}\n\nbound: {self.final.bound_bytes:,.0f} bytes, were each weight "
-            f"coded ideally; gzip takes {self.final.bound_ratio:.2f} times that"
-        )
+        parts = [table]
+        if self.final.bound_bytes is not None:
+            parts.append(
+                f"bound: {self.final.bound_bytes:,.0f} bytes, were each weight coded "
+                f"ideally; gzip takes {self.final.bound_ratio:.2f} times that"
+            )
+        if self.search is not None:
+            parts.append(str(self.search))
+        return "\n\n".join(parts)
 
     def _row(self, stage: Measurement) -> Sequence[str]:
         return (

@@ -1,0 +1,157 @@
+"""`compress`: its arguments, checked before anything is trained."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from keras_prune_kit.compression.job import Job
+from keras_prune_kit.compression.prune_once import prune_once
+from keras_prune_kit.compression.smallest import LEAST_EPOCHS, find_smallest
+from keras_prune_kit.datasets import check_rereadable, input_samples
+from keras_prune_kit.policies import PrunePolicy, as_policy
+from keras_prune_kit.reports import CompressionReport
+from keras_prune_kit.schedules import Schedule
+
+_REPRESENTATIVE_SAMPLES = 200
+
+_SPARSITY = 0.8
+_QUANTIZATION = "int8"
+
+
+def compress(
+    model: Any,
+    train_data: Any,
+    *,
+    validation_data: Any,
+    policy: PrunePolicy | Schedule | float | None = None,
+    quantization: str | None = None,
+    epochs: int = 5,
+    batch_size: int | None = None,
+    representative_data: Any = None,
+    out_dir: str | os.PathLike[str] | None = None,
+    callbacks: Sequence[Any] = (),
+    verbose: int | str = "auto",
+    target: str | None = None,
+    max_accuracy_drop: float = 0.002,
+) -> CompressionReport:
+    """Makes a trained model smaller and says exactly how small and how good it is.
+
+    A copy of the model is fine-tuned while it is pruned; of the epochs at the target
+    sparsity the best one on the validation data is kept, exported to .tflite and
+    measured there. Because the validation data choose the epoch, measure the result
+    once more on data of its own before you publish a figure.
+
+    With `target="smallest"` it looks for the smallest file whose accuracy holds. Up to
+    four attempts share the epochs: the first is as sparse as so many epochs may allow,
+    the others halve the distance between what held and what did not, and one that
+    follows one that held begins with its weights. Each learns half of its labels from
+    the dense model where that is a classifier with one output, by Adam along a cosine,
+    and ranks the weights of all layers together. On Keras 3 it prunes while it trains
+    quantized to 4 bits, on `tf_keras` TFMOT's 8-bit training follows. What holds is
+    decided on the .tflite and the validation data; the report has every attempt.
+
+    Args:
+        model: A trained and compiled model of either world. It is left as it was.
+        train_data: What `fit` takes: `(x, y)`, `(x, y, sample_weight)`, or a dataset
+            or generator of batches.
+        validation_data: Likewise, of known data the model is not trained on.
+        policy: A `PrunePolicy`; a schedule or a final sparsity (0 to 1) stands for the
+            policy made from it. Defaults to `None`: 0.8, or with a target what the
+            search finds.
+        quantization: `"none"`, `"float16"`, `"dynamic"`, `"int8"` or `"int16x8"`; see
+            `export_tflite`. Defaults to `None`: `"int8"`, or with a target
+            quantization-aware training.
+        epochs: Epochs of fine-tuning, of all attempts together. Defaults to 5; a search
+            deserves 20 and more.
+        batch_size: Samples in a batch, where `train_data` are arrays. Defaults to
+            Keras' 32.
+        representative_data: Samples to calibrate `"int8"` and `"int16x8"` with.
+            Defaults to 200 samples of `train_data`.
+        out_dir: A folder to `save` the report to. Defaults to `None`.
+        callbacks: Keras callbacks of your own for the fine-tuning. Defaults to none.
+        verbose: How `fit` shows its progress, 0 to be silent. Defaults to `"auto"`.
+        target: `"smallest"` to search; it needs an accuracy among the metrics.
+            Defaults to `None`: one pruning.
+        max_accuracy_drop: How much accuracy on the validation data the file of a search
+            may lose, 0 to 1. Defaults to 0.002.
+
+    Returns:
+        A report that prints as a table and holds both models.
+
+    Raises:
+        TypeError: If it is not a Keras model.
+        ValueError: If the model is not built or compiled, the policy does not fit it,
+            or the quantization, its data, `epochs` or the target are not possible. All
+            of this is found before training starts.
+        OSError: If `out_dir` cannot be made.
+
+    Example:
+
+    ```python
+    report = kpk.compress(model, (x, y), validation_data=(xv, yv), policy=0.8)
+    print(report)
+
+    data = {"validation_data": (xv, yv), "max_accuracy_drop": 0.002}
+    report = kpk.compress(model, (x, y), target="smallest", epochs=20, **data)
+    ```
+    """
+    chosen = None if policy is None else as_policy(policy)
+    (chosen or as_policy(_SPARSITY)).plan(model)
+    _check_epochs(epochs, target)
+    _check_target(target, max_accuracy_drop)
+    if out_dir is not None:
+        Path(out_dir).mkdir(parents=True, exist_ok=True)
+    check_rereadable(validation_data, "validation_data")
+    if target is not None:
+        check_rereadable(train_data, "train_data of several attempts")
+    if representative_data is None and quantization in (None, "int8", "int16x8"):
+        check_rereadable(train_data, "train_data without representative_data")
+        representative_data = input_samples(train_data, _REPRESENTATIVE_SAMPLES)
+    job = Job(
+        model=model,
+        train_data=train_data,
+        validation_data=validation_data,
+        representative_data=representative_data,
+        epochs=epochs,
+        batch_size=batch_size,
+        callbacks=callbacks,
+        verbose=verbose,
+    )
+    if target is None:
+        policy = chosen or as_policy(_SPARSITY)
+        report = prune_once(job, policy, quantization or _QUANTIZATION)
+    else:
+        report = find_smallest(job, chosen, quantization, max_accuracy_drop)
+    if out_dir is not None:
+        report.save(out_dir)
+    return report
+
+
+def _check_epochs(epochs: Any, target: str | None) -> None:
+    if not isinstance(epochs, int) or epochs < 1:
+        raise ValueError(
+            f"epochs is a whole number of at least 1. Received: {epochs!r}."
+        )
+    if target is not None and epochs < LEAST_EPOCHS:
+        raise ValueError(
+            f"target='{target}' makes several attempts, which share at least "
+            f"{LEAST_EPOCHS} epochs. Received: epochs={epochs}. Give it 20 and more, "
+            "or leave the target out for one pruning."
+        )
+
+
+def _check_target(target: Any, max_accuracy_drop: Any) -> None:
+    if target not in (None, "smallest"):
+        raise ValueError(
+            f"target is 'smallest' or None, which prunes once. Received: {target!r}."
+        )
+    is_number = isinstance(max_accuracy_drop, int | float)
+    if not is_number or math.isnan(max_accuracy_drop) or not 0 <= max_accuracy_drop < 1:
+        raise ValueError(
+            "max_accuracy_drop is a fraction of 0 to 1, such as 0.002 for 0.2 % of all "
+            f"samples. Received: {max_accuracy_drop!r}."
+        )

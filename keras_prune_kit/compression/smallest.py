@@ -1,0 +1,124 @@
+"""The smallest file whose accuracy holds."""
+
+from __future__ import annotations
+
+import logging
+
+from keras_prune_kit import _keras
+from keras_prune_kit.comparison import compare_opened
+from keras_prune_kit.compression.attempt import Outcome, Trainer
+from keras_prune_kit.compression.job import LATENCY_RUNS, Job, number_name
+from keras_prune_kit.compression.search import Bisection, Ladder, Setting
+from keras_prune_kit.compression.teaching import Teaching
+from keras_prune_kit.evaluation import Evaluation
+from keras_prune_kit.policies import PrunePolicy
+from keras_prune_kit.quantization import quantize_aware
+from keras_prune_kit.reports import Attempt, CompressionReport, Search
+from keras_prune_kit.sparsity import sparsity_report
+
+_log = logging.getLogger(__name__)
+
+# An attempt on tf_keras prunes for an epoch and trains quantized for another.
+LEAST_EPOCHS = 4
+_EPOCHS_OF_AN_ATTEMPT = 2
+_MOST_ATTEMPTS = 4
+
+_BITS = {"keras": (4, 8), "tf_keras": (8,)}  # the strongest first
+_ROUNDING = 1e-6  # of an accuracy that is the mean of float32 numbers
+
+
+def find_smallest(
+    job: Job,
+    policy: PrunePolicy | None,
+    quantization: str | None,
+    max_accuracy_drop: float,
+) -> CompressionReport:
+    """Makes attempts within the job's epochs and gives the smallest file that holds.
+
+    The mildest attempt is the dense model, quantized after training, which costs no
+    epoch. It is what comes back if no other one holds.
+
+    Args:
+        job: What is asked for.
+        policy: What to prune; `None` to search for the sparsity.
+        quantization: Of the file; `None` for quantization-aware training.
+        max_accuracy_drop: How much accuracy the file may lose.
+    """
+    untouched = _keras.clone(job.model)  # What cannot be copied is found at once.
+    evaluate = Evaluation(job.validation_data, job.model)
+    metric = _accuracy_of(job, evaluate)
+    plan = _plan(job, policy, quantization)
+    numbers = quantization or "int8"
+    dense = job.export(job.model, numbers)
+    baseline = evaluate.keras(job.model)[metric]
+    least = baseline - max_accuracy_drop - _ROUNDING
+
+    score = evaluate.tflite(dense)[metric]
+    text = f"dense, {number_name(numbers)}"
+    attempts = [Attempt(text, 0, score, dense.gzip_bytes, score >= least)]
+    held: list[tuple[int, Setting, Outcome]] = []
+    trainer = Trainer(job, Teaching(job, metric))
+    for epochs in _shares(job.epochs, plan.attempts):
+        setting = plan.next()
+        if setting is None:
+            break
+        start = held[-1][-1].weights if held else None
+        outcome = trainer.attempt(setting, epochs, start)
+        size = outcome.tflite.gzip_bytes
+        score = evaluate.tflite(outcome.tflite)[metric]
+        attempts.append(Attempt(str(setting), epochs, score, size, score >= least))
+        _log.info("%s: %s %.4f, %d bytes gzipped", setting, metric, score, size)
+        plan.tell(setting, holds=score >= least)
+        if score >= least:
+            held.append((len(attempts) - 1, setting, outcome))
+
+    models = {"baseline": job.model, f"baseline + {number_name(numbers)}": dense}
+    chosen, model, exported, sparsity = 0, untouched, dense, None
+    if held:
+        chosen, setting, best = min(held, key=lambda item: item[-1].tflite.gzip_bytes)
+        model, exported, sparsity = best.model, best.tflite, best.sparsity_report
+        models |= {"pruned": model, f"pruned + {setting.numbers}": exported}
+    return CompressionReport(
+        comparison=compare_opened(models, evaluate, latency_runs=LATENCY_RUNS),
+        model=model,
+        tflite=exported,
+        sparsity_report=sparsity or sparsity_report(model),
+        settings={
+            **job.settings(policy, quantization),
+            "target": "smallest",
+            "max_accuracy_drop": max_accuracy_drop,
+        },
+        search=Search(metric, baseline, max_accuracy_drop, tuple(attempts), chosen),
+    )
+
+
+def _accuracy_of(job: Job, evaluate: Evaluation) -> str:
+    for metric in evaluate.metrics:
+        if "acc" in metric:
+            return metric
+    raise ValueError(
+        "target='smallest' holds the accuracy, so the model must be compiled with one, "
+        f"such as metrics=['accuracy']. Received: model '{job.model.name}' with "
+        f"{', '.join(evaluate.metrics)}."
+    )
+
+
+def _plan(
+    job: Job, policy: PrunePolicy | None, quantization: str | None
+) -> Bisection | Ladder:
+    """Which settings to try; what cannot be trained quantized is found here."""
+    bits: tuple[int | None, ...] = (None,)
+    if quantization is None:
+        quantize_aware(job.model)
+        bits = _BITS[_keras.world(job.model).__name__]
+    quantization = quantization or "int8"
+    if policy is not None:
+        return Ladder([Setting(policy, quantization, number) for number in bits])
+    attempts = min(_MOST_ATTEMPTS, job.epochs // _EPOCHS_OF_AN_ATTEMPT)
+    return Bisection(quantization, bits[0], job.steps(job.epochs), attempts)
+
+
+def _shares(epochs: int, attempts: int) -> list[int]:
+    """The epochs of each attempt; the first ones get what is left over."""
+    share, rest = divmod(epochs, attempts)
+    return [share + (index < rest) for index in range(attempts)]

@@ -1,0 +1,354 @@
+"""`compress(target="smallest")`: which settings are tried, and what comes of them."""
+
+import json
+import math
+
+import keras
+import models
+import numpy as np
+import pytest
+import tensorflow as tf
+import tf_keras
+
+import keras_prune_kit as kpk
+from keras_prune_kit.compression.job import Job
+from keras_prune_kit.compression.search import Bisection, Ladder, Setting
+from keras_prune_kit.compression.teaching import Teaching
+from keras_prune_kit.datasets import fit_arguments
+from keras_prune_kit.digits import load_digits
+
+EPOCHS = 8
+WORLDS = {"keras": keras, "tf_keras": tf_keras}
+
+
+@pytest.fixture(scope="module")
+def digits():
+    (x, y), (x_test, y_test) = load_digits()
+    return (x[:600], y[:600]), (x_test[:200], y_test[:200])
+
+
+@pytest.fixture(scope="module", params=WORLDS)
+def trained(request, digits):
+    K = WORLDS[request.param]
+    K.utils.set_random_seed(1)
+    model = K.Sequential(
+        [
+            K.layers.Input((8, 8, 1)),
+            K.layers.Conv2D(8, 3, activation="relu"),
+            K.layers.Flatten(),
+            K.layers.Dense(32, activation="relu"),
+            K.layers.Dense(10, activation="softmax"),
+        ]
+    )
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(*digits[0], epochs=12, verbose=0)
+    return model
+
+
+@pytest.fixture(scope="module")
+def searched(trained, digits):
+    """A whole search, and the weights of the model before it."""
+    weights = [weight.copy() for weight in trained.get_weights()]
+    report = search(trained, digits, max_accuracy_drop=0.3)
+    return report, weights
+
+
+def search(model, digits, **arguments):
+    defaults = {"validation_data": digits[1], "epochs": EPOCHS, "verbose": 0}
+    arguments = {**defaults, "target": "smallest", **arguments}
+    return kpk.compress(model, digits[0], **arguments)
+
+
+def job_of(model, train_data, validation_data):
+    return Job(model, train_data, validation_data, None, EPOCHS, 32, (), 0)
+
+
+# Which settings are tried: no model.
+
+
+def tried(bisection, holds):
+    """The sparsities that a search tries if those up to some sparsity hold."""
+    found = []
+    for _ in range(bisection.attempts):
+        setting = bisection.next()
+        found.append(setting.sparsity)
+        bisection.tell(setting, holds=setting.sparsity <= holds)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("steps", "first"), [(40_000, 0.99), (10_000, 0.98), (100, 0.8), (1, 0.75)]
+)
+def test_the_more_steps_the_sparser_it_starts(steps, first):
+    setting = Bisection("int8", 4, steps, 4).next()
+    assert setting.sparsity == pytest.approx(first)
+    assert setting.policy.scope == "global"
+    assert str(setting) == f"{100 * first:.2f} %, 4-bit QAT"
+
+
+def test_the_kept_part_is_halved_between_what_held_and_what_did_not():
+    sparsities = tried(Bisection("int8", 8, 10_000, 4), holds=0.93)
+    kept = [1 - sparsity for sparsity in sparsities]
+    expected = [0.02, math.sqrt(0.5 * 0.02)]
+    expected.append(math.sqrt(0.5 * expected[-1]))
+    assert kept[:2] == pytest.approx(expected[:2], abs=1e-4)
+    assert sparsities[1] <= 0.93 < sparsities[0]
+    assert kept[2] == pytest.approx(math.sqrt(kept[1] * kept[0]), abs=1e-3)
+
+
+def test_where_all_hold_it_goes_on():
+    sparsities = tried(Bisection("int8", 8, 10_000, 4), holds=1)
+    assert sparsities == sorted(sparsities) and sparsities[-1] > 0.995
+
+
+def test_where_none_holds_it_comes_down():
+    sparsities = tried(Bisection("int8", 8, 10_000, 4), holds=0)
+    assert sparsities == sorted(sparsities, reverse=True)
+    assert 0.5 < sparsities[-1] < 0.7
+
+
+def test_an_attempt_begins_at_what_held():
+    bisection = Bisection("int8", 8, 10_000, 4)
+    first = bisection.next()
+    assert first.policy.schedule.initial_sparsity == 0
+    bisection.tell(first, holds=True)
+    assert bisection.next().policy.schedule.initial_sparsity == pytest.approx(
+        first.sparsity
+    )
+
+
+def test_a_ladder_ends_where_one_holds():
+    policy = kpk.PrunePolicy(0.9)
+    ladder = Ladder([Setting(policy, "int8", bits) for bits in (4, 8, 8)])
+    ladder.tell(ladder.next(), holds=False)
+    second = ladder.next()
+    assert str(second) == "your policy, 8-bit QAT"
+    ladder.tell(second, holds=True)
+    assert ladder.next() is None
+
+
+# What comes of it.
+
+
+def test_the_smallest_that_holds_ships(searched, digits):
+    report, _ = searched
+    found = report.search
+    assert sum(attempt.epochs for attempt in found.attempts) == EPOCHS
+    assert len(found.attempts) == 1 + 4
+    for attempt in found.attempts:
+        held = attempt.score >= found.baseline_score - 0.3 - 1e-6
+        assert attempt.holds == held
+    held = [attempt for attempt in found.attempts if attempt.holds]
+    chosen = found.attempts[found.chosen]
+    assert found.chosen > 0
+    assert chosen.gzip_bytes == min(attempt.gzip_bytes for attempt in held)
+    assert report.final.gzip_bytes == chosen.gzip_bytes == report.tflite.gzip_bytes
+    assert chosen.score == pytest.approx(report.tflite.evaluate(*digits[1]))
+    assert report.final.score == pytest.approx(chosen.score)
+
+
+def test_the_file_has_the_bits_and_the_zeros(trained, searched):
+    report, _ = searched
+    bits = 4 if trained.__module__.startswith("keras.") else 8
+    setting = report.search.attempts[report.search.chosen].setting
+    assert setting.endswith(f"{bits}-bit QAT")
+    weights = [c for c in kpk.tflite.constants(report.tflite.bytes) if c.is_weight]
+    assert {weight.dtype for weight in weights} == {f"int{bits}"}
+    asked = float(setting.partition(" ")[0]) / 100
+    assert report.sparsity_report.sparsity == pytest.approx(asked, abs=1e-3)
+    assert report.final.sparsity >= report.sparsity_report.sparsity
+
+
+def test_the_model_of_the_report_is_a_plain_one_that_does_as_well(searched, digits):
+    report, _ = searched
+    score = report.model.evaluate(*digits[1], verbose=0, return_dict=True)["accuracy"]
+    assert score == pytest.approx(report.final.score, abs=0.03)
+    assert [layer.__class__.__name__ for layer in report.model.layers][-1] == "Dense"
+    assert report.stages[2].name == "pruned"
+
+
+def test_the_model_that_was_given_is_left_as_it_was(trained, searched):
+    _, weights = searched
+    assert all(map(np.array_equal, weights, trained.get_weights()))
+
+
+def test_every_attempt_is_in_the_report(searched, tmp_path):
+    report, _ = searched
+    data = json.loads(json.dumps(report.to_dict()))
+    assert len(data["search"]["attempts"]) == 5
+    assert data["settings"]["max_accuracy_drop"] == 0.3
+    paths = report.save(tmp_path)
+    text, page = (paths[name].read_text() for name in ("report.txt", "report.html"))
+    for attempt in report.search.attempts:
+        assert attempt.setting in text and attempt.setting in page
+        assert f"<td>{attempt.gzip_bytes:,}</td>" in page
+    assert max(map(len, str(report).splitlines())) <= 80
+    assert "the smallest file tried that holds accuracy" in " ".join(text.split())
+
+
+def test_where_none_holds_the_dense_file_ships_and_says_so(trained, digits):
+    report = search(trained, digits, policy=0.995, epochs=4, max_accuracy_drop=0.0)
+    attempts = report.search.attempts[1:]
+    bits = (4, 8) if trained.__module__.startswith("keras.") else (8,)
+    assert [a.setting for a in attempts] == [f"your policy, {b}-bit QAT" for b in bits]
+    assert not any(attempt.holds for attempt in attempts)
+    assert report.search.chosen == 0
+    assert report.final.name == "baseline + int8"
+    assert "No pruned file holds" in report.search.verdict
+    assert "not pruned" in str(report)
+    assert kpk.sparsity_report(report.model).sparsity == 0
+    assert all(map(np.array_equal, report.model.get_weights(), trained.get_weights()))
+
+
+def test_what_is_given_is_not_searched(trained, digits):
+    report = search(
+        trained,
+        digits,
+        policy=0.5,
+        quantization="dynamic",
+        epochs=4,
+        max_accuracy_drop=0.5,
+    )
+    (_, attempt) = report.search.attempts
+    assert attempt.setting == "your policy, dynamic" and attempt.epochs == 4
+    assert report.final.name == "pruned + dynamic"
+    assert report.sparsity_report.sparsity == pytest.approx(0.5, abs=1e-3)
+
+
+# What attempts learn.
+
+
+def test_half_of_each_label_is_the_models(K, mlp, data):
+    model = mlp()
+    teaching = Teaching(job_of(model, data, data), "accuracy")
+    targets, labels = (
+        teaching.lessons.train_data[1],
+        teaching.lessons.validation_data[1],
+    )
+    expected = 0.5 * model.predict(data[0], verbose=0) + 0.5 * np.eye(3)[data[1]]
+    np.testing.assert_allclose(targets, expected, atol=1e-5)
+    np.testing.assert_array_equal(labels, np.eye(3)[data[1]])
+    teaching.compile(model, steps=10)
+    history = model.fit(
+        *teaching.lessons.train_data,
+        validation_data=teaching.lessons.validation_data,
+        verbose=0,
+    ).history
+    assert history["val_accuracy"][-1] > 0
+    assert float(model.optimizer.iterations) == 4
+
+
+@pytest.mark.parametrize("kind", ["arrays", "dataset"])
+def test_a_binary_classifier_of_logits(K, kind):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(256, 4)).astype("float32")
+    y = (x[:, 0] > 0).astype("int64")
+    model = K.Sequential([K.layers.Input((4,)), K.layers.Dense(1)])
+    kernel = np.array([[9], [0], [0], [0]], "float32")
+    model.set_weights([kernel, np.zeros(1, "float32")])
+    loss = K.losses.BinaryCrossentropy(from_logits=True)
+    model.compile("sgd", loss, metrics=["accuracy"])
+    data = (x, y)
+    if kind == "dataset":
+        data = tf.data.Dataset.from_tensor_slices(data).batch(32)
+    teaching = Teaching(job_of(model, data, data), "accuracy")
+    teaching.compile(model, steps=8)
+    lessons = fit_arguments(teaching.lessons.validation_data)
+    scores = model.evaluate(**lessons, verbose=0, return_dict=True)
+    assert scores["accuracy"] == pytest.approx(1, abs=0.01)  # the threshold is 0
+
+
+def test_several_outputs_learn_from_their_labels(K):
+    model = models.two_in_two_out(K)
+    model.compile("adam", loss={"kind": "mse", "place": "mae"})
+    data = ({"left": np.zeros((4, 8)), "right": np.zeros((4, 4))}, {"kind": 0})
+    teaching = Teaching(job_of(model, data, data), "kind_accuracy")
+    assert teaching.lessons.train_data is data
+    assert teaching.lessons.metric == "kind_accuracy"
+
+
+@pytest.mark.parametrize(
+    ("rate", "first"), [(1e-4, 1e-4), (0.1, 1e-3), (1e-9, 1e-3), (None, 1e-3)]
+)
+def test_a_small_rate_of_the_model_stays_small(K, mlp, data, rate, first):
+    schedule = K.optimizers.schedules.CosineDecay(0.01, 10)
+    model = mlp(optimizer=K.optimizers.Adam(schedule if rate is None else rate))
+    teaching = Teaching(job_of(model, data, data), "accuracy")
+    teaching.compile(model, steps=100)
+    found = model.optimizer.learning_rate
+    found = found(0) if callable(found) else found
+    assert float(found) == pytest.approx(first)
+
+
+# Bad input.
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"target": "fastest"}, "'smallest' or None"),
+        ({"max_accuracy_drop": -0.1}, "fraction of 0 to 1"),
+        ({"max_accuracy_drop": math.nan}, "fraction of 0 to 1"),
+        ({"max_accuracy_drop": 1.0}, "fraction of 0 to 1"),
+        ({"max_accuracy_drop": "1 %"}, "fraction of 0 to 1"),
+        ({"epochs": 3}, "at least 4 epochs"),
+        ({"policy": 80}, "write 0.8"),
+        ({"quantization": "int4"}, "quantization must be one of"),
+    ],
+)
+def test_bad_values_are_found_before_training(trained, digits, arguments, message):
+    weights = trained.get_weights()
+    with pytest.raises(ValueError, match=message):
+        search(trained, digits, **arguments)
+    assert all(map(np.array_equal, weights, trained.get_weights()))
+
+
+def test_a_model_without_accuracy_is_named(K, digits):
+    model = K.Sequential(
+        [K.layers.Input((8, 8, 1)), K.layers.Flatten(), K.layers.Dense(10)]
+    )
+    loss = K.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss)
+    with pytest.raises(ValueError, match=r"metrics=\['accuracy'\]. Received"):
+        search(model, digits)
+
+
+def test_an_uncompiled_model_is_named(K, digits):
+    model = K.Sequential([K.layers.Input((64,)), K.layers.Dense(3)])
+    with pytest.raises(ValueError, match="must be compiled"):
+        search(model, digits)
+
+
+def test_data_that_run_dry_are_named(trained, digits):
+    with pytest.raises(ValueError, match="several attempts"):
+        kpk.compress(
+            trained,
+            iter([digits[0]]),
+            validation_data=digits[1],
+            target="smallest",
+            epochs=4,
+        )
+
+
+def test_what_cannot_train_quantized_is_named(digits):
+    class Net(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.flat = keras.layers.Flatten()
+            self.top = keras.layers.Dense(10, activation="softmax")
+
+        def call(self, inputs):
+            return self.top(self.flat(inputs))
+
+        def get_config(self):
+            return {}
+
+        @classmethod
+        def from_config(cls, config):
+            return cls()
+
+    model = Net()
+    model(digits[0][0][:1])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    with pytest.raises(ValueError, match="Sequential or functional"):
+        search(model, digits)
