@@ -113,25 +113,25 @@ def mobilenet(K, folder):
 ROWS = {
     "mnist_cnn": Row(
         classifier([(32, 3), (64, 3)], [256]),
-        Recipe((10, 50), (1e-3, 2e-3), 0.97, 4, 0.7),
+        Recipe((10, 30), (1e-3, 2e-3), 0.981, 4, 0.7, shift=0.07),
         False,
         (120, 0.9924),
     ),
     "tiny_cnn": Row(
         classifier([(12, 3)], []),
-        Recipe((10, 50), (1e-3, 2e-3), 0.8, 4, 0.8),
+        Recipe((10, 30), (1e-3, 2e-3), 0.8, 4, 0.8, shift=0.07),
         False,
         (15, None),
     ),
     "lenet_5": Row(
         classifier([(20, 5), (50, 5)], [500]),
-        Recipe((10, 50), (1e-3, 2e-3), 0.98, 4, 0.92),
+        Recipe((10, 30), (1e-3, 2e-3), 0.984, 4, 0.92, shift=0.07),
         True,
         (150, 0.9926),
     ),
     "lenet_300_100": Row(
         classifier([], [300, 100]),
-        Recipe((10, 50), (1e-3, 2e-3), 0.96, 4, 0.92),
+        Recipe((10, 30), (1e-3, 2e-3), 0.957, 4, 0.92, shift=0.07),
         True,
         (60, 0.9842),
     ),
