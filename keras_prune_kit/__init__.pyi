@@ -50,5 +50,9 @@ from .structures import Unstructured as Unstructured
 from .tflite import ExportError as ExportError
 from .tflite import TFLiteModel as TFLiteModel
 from .tflite import export_tflite as export_tflite
+from .tuning import CompressionHyperModel as CompressionHyperModel
+from .tuning import CompressionTuner as CompressionTuner
+from .tuning import accuracy_size_score as accuracy_size_score
+from .tuning import smallest_within as smallest_within
 
 __version__: str

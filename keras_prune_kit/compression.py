@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from keras_prune_kit import _keras
-from keras_prune_kit.callbacks import PruningCallback, TargetSparsityCheckpoint
+from keras_prune_kit.callbacks import PruningCallback
 from keras_prune_kit.comparison import compare_opened
 from keras_prune_kit.datasets import (
     check_rereadable,
@@ -18,8 +17,9 @@ from keras_prune_kit.datasets import (
     labelled_samples,
 )
 from keras_prune_kit.evaluation import Evaluation
-from keras_prune_kit.policies import PrunePolicy, as_policy
-from keras_prune_kit.reports import CompressionReport, SparsityReport
+from keras_prune_kit.fine_tuning import fine_tune
+from keras_prune_kit.policies import PrunePolicy, as_policy, described
+from keras_prune_kit.reports import CompressionReport
 from keras_prune_kit.schedules import Schedule
 from keras_prune_kit.tflite import TFLiteModel, export_tflite
 
@@ -103,17 +103,19 @@ def compress(
     needs_data = policy.needs_data
     sample = labelled_samples(train_data, CRITERION_SAMPLES) if needs_data else None
     pruning = PruningCallback(policy, data=sample)
-    pruned = _fine_tune(
+    fine_tune(
         copy,
-        train_data,
-        validation_data,
-        monitor=evaluate.metric,
+        metric=evaluate.metric,
         pruning=pruning,
         callbacks=callbacks,
+        **fit_arguments(train_data),
+        validation_data=validation_data,
         epochs=epochs,
         batch_size=batch_size,
         verbose=verbose,
     )
+    if pruning.report is None:
+        raise RuntimeError("fit ended without telling PruningCallback.")
     exported = _export(copy, quantization, representative_data)
     numbers = "float32" if quantization == "none" else quantization
     models = {
@@ -126,9 +128,9 @@ def compress(
         comparison=compare_opened(models, evaluate, latency_runs=LATENCY_RUNS),
         model=copy,
         tflite=exported,
-        sparsity_report=pruned,
+        sparsity_report=pruning.report,
         settings={
-            "policy": _described(policy),
+            "policy": described(policy),
             "quantization": quantization,
             "epochs": epochs,
             "batch_size": batch_size,
@@ -139,51 +141,7 @@ def compress(
     return report
 
 
-def _fine_tune(
-    model: Any,
-    train_data: Any,
-    validation_data: Any,
-    *,
-    monitor: str,
-    pruning: PruningCallback,
-    callbacks: Sequence[Any],
-    **options: Any,
-) -> SparsityReport:
-    """Trains and prunes, and leaves the best weights at the target in the model."""
-    if hasattr(train_data, "element_spec"):
-        # A tf.data.Dataset shuffles itself; Keras warns unless it is told so.
-        options["shuffle"] = False
-    rises = any(part in monitor for part in ("acc", "auc", "precision", "recall"))
-    with tempfile.TemporaryDirectory() as folder:
-        best = Path(folder) / "best.weights.h5"
-        checkpoint = TargetSparsityCheckpoint(
-            best,
-            monitor=f"val_{monitor}" if rises else "val_loss",
-            mode="max" if rises else "min",
-            save_weights_only=True,
-        )
-        model.fit(
-            **fit_arguments(train_data),
-            validation_data=validation_data,
-            callbacks=[pruning, checkpoint, *callbacks],
-            **options,
-        )
-        if best.exists():
-            model.load_weights(best)
-    if pruning.report is None:
-        raise RuntimeError("fit ended without telling PruningCallback.")
-    return pruning.report
-
-
 def _export(model: Any, quantization: str, representative_data: Any) -> TFLiteModel:
     return export_tflite(
         model, quantization=quantization, representative_data=representative_data
     )
-
-
-def _described(policy: PrunePolicy) -> Any:
-    """The policy as plain data, or as text where a part of it is the user's own."""
-    try:
-        return policy.to_dict()
-    except ValueError:
-        return repr(policy)

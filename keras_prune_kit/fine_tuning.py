@@ -1,0 +1,54 @@
+"""Training that prunes, and keeps the best epoch at the target sparsity."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from keras_prune_kit.callbacks import PruningCallback, TargetSparsityCheckpoint
+
+
+def fine_tune(
+    model: Any,
+    *,
+    metric: str,
+    pruning: PruningCallback,
+    callbacks: Sequence[Any] = (),
+    **arguments: Any,
+) -> float | None:
+    """Trains and prunes, and leaves the best weights at the target in the model.
+
+    Args:
+        model: A compiled model.
+        metric: What to compare epochs by; their loss, unless more of it is better.
+        pruning: What prunes it; its report says afterwards what was done.
+        callbacks: More callbacks. Defaults to none.
+        **arguments: For `fit`, validation data among them.
+
+    Returns:
+        What the best epoch had, of the metric or the loss; `None` if none ended at the
+        target.
+    """
+    if hasattr(arguments.get("x"), "element_spec"):
+        # A tf.data.Dataset shuffles itself; Keras warns unless it is told so.
+        arguments["shuffle"] = False
+    rises = is_score(metric)
+    with tempfile.TemporaryDirectory() as folder:
+        best = Path(folder) / "best.weights.h5"
+        checkpoint = TargetSparsityCheckpoint(
+            best,
+            monitor=f"val_{metric}" if rises else "val_loss",
+            mode="max" if rises else "min",
+            save_weights_only=True,
+        )
+        model.fit(**arguments, callbacks=[pruning, checkpoint, *callbacks])
+        if best.exists():
+            model.load_weights(best)
+    return checkpoint.best
+
+
+def is_score(metric: str) -> bool:
+    """Whether more of a metric is better, by its name."""
+    return any(part in metric for part in ("acc", "auc", "precision", "recall"))
