@@ -141,7 +141,6 @@ class Space:
         chosen = hp.Choice("structure", [*is_global, *structures])
         count = min(self.groups, len(weights))
         groups = np.array_split(np.array(weights, object), count)
-        )
         overall = None
         if is_global:
             with hp.conditional_scope("structure", is_global):
