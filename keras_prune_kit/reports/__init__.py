@@ -5,6 +5,7 @@ from keras_prune_kit.reports.comparison import Comparison
 from keras_prune_kit.reports.compression import CompressionReport
 from keras_prune_kit.reports.entropy import EntropyBound, TensorEntropy
 from keras_prune_kit.reports.environment import Environment
+from keras_prune_kit.reports.front import ParetoFront, SearchTrial
 from keras_prune_kit.reports.layers import Converted, LayerReport
 from keras_prune_kit.reports.measurement import Histogram, Measurement
 from keras_prune_kit.reports.samples import Prediction, Samples
@@ -25,11 +26,13 @@ __all__ = [
     "Environment",
     "Histogram",
     "Measurement",
+    "ParetoFront",
     "Prediction",
     "Samples",
     "SensitivityReport",
     "Converted",
     "LayerReport",
+    "SearchTrial",
     "Skipped",
     "SparsityReport",
     "TensorEntropy",

@@ -23,7 +23,7 @@ class _Computed(Objective):
     """An objective that is made of several measures."""
 
     def has_value(self, logs: Measures) -> bool:
-        return {"gzip_bytes", "size_ratio", "tflite_accuracy"} <= set(logs)
+        return {"gzip_bytes", "size_ratio", *_IN_DROPS} <= set(logs)
 
 
 class _SmallestWithin(_Computed):
