@@ -12,6 +12,8 @@ from typing import Any
 from keras_prune_kit.files import replacing
 from keras_prune_kit.reports.tables import bytes_text, percent, render_table
 
+_ROUNDING = 1e-6  # Metrics are float32.
+
 
 @dataclass(frozen=True)
 class SearchTrial:
@@ -135,7 +137,7 @@ class ParetoFront:
         """
         drop = self.max_accuracy_drop if accuracy_drop is None else accuracy_drop
         for point in self.points:
-            if self.baseline_accuracy - point.accuracy <= drop:
+            if is_within(self.baseline_accuracy - point.accuracy, drop):
                 return point
         raise ValueError(
             f"No trial comes within {drop:g} of the {self.metric} of the baseline, "
@@ -208,3 +210,8 @@ class ParetoFront:
 
     def _best(self) -> str:
         return f"The best has {self.points[-1].accuracy:.4f}."
+
+
+def is_within(drop: float, limit: float) -> bool:
+    """Whether a drop in accuracy is no larger than the limit, but for rounding."""
+    return drop <= limit + _ROUNDING

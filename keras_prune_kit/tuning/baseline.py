@@ -113,15 +113,26 @@ class Baseline:
             evaluate = Evaluation(
                 tuple(data) if isinstance(data, list) else data, self.model
             )
+            score = _first_score(evaluate, self.model)
             if not is_score(evaluate.metric):
                 raise FatalValueError(
                     "The first metric of the baseline decides, and more of it must be "
                     f"better, as of accuracy. Received: '{evaluate.metric}'. Compile "
                     "the baseline with such a metric first."
                 )
-            score = evaluate.keras(self.model)[evaluate.metric]
             self._scored = data, evaluate, score
         return self._scored[1:]
+
+
+def _first_score(evaluate: Evaluation, model: Any) -> float:
+    """What decides. No trial can do what the baseline cannot, so an error is fatal."""
+    try:
+        return evaluate.keras(model)[evaluate.metric]
+    except Exception as error:  # Keras and TensorFlow have one each.
+        raise FatalValueError(
+            "The baseline cannot be evaluated on validation_data with the metrics "
+            f"that it is compiled with: {error}"
+        ) from error
 
 
 def _is_function(source: Any) -> bool:

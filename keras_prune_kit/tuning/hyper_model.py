@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import keras_tuner
@@ -16,6 +18,7 @@ from keras_prune_kit.tuning.baseline import Baseline
 from keras_prune_kit.tuning.objectives import check_drop, value_of
 from keras_prune_kit.tuning.space import PolicyTemplate, Settings, Space
 from keras_prune_kit.tuning.trial import Trial, check_data
+from keras_prune_kit.tuning.trial_folder import claim, write
 from keras_prune_kit.tuning.trial_place import TrialPlace
 
 _EPOCHS = 3
@@ -162,7 +165,7 @@ class CompressionHyperModel(keras_tuner.HyperModel):
         )
         check_data(arguments)
         if place:
-            place.folder.claim(self._identity())
+            self.claim(place.folder.parent)
         trial = Trial(
             self._baseline,
             self.choose(hp),
@@ -175,7 +178,7 @@ class CompressionHyperModel(keras_tuner.HyperModel):
         value = value_of(place.objective, measures, self.max_accuracy_drop)
         if place.is_best(value):
             record = {"hyperparameters": dict(hp.values), **record}
-            place.folder.write(model, exported, record)
+            write(place.folder, model, exported, record)
         return {**measures, place.objective.name: value}
 
     def choose(self, hp: keras_tuner.HyperParameters) -> Settings:
@@ -186,10 +189,18 @@ class CompressionHyperModel(keras_tuner.HyperModel):
         """
         return self._space.choose(hp, self.baseline)
 
-    def _identity(self) -> dict[str, Any]:
-        """What tells this search apart from others."""
-        return {
+    def claim(self, folder: str | os.PathLike[str]) -> None:
+        """Finds out whether a folder is free for this search, or has the begin of it.
+
+        Args:
+            folder: The folder that a tuner makes for a project.
+
+        Raises:
+            FatalValueError: If it holds the trials of another one.
+        """
+        identity = {
             "baseline": self._baseline.digest,
             **self._space.describe(),
             "max_accuracy_drop": self.max_accuracy_drop,
         }
+        claim(Path(folder), identity)

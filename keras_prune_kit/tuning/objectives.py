@@ -9,6 +9,7 @@ from typing import Any
 from keras_tuner import Objective
 from keras_tuner.errors import FatalValueError
 
+from keras_prune_kit.reports import is_within
 from keras_prune_kit.schedules import is_number
 
 Measures = Mapping[str, float]
@@ -32,9 +33,9 @@ class _SmallestWithin(_Computed):
         self.max_accuracy_drop = max_accuracy_drop
 
     def get_value(self, logs: Measures) -> float:
-        excess = logs["accuracy_drop"] - self.max_accuracy_drop
-        if excess <= 0:
+        if is_within(logs["accuracy_drop"], self.max_accuracy_drop):
             return math.log2(logs["gzip_bytes"])
+        excess = logs["accuracy_drop"] - self.max_accuracy_drop
         baseline = logs["gzip_bytes"] * max(logs["size_ratio"], 1)
         unit = max(self.max_accuracy_drop, _LEAST_DROP)
         return math.log2(baseline) + math.log2(1 + excess / unit)

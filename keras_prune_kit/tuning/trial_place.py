@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from keras_prune_kit import _keras
-from keras_prune_kit.tuning.trial_folder import TrialFolder
 
 
 @dataclass(frozen=True)
@@ -59,9 +58,9 @@ class TrialPlace:
         return self.tuner.oracle.objective
 
     @property
-    def folder(self) -> TrialFolder:
+    def folder(self) -> Path:
         """The folder of the trial."""
-        return TrialFolder(Path(self.tuner.get_trial_dir(self.trial.trial_id)))
+        return Path(self.tuner.get_trial_dir(self.trial.trial_id))
 
     def is_best(self, value: float) -> bool:
         """Whether this execution is the best of the trial so far, and remembers it.

@@ -74,6 +74,12 @@ class CompressionTuner(keras_tuner.Tuner):
             overwrite=overwrite,
         )
         self.hypermodel = hypermodel
+        # KerasTuner reloads trials in no order, and of equal ones the first one wins.
+        oracle.trials = dict(sorted(oracle.trials.items()))
+
+    def on_search_begin(self) -> None:
+        """Looks at the folder first; KerasTuner calls this."""
+        self.hypermodel.claim(self.project_dir)
 
     def run_trial(self, trial: Any, *fit_args: Any, **fit_kwargs: Any) -> Any:
         """Runs one trial; KerasTuner calls this."""
