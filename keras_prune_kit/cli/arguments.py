@@ -28,6 +28,11 @@ def count(text: str) -> int:
     return int(text)
 
 
+def words(text: str) -> tuple[str, ...]:
+    """Words with commas between them."""
+    return tuple(word.strip() for word in text.split(","))
+
+
 def scale(text: str) -> tuple[float, float]:
     """A factor, and what is added then."""
     factor, _, offset = text.partition(",")
