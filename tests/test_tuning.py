@@ -234,6 +234,7 @@ def test_a_trial_that_cannot_get_there_stops_early(trained_3, data, tmp_path):
 
 def test_tensorboard_gets_what_was_measured(K, trained, data, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
     tuner = tuner_of(hypermodel_of(trained), tmp_path, max_trials=1)
     logs = str(tmp_path / "logs")
@@ -241,6 +242,9 @@ def test_tensorboard_gets_what_was_measured(K, trained, data, tmp_path):
     events = EventAccumulator(str(tmp_path / "logs" / trial.trial_id)).Reload()
     (point,) = events.Scalars("gzip_bytes")
     assert point.value == trial.metrics.get_best_value("gzip_bytes")
+    found = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    hparams = HParamsPluginData.FromString(found).session_start_info.hparams
+    assert set(hparams) == set(trial.hyperparameters.values)
 
 
 # Wrong turns: found before the first trial.

@@ -28,9 +28,19 @@ def count(text: str) -> int:
     return int(text)
 
 
-def words(text: str) -> tuple[str, ...]:
-    """Words with commas between them."""
-    return tuple(word.strip() for word in text.split(","))
+def some_of(choices: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
+    """Words with commas between them, each one of the choices."""
+
+    def check(text: str) -> tuple[str, ...]:
+        words = tuple(dict.fromkeys(word.strip() for word in text.split(",")))
+        for word in words:
+            if word not in choices:
+                raise ArgumentTypeError(
+                    f"some of {', '.join(choices)} are needed, not {word!r}"
+                )
+        return words
+
+    return check
 
 
 def scale(text: str) -> tuple[float, float]:

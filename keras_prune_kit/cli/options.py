@@ -17,6 +17,7 @@ from keras_prune_kit.files import check_writable, check_writable_folder
 
 # As `export_tflite` knows them, without the import of what converts.
 QUANTIZATIONS = ("none", "float16", "dynamic", "int8", "int16x8")
+TRAINED_QUANTIZATIONS = ("qat8", "qat6", "qat5", "qat4", "qat3", "qat2")
 CALIBRATED = ("int8", "int16x8")
 SEARCH_FOLDER = "search"
 KERAS_FILES = (".keras", ".h5", ".hdf5")
@@ -166,11 +167,12 @@ report of all. The same command again goes on where a search was cut off."""
     )
     parser.add_argument(
         "--quantize",
-        type=arguments.words,
+        type=arguments.some_of((*QUANTIZATIONS, *TRAINED_QUANTIZATIONS)),
         default=("none", "float16", "dynamic", "int8"),
         metavar="KIND,...",
-        help=f"some of {', '.join(QUANTIZATIONS)}, and qat8, qat6, qat5, qat4, qat3, qat2 "
-        "for weights of so many bits (default: none,float16,dynamic,int8)",
+        help=f"some of {', '.join(QUANTIZATIONS)}, and, trained quantized with weights "
+        f"of so many bits, {', '.join(TRAINED_QUANTIZATIONS)} (default: "
+        "none,float16,dynamic,int8)",
     )
     _add_epochs(parser, default=3)
     _add_scale(parser)

@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> Result:
     batch = {"batch_size": options.batch_size} if isinstance(training, tuple) else {}
     done = len(tuner.oracle.end_order)
     if done:
-        _log.info("%d trials are there already; the search goes on.", done)
+        _log.info("The search goes on. Trials that are there already: %d.", done)
     with stage("searching", max(options.max_trials - done, 1)) as current:
         tuner.shown_on(current)
         tuner.search(
@@ -132,8 +132,8 @@ def _save(front: ParetoFront, out: Path) -> Result:
             names += _MODELS
             data["best"] = best.name
             lines.append(
-                f"The smallest within {front.max_accuracy_drop:g} is trial {best.name}: "
-                f"{best.accuracy:.4f}, {best.gzip_bytes:,} bytes gzipped, "
+                f"The smallest within {front.max_accuracy_drop:g} is trial "
+                f"{best.name}: {best.accuracy:.4f}, {best.gzip_bytes:,} bytes gzipped, "
                 f"{front.size_ratio(best):.1f}x smaller."
             )
     lines += [f"Everything is in {out}:", ", ".join(sorted(names))]

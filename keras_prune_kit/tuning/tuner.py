@@ -10,6 +10,7 @@ from typing import Any
 import keras_tuner
 
 from keras_prune_kit import _keras
+from keras_prune_kit.callbacks import EventFile
 from keras_prune_kit.tuning.hyper_model import CompressionHyperModel
 from keras_prune_kit.tuning.trial_folder import WEIGHTS
 from keras_prune_kit.tuning.trial_place import TrialPlace
@@ -88,6 +89,7 @@ class CompressionTuner(keras_tuner.Tuner):
         for callback in callbacks:
             if type(callback).__name__ == "TensorBoard":
                 callback.log_dir = os.path.join(callback.log_dir, trial.trial_id)
+                _tell_tensorboard(callback.log_dir, trial)
         fit_kwargs["callbacks"] = [TrialPlace(self, trial), *callbacks]
         hp = trial.hyperparameters
         return self.hypermodel.fit(hp, model, *fit_args, **fit_kwargs)
@@ -103,6 +105,16 @@ class CompressionTuner(keras_tuner.Tuner):
         strategy = self.distribution_strategy
         with strategy.scope() if strategy else contextlib.nullcontext():
             return self.hypermodel.copy(trial.hyperparameters)
+
+
+def _tell_tensorboard(folder: str, trial: Any) -> None:
+    """Writes what the page of hyperparameters shows beside what was measured."""
+    from tensorboard.plugins.hparams.summary_v2 import hparams_pb
+
+    events = EventFile(folder)
+    values = dict(trial.hyperparameters.values)
+    events.write_summary(0, hparams_pb(values, trial_id=trial.trial_id))
+    events.close()
 
 
 class _Space(keras_tuner.HyperModel):
