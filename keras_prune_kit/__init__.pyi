@@ -35,6 +35,7 @@ from .reports import ClusteringReport as ClusteringReport
 from .reports import Comparison as Comparison
 from .reports import CompressionReport as CompressionReport
 from .reports import EntropyBound as EntropyBound
+from .reports import ParetoFront as ParetoFront
 from .reports import SensitivityReport as SensitivityReport
 from .reports import SparsityReport as SparsityReport
 from .schedules import ConstantSparsity as ConstantSparsity
@@ -51,5 +52,10 @@ from .structures import Unstructured as Unstructured
 from .tflite import ExportError as ExportError
 from .tflite import TFLiteModel as TFLiteModel
 from .tflite import export_tflite as export_tflite
+from .tuning import CompressionHyperModel as CompressionHyperModel
+from .tuning import CompressionTuner as CompressionTuner
+from .tuning import accuracy_size_score as accuracy_size_score
+from .tuning import pareto_front as pareto_front
+from .tuning import smallest_within as smallest_within
 
 __version__: str

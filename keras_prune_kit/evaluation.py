@@ -38,6 +38,7 @@ class Evaluation:
         check_rereadable(data, name)
         self._data = data
         self._reference = reference
+        self._scorer: Any = None
 
     @functools.cached_property
     def metrics(self) -> tuple[str, ...]:
@@ -82,8 +83,9 @@ class Evaluation:
         predictions, (y, *weight) = join(predicted), join(wanted)
         if self._reference is None:
             return {"accuracy": accuracy(np.asarray(y), np.asarray(predictions))}
-        scorer = _keras.scorer(self._reference, predictions)
-        scores = self._evaluate(scorer, (predictions, y, *weight))
+        if self._scorer is None:  # Tracing one takes longer than scoring thousands.
+            self._scorer = _keras.scorer(self._reference, predictions)
+        scores = self._evaluate(self._scorer, (predictions, y, *weight))
         return {metric: scores[metric] for metric in self.metrics}
 
     @staticmethod

@@ -22,6 +22,9 @@ class Stage(Protocol):
     def rename(self, name: str) -> None:
         """Says what it is doing now."""
 
+    def show(self, text: str) -> None:
+        """Shows lines of text for as long as it lasts, or until the next ones."""
+
 
 Listener = Callable[[str, int | None], contextlib.AbstractContextManager[Stage]]
 
@@ -31,6 +34,9 @@ class _Unheard:
         pass
 
     def rename(self, name: str) -> None:
+        pass
+
+    def show(self, text: str) -> None:
         pass
 
 

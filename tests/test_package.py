@@ -23,7 +23,7 @@ LAYERS = (
     {"allocation", "distillation", "layers", "pruner", "sizes", "tflite"},
     {"clustering"},
     {"callbacks", "entropy", "evaluation", "loops", "sparsity"},
-    {"comparison", "tfmot"},
+    {"comparison", "fine_tuning", "tfmot"},
     {"quantization"},  # above the bridge, which it hands tf_keras models to
     {"compression", "registration", "tuning"},
     {"__init__"},

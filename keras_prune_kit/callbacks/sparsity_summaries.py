@@ -109,6 +109,10 @@ class EventFile:
                 for tag, value in values.items()
             ]
         )
+        self.write_summary(step, summary)
+
+    def write_summary(self, step: int, summary: Any) -> None:
+        """Writes what TensorBoard has made, and flushes it."""
         self._writer.add_event(
             self._events.Event(wall_time=time.time(), step=step, summary=summary)
         )

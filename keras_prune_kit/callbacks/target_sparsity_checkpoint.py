@@ -25,6 +25,10 @@ class TargetSparsityCheckpoint(TwoWorldCallback):
         save_weights_only: Whether to save weights instead of the model. Defaults to
             `False`.
 
+    Attributes:
+        best: What the best of these epochs had of `monitor`; `None` before there is
+            one.
+
     Raises:
         ValueError: From `fit`, if no `PruningCallback` is at work on the model.
 
@@ -49,11 +53,13 @@ class TargetSparsityCheckpoint(TwoWorldCallback):
         self.monitor = monitor
         self.mode = mode
         self.save_weights_only = save_weights_only
+        self.best: float | None = None
         self._checkpoint: Any = None
         self._has_seen_target = False
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._has_seen_target = False
+        self.best = None
         self._checkpoint = _keras.callback_namespace(self.model).ModelCheckpoint(
             self.filepath,
             monitor=self.monitor,
@@ -74,6 +80,7 @@ class TargetSparsityCheckpoint(TwoWorldCallback):
         if pruner.is_at_target:
             self._has_seen_target = True
             self._checkpoint.on_epoch_end(epoch, logs)
+            self.best = float(self._checkpoint.best)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if not self._has_seen_target:

@@ -1,4 +1,4 @@
-"""The command line: `keras-prune-kit inspect | compress | compare | export | demo`."""
+"""The command line: `keras-prune-kit COMMAND`."""
 
 from keras_prune_kit.cli.main import main
 

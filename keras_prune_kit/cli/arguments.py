@@ -28,6 +28,21 @@ def count(text: str) -> int:
     return int(text)
 
 
+def some_of(choices: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
+    """Words with commas between them, each one of the choices."""
+
+    def check(text: str) -> tuple[str, ...]:
+        words = tuple(dict.fromkeys(word.strip() for word in text.split(",")))
+        for word in words:
+            if word not in choices:
+                raise ArgumentTypeError(
+                    f"some of {', '.join(choices)} are needed, not {word!r}"
+                )
+        return words
+
+    return check
+
+
 def scale(text: str) -> tuple[float, float]:
     """A factor, and what is added then."""
     factor, _, offset = text.partition(",")

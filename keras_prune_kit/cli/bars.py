@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from types import TracebackType
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
     Progress,
@@ -20,6 +20,8 @@ from rich.progress import (
 from rich.text import Text
 
 from keras_prune_kit.cli.interrupt import Interrupt
+
+_AVERAGED_SECONDS = 600  # Some steps take minutes each.
 
 
 class Bars:
@@ -35,13 +37,14 @@ class Bars:
         self, console: Console, interrupt: Interrupt, *, silent: bool = False
     ) -> None:
         self._interrupt = interrupt
-        self._progress = Progress(
+        self._progress = _TextAndBars(
             TextColumn("{task.description:26}"),
             BarColumn(bar_width=20),
             TimeElapsedColumn(),
             _Remaining(),
             console=console,
             transient=True,
+            speed_estimate_period=_AVERAGED_SECONDS,
             disable=silent or not console.is_terminal,
         )
 
@@ -66,12 +69,27 @@ class Bars:
             yield _Bar(self._progress, task, self._interrupt)
         finally:
             self._progress.remove_task(task)
+            if not self._progress.task_ids:
+                self._progress.text = ""
+
+
+class _TextAndBars(Progress):
+    """Bars with lines of text above."""
+
+    text = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        if self.text:
+            yield Text(self.text)
+        yield from super().get_renderables()
 
 
 class _Bar:
     """One line of the display."""
 
-    def __init__(self, progress: Progress, task: TaskID, interrupt: Interrupt) -> None:
+    def __init__(
+        self, progress: _TextAndBars, task: TaskID, interrupt: Interrupt
+    ) -> None:
         self._progress = progress
         self._interrupt = interrupt
         self._task = task
@@ -82,6 +100,9 @@ class _Bar:
 
     def rename(self, name: str) -> None:
         self._progress.update(self._task, description=name)
+
+    def show(self, text: str) -> None:
+        self._progress.text = text
 
 
 class _Remaining(ProgressColumn):

@@ -26,6 +26,25 @@ _SEARCH_EPOCHS = 20
 def run(options: argparse.Namespace) -> Result:
     """Prunes, fine-tunes, quantizes, measures and writes all there is."""
     policy = _policy(options)
+    model, training, validation = opened(options)
+    report = compress(
+        model,
+        training,
+        validation_data=validation,
+        policy=policy,
+        quantization=options.quantize,
+        epochs=options.epochs or (_SEARCH_EPOCHS if options.target else _EPOCHS),
+        batch_size=options.batch_size if isinstance(training, tuple) else None,
+        callbacks=[StageProgress("pruning")],
+        verbose=0,
+        target=options.target,
+        max_accuracy_drop=options.max_drop,
+    )
+    return save(report, options.out)
+
+
+def opened(options: argparse.Namespace) -> tuple[Any, Any, Any]:
+    """The model, compiled, and the data to train and to choose with."""
     model = models.load(options.model, compiled=True, unsafe=options.unsafe)
     _keras.world(model).utils.set_random_seed(0)
     training, validation = _data(model, options)
@@ -38,20 +57,7 @@ def run(options: argparse.Namespace) -> Result:
     if not _keras.is_compiled(model):
         models.compile_for(model, training)
     models.check_labels(model, training)
-    report = compress(
-        model,
-        training,
-        validation_data=validation,
-        policy=policy,
-        quantization=options.quantize,
-        epochs=options.epochs or (_SEARCH_EPOCHS if options.target else _EPOCHS),
-        batch_size=options.batch_size if is_arrays else None,
-        callbacks=[StageProgress("pruning")],
-        verbose=0,
-        target=options.target,
-        max_accuracy_drop=options.max_drop,
-    )
-    return save(report, options.out)
+    return model, training, validation
 
 
 def save(report: CompressionReport, out: str, *lines: str) -> Result:

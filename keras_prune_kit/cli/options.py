@@ -17,7 +17,9 @@ from keras_prune_kit.files import check_writable, check_writable_folder
 
 # As `export_tflite` knows them, without the import of what converts.
 QUANTIZATIONS = ("none", "float16", "dynamic", "int8", "int16x8")
+TRAINED_QUANTIZATIONS = ("qat8", "qat6", "qat5", "qat4", "qat3", "qat2")
 CALIBRATED = ("int8", "int16x8")
+SEARCH_FOLDER = "search"
 KERAS_FILES = (".keras", ".h5", ".hdf5")
 
 _EXIT_CODES = """\
@@ -75,6 +77,7 @@ def _parser() -> _Parser:
         ("demo", _demo, "train, prune, quantize and measure a small network", ""),
         ("inspect", _inspect, "show the layers of a model file, zeros and sizes", ""),
         ("compress", _compress, "prune, fine-tune, quantize and measure", _DATA),
+        ("search", _search, "find the smallest file that is good enough", _DATA),
         ("compare", _compare, "measure model files side by side", _DATA),
         ("export", _export, "convert a model file to .tflite", _DATA),
     ):
@@ -118,20 +121,7 @@ it to .tflite and measures every file. Writes the pruned model, the .tflite
 and a report. The model itself stays as it is. With --target smallest it tries
 several sparsities and keeps the smallest file whose accuracy holds."""
     _add_model(parser)
-    parser.add_argument(
-        "--train",
-        metavar="DATA",
-        required=True,
-        type=arguments.data,
-        help="to train with",
-    )
-    parser.add_argument(
-        "--validation",
-        metavar="DATA",
-        type=arguments.data,
-        help="to choose the best epoch with (default: x_val and y_val of the .npz to "
-        "train with, or else a tenth of its data, always the same)",
-    )
+    _add_training(parser, "choose the best epoch with")
     how_sparse = parser.add_mutually_exclusive_group()
     _add_sparsity(how_sparse)
     how_sparse.add_argument(
@@ -154,19 +144,51 @@ several sparsities and keeps the smallest file whose accuracy holds."""
         "%(default)s)",
     )
     _add_quantize(parser, None, "int8; with --target, trained quantized")
+    _add_epochs(parser, None, "5; with --target 20, of all attempts together")
+    _add_scale(parser)
+    _add_out_folder(parser)
+    _add_common(parser)
+
+
+def _search(parser: argparse.ArgumentParser) -> None:
+    """\
+Tries out sparsities, schedules and quantizations on copies of a trained model,
+measures each .tflite, and writes the smallest one that is good enough, with a
+report of all. The same command again goes on where a search was cut off."""
+    _add_model(parser)
+    _add_training(parser, "measure every file with")
     parser.add_argument(
-        "--epochs",
+        "--max-trials",
         type=arguments.count,
+        default=20,
         metavar="N",
-        help="epochs of fine-tuning, of all attempts together (default: 5; with "
-        "--target 20)",
+        help="how many files to try (default: %(default)s)",
     )
     parser.add_argument(
-        "--batch-size",
-        type=arguments.count,
-        metavar="N",
-        help="samples in a batch (default: 32)",
+        "--max-drop",
+        type=arguments.sparsity,
+        default=0.01,
+        metavar="FRACTION",
+        help="how much accuracy may be lost (default: %(default)s)",
     )
+    parser.add_argument(
+        "--sparsity",
+        type=arguments.sparsity,
+        nargs=2,
+        default=(0.5, 0.95),
+        metavar=("LOW", "HIGH"),
+        help="the lowest and the highest sparsity to try (default: 0.5 0.95)",
+    )
+    parser.add_argument(
+        "--quantize",
+        type=arguments.some_of((*QUANTIZATIONS, *TRAINED_QUANTIZATIONS)),
+        default=("none", "float16", "dynamic", "int8"),
+        metavar="KIND,...",
+        help=f"some of {', '.join(QUANTIZATIONS)}, and, trained quantized with weights "
+        f"of so many bits, {', '.join(TRAINED_QUANTIZATIONS)} (default: "
+        "none,float16,dynamic,int8)",
+    )
+    _add_epochs(parser, default=3)
     _add_scale(parser)
     _add_out_folder(parser)
     _add_common(parser)
@@ -222,6 +244,41 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL",
         type=arguments.existing(KERAS_FILES),
         help="a .keras or .h5 file of Keras 3 or Keras 2",
+    )
+
+
+def _add_training(parser: argparse.ArgumentParser, use: str) -> None:
+    parser.add_argument(
+        "--train",
+        metavar="DATA",
+        required=True,
+        type=arguments.data,
+        help="to train with",
+    )
+    parser.add_argument(
+        "--validation",
+        metavar="DATA",
+        type=arguments.data,
+        help=f"to {use} (default: x_val and y_val of the .npz to train with, or else a "
+        "tenth of its data, always the same)",
+    )
+
+
+def _add_epochs(
+    parser: argparse.ArgumentParser, default: int | None, meaning: str = "%(default)s"
+) -> None:
+    parser.add_argument(
+        "--epochs",
+        type=arguments.count,
+        default=default,
+        metavar="N",
+        help=f"epochs of fine-tuning (default: {meaning})",
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=arguments.count,
+        metavar="N",
+        help="samples in a batch (default: 32)",
     )
 
 
@@ -303,5 +360,7 @@ def _problem(options: argparse.Namespace) -> str | None:
         return f"--out: {error}"
     if options.overwrite or not out.exists() or (is_folder and not any(out.iterdir())):
         return None
+    if options.command == "search" and (out / SEARCH_FOLDER).is_dir():
+        return None  # It goes on, if it is the same one.
     state = "is not empty" if is_folder else "is there already"
     return f"--out: {out} {state} and was left as it is; add --overwrite to replace it"

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from keras_prune_kit import _keras
-from keras_prune_kit.compression.fine_tuning import prune, train
 from keras_prune_kit.compression.job import Job
 from keras_prune_kit.compression.prune_once import pruning_for
 from keras_prune_kit.compression.search import Setting
@@ -87,7 +86,7 @@ class Trainer:
         pruned, report = self._prune(pruned, setting, epochs - last, start)
         quantized = quantize_aware(pruned).model
         self._teaching.compile(quantized, self._job.steps(last))
-        train(quantized, self._teaching.lessons, **self._options(last))
+        self._teaching.lessons.train(quantized, **self._options(last))
         exported = self._job.export(quantized, setting.quantization)
         return self._outcome(strip_quantization(quantized), exported, report, pruned)
 
@@ -99,7 +98,7 @@ class Trainer:
         self._teaching.compile(model, self._job.steps(epochs))
         pruning = pruning_for(self._job, setting.policy)
         lessons = self._teaching.lessons
-        return model, prune(model, lessons, pruning, **self._options(epochs))
+        return model, lessons.prune(model, pruning, **self._options(epochs))
 
     def _options(self, epochs: int) -> dict[str, Any]:
         callbacks = self._job.callbacks

@@ -9,7 +9,7 @@ from typing import Any
 
 from keras_prune_kit import _keras
 from keras_prune_kit.datasets import batch_count, length
-from keras_prune_kit.policies import PrunePolicy
+from keras_prune_kit.policies import described
 from keras_prune_kit.tflite import TFLiteModel, export_tflite
 
 _KERAS_BATCH = 32
@@ -53,7 +53,7 @@ class Job:
     def settings(self, policy: Any, quantization: str | None) -> dict[str, Any]:
         """What to say to `compress` again."""
         return {
-            "policy": policy if policy is None else _described(policy),
+            "policy": policy if policy is None else described(policy),
             "quantization": quantization,
             "epochs": self.epochs,
             "batch_size": self.batch_size,
@@ -63,11 +63,3 @@ class Job:
 def number_name(quantization: str) -> str:
     """What a quantization is called in the name of a file's row."""
     return "float32" if quantization == "none" else quantization
-
-
-def _described(policy: PrunePolicy) -> Any:
-    """The policy as plain data, or as text where a part of it is the user's own."""
-    try:
-        return policy.to_dict()
-    except ValueError:
-        return repr(policy)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from keras_prune_kit import _keras
 from keras_prune_kit.callbacks import PruningCallback
 from keras_prune_kit.comparison import compare_opened
-from keras_prune_kit.compression.fine_tuning import Lessons, prune
 from keras_prune_kit.compression.job import LATENCY_RUNS, Job, number_name
+from keras_prune_kit.compression.lessons import Lessons
 from keras_prune_kit.datasets import labelled_samples
 from keras_prune_kit.evaluation import Evaluation
 from keras_prune_kit.policies import PrunePolicy
@@ -21,9 +21,9 @@ def prune_once(job: Job, policy: PrunePolicy, quantization: str) -> CompressionR
     # Before the training, so that what the converter refuses costs no epoch.
     dense = job.export(job.model, quantization)
     evaluate = Evaluation(job.validation_data, job.model)
-    pruned = prune(
+    lessons = Lessons(job.train_data, job.validation_data, evaluate.metric)
+    pruned = lessons.prune(
         copy,
-        Lessons(job.train_data, job.validation_data, evaluate.metric),
         pruning_for(job, policy),
         job.callbacks,
         epochs=job.epochs,

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit import _keras
-from keras_prune_kit.compression.fine_tuning import Lessons
 from keras_prune_kit.compression.job import Job
+from keras_prune_kit.compression.lessons import Lessons
 from keras_prune_kit.datasets import input_samples
 from keras_prune_kit.distillation import are_probabilities, soft_targets
 

@@ -24,7 +24,7 @@ from keras_prune_kit.reports.tables import bytes_text, shape_text
 
 _SEVERAL = (BLACK, VERMILION, BLUE, GREEN, ORANGE, PURPLE, SKY)
 
-_LEGEND_BELOW = {"orientation": "h", "y": -0.2}
+LEGEND_BELOW = {"orientation": "h", "y": -0.2}
 _ROOM_FOR_LABELS = 1.3
 _FRAME = 110  # pixels around the bars
 _LONGEST_NAME = 44
@@ -85,6 +85,14 @@ def tradeoff(comparison: Comparison) -> go.Figure:
         )
     figure.add_hline(measured[0].score, line_dash="dash", line_color=GREY)
     sizes = [m.gzip_bytes for m in measured]
+    size_axis(figure, sizes)
+    figure.update_yaxes(title=_title(comparison.metric))
+    figure.update_layout(height=440, legend=LEGEND_BELOW)
+    return styled(figure, f"{_title(comparison.metric)} against size")
+
+
+def size_axis(figure: go.Figure, sizes: Sequence[int]) -> None:
+    """Makes the horizontal axis one of gzipped sizes."""
     ticks = [d * 10**power for power in range(1, 11) for d in (1, 2, 5)]
     figure.update_xaxes(
         title="Size, gzipped (smaller is to the left)",
@@ -93,9 +101,6 @@ def tradeoff(comparison: Comparison) -> go.Figure:
         tickvals=ticks,
         ticktext=list(map(bytes_text, ticks)),
     )
-    figure.update_yaxes(title=_title(comparison.metric))
-    figure.update_layout(height=440, legend=_LEGEND_BELOW)
-    return _styled(figure, f"{_title(comparison.metric)} against size")
 
 
 def sparsity_bars(measurement: Measurement) -> go.Figure:
@@ -141,8 +146,8 @@ def weight_histogram(comparison: Comparison) -> go.Figure:
         )
     figure.update_xaxes(title="Value")
     figure.update_yaxes(title="Weights in a bin", type="log", dtick=1)
-    figure.update_layout(height=440, legend=_LEGEND_BELOW)
-    return _styled(figure, "Weights that are not zero, before and after")
+    figure.update_layout(height=440, legend=LEGEND_BELOW)
+    return styled(figure, "Weights that are not zero, before and after")
 
 
 def _bar_figure(bars: go.Bar, title: str, longest: float, each: int = 44) -> go.Figure:
@@ -153,10 +158,11 @@ def _bar_figure(bars: go.Bar, title: str, longest: float, each: int = 44) -> go.
         range=[0, longest * _ROOM_FOR_LABELS or 1], showticklabels=False
     )
     figure.update_yaxes(autorange="reversed", automargin=True)
-    return _styled(figure, title)
+    return styled(figure, title)
 
 
-def _styled(figure: go.Figure, title: str) -> go.Figure:
+def styled(figure: go.Figure, title: str) -> go.Figure:
+    """The look that all charts have."""
     return figure.update_layout(
         title={
             "text": title,

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import plotly.graph_objects as go
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-from plotly.offline import get_plotlyjs
-
 from keras_prune_kit.pages import charts
+from keras_prune_kit.pages.layout import embedded, rendered
 from keras_prune_kit.reports import Comparison, CompressionReport, Search
-from keras_prune_kit.reports.tables import percent
-
-_CHART_OPTIONS = {"displaylogo": False, "responsive": True}
 
 
 def comparison_page(comparison: Comparison) -> str:
@@ -37,15 +30,8 @@ def _render(
     search: Search | None = None,
 ) -> str:
     measured = comparison.measurements
-    environment = Environment(
-        loader=PackageLoader("keras_prune_kit.pages", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["percent"] = percent
-    return environment.get_template("page.html.jinja").render(
+    return rendered(
+        "page.html.jinja",
         title=title,
         comparison=comparison,
         settings={
@@ -55,7 +41,7 @@ def _render(
         },
         search=search,
         samples=_sample_rows(comparison),
-        charts=_embedded(
+        charts=embedded(
             [
                 charts.size_bars(comparison),
                 charts.score_bars(comparison),
@@ -63,25 +49,9 @@ def _render(
             ],
             "overview",
         ),
-        histogram=_embedded([charts.weight_histogram(comparison)], "histogram")[0],
-        sparsity=_embedded(list(map(charts.sparsity_bars, measured)), "sparsity"),
-        plotly_js=Markup(get_plotlyjs()),
+        histogram=embedded([charts.weight_histogram(comparison)], "histogram")[0],
+        sparsity=embedded(list(map(charts.sparsity_bars, measured)), "sparsity"),
     )
-
-
-def _embedded(figures: Sequence[go.Figure], name: str) -> list[Markup]:
-    """Each chart as a piece of HTML; plotly escapes what would end its script."""
-    return [
-        Markup(
-            figure.to_html(
-                full_html=False,
-                include_plotlyjs=False,
-                div_id=f"{name}-{number}",
-                config=_CHART_OPTIONS,
-            )
-        )
-        for number, figure in enumerate(figures)
-    ]
 
 
 def _sample_rows(comparison: Comparison) -> list[dict[str, Any]]:

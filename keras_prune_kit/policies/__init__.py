@@ -2,8 +2,18 @@
 
 from keras_prune_kit.policies.choice import choose_weights
 from keras_prune_kit.policies.plan import PlannedWeight, PrunePlan
-from keras_prune_kit.policies.policy import Assignment, PrunePolicy, as_policy
-from keras_prune_kit.policies.rule import Match, Rule, covered_layers
+from keras_prune_kit.policies.policy import (
+    Assignment,
+    PrunePolicy,
+    as_policy,
+    described,
+)
+from keras_prune_kit.policies.rule import (
+    Match,
+    Rule,
+    check_structure,
+    covered_layers,
+)
 
 __all__ = [
     "Assignment",
@@ -13,6 +23,8 @@ __all__ = [
     "PrunePolicy",
     "Rule",
     "as_policy",
+    "check_structure",
     "choose_weights",
     "covered_layers",
+    "described",
 ]

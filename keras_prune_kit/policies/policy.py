@@ -245,6 +245,14 @@ def as_policy(policy: object) -> PrunePolicy:
     )
 
 
+def described(policy: PrunePolicy) -> Any:
+    """The policy as plain data, or as text where a part of it is the user's own."""
+    try:
+        return policy.to_dict()
+    except ValueError:
+        return repr(policy)
+
+
 def _check_fit(
     weight: _keras.PrunableWeight, structure: Structure, schedule: Schedule
 ) -> None:

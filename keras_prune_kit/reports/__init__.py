@@ -5,6 +5,7 @@ from keras_prune_kit.reports.comparison import Comparison
 from keras_prune_kit.reports.compression import CompressionReport
 from keras_prune_kit.reports.entropy import EntropyBound, TensorEntropy
 from keras_prune_kit.reports.environment import Environment
+from keras_prune_kit.reports.front import ParetoFront, SearchTrial, is_within
 from keras_prune_kit.reports.layers import Converted, LayerReport
 from keras_prune_kit.reports.measurement import Histogram, Measurement
 from keras_prune_kit.reports.samples import Prediction, Samples
@@ -27,18 +28,21 @@ __all__ = [
     "Environment",
     "Histogram",
     "Measurement",
+    "ParetoFront",
     "Prediction",
     "Samples",
     "Search",
     "SensitivityReport",
     "Converted",
     "LayerReport",
+    "SearchTrial",
     "Skipped",
     "SparsityReport",
     "TensorEntropy",
     "WeightClusters",
     "WeightSensitivity",
     "WeightSparsity",
+    "is_within",
     "percent",
     "render_table",
     "shape_text",

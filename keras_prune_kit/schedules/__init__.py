@@ -14,7 +14,13 @@ from keras_prune_kit.schedules.schedule import (
     Schedule,
     check_sparsity,
 )
-from keras_prune_kit.schedules.steps import Epochs, Fraction, Step
+from keras_prune_kit.schedules.steps import (
+    Epochs,
+    Fraction,
+    Step,
+    is_number,
+    is_whole,
+)
 
 __all__ = [
     "UPDATES_PER_RAMP",
@@ -26,4 +32,6 @@ __all__ = [
     "Schedule",
     "Step",
     "check_sparsity",
+    "is_number",
+    "is_whole",
 ]

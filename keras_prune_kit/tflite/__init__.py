@@ -4,12 +4,14 @@ from keras_prune_kit.tflite.constants import Constant, constants
 from keras_prune_kit.tflite.export import ExportError, export_tflite
 from keras_prune_kit.tflite.metrics import accuracy
 from keras_prune_kit.tflite.model import TFLiteModel
+from keras_prune_kit.tflite.samples import check_samples
 
 __all__ = [
     "Constant",
     "ExportError",
     "TFLiteModel",
     "accuracy",
+    "check_samples",
     "constants",
     "export_tflite",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_prune_kit.tflite.signature import ModelInput
+from keras_prune_kit.tflite.signature import ModelInput, signature_of
 
 MAX_SAMPLES = 200
 
@@ -41,6 +41,11 @@ def representative_samples(data: Any, inputs: Sequence[ModelInput]) -> list[Samp
             "iterator that was used up gives none)."
         )
     return samples
+
+
+def check_samples(model: Any, data: Any) -> None:
+    """Raises as `representative_samples` does, if data do not fit a model."""
+    representative_samples(data, signature_of(model).inputs)
 
 
 def _batches(data: Any, inputs: Sequence[ModelInput]) -> Iterator[Sample]:

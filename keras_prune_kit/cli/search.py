@@ -1,0 +1,141 @@
+"""`keras-prune-kit search`: the smallest file that is good enough."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.util
+import io
+import json
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+from keras_tuner.oracles import BayesianOptimizationOracle
+
+from keras_prune_kit import _keras
+from keras_prune_kit.callbacks import StageProgress
+from keras_prune_kit.cli.compress import opened
+from keras_prune_kit.cli.options import SEARCH_FOLDER
+from keras_prune_kit.cli.result import Result
+from keras_prune_kit.datasets import input_samples
+from keras_prune_kit.files import replacing_folder
+from keras_prune_kit.progress import Stage, stage
+from keras_prune_kit.reports import ParetoFront
+from keras_prune_kit.tuning import (
+    CompressionHyperModel,
+    CompressionTuner,
+    pareto_front,
+    smallest_within,
+)
+
+_log = logging.getLogger(__name__)
+
+_SEED = 0
+_REPRESENTATIVE_SAMPLES = 200
+_MODELS = ("model.tflite", "model.keras")
+# Enough for a model of the objective to begin with, and a third of the trials.
+_LEAST_RANDOM = 4
+
+
+def run(options: argparse.Namespace) -> Result:
+    """Searches, or goes on with it, and writes the best file and a report."""
+    model, training, validation = opened(options)
+    representative = input_samples(training, _REPRESENTATIVE_SAMPLES)
+    hypermodel = CompressionHyperModel(
+        model,
+        sparsity=tuple(options.sparsity),
+        quantization=options.quantize,
+        representative_data=representative,
+        max_accuracy_drop=options.max_drop,
+    )
+    tuner = _tuner(hypermodel, options)
+    x, *rest = training if isinstance(training, tuple) else (training,)
+    batch = {"batch_size": options.batch_size} if isinstance(training, tuple) else {}
+    done = len(tuner.oracle.end_order)
+    if done:
+        _log.info("The search goes on. Trials that are there already: %d.", done)
+    with stage("searching", max(options.max_trials - done, 1)) as current:
+        tuner.shown_on(current)
+        tuner.search(
+            x,
+            *rest[:1],
+            validation_data=validation,
+            epochs=options.epochs,
+            callbacks=_callbacks(model, options),
+            verbose=0,
+            **batch,
+        )
+    return _save(pareto_front(tuner), Path(options.out))
+
+
+class _ShownTuner(CompressionTuner):
+    """Shows the front after each trial."""
+
+    _stage: Stage | None = None
+
+    def shown_on(self, current: Stage) -> None:
+        """Says where."""
+        self._stage = current
+
+    def on_trial_end(self, trial: Any) -> None:
+        """Shows the front; KerasTuner calls this."""
+        super().on_trial_end(trial)
+        if self._stage is not None:
+            self._stage.advance()
+            with contextlib.suppress(ValueError):  # No trial is finished yet.
+                self._stage.show(str(pareto_front(self)))
+
+
+def _tuner(hypermodel: CompressionHyperModel, options: argparse.Namespace):
+    oracle = BayesianOptimizationOracle(
+        smallest_within(options.max_drop),
+        max_trials=options.max_trials,
+        num_initial_points=max(_LEAST_RANDOM, options.max_trials // 3),
+        seed=_SEED,
+    )
+    with contextlib.redirect_stdout(io.StringIO()):  # where JSON may be wanted
+        return _ShownTuner(
+            oracle,
+            hypermodel,
+            directory=options.out,
+            project_name=SEARCH_FOLDER,
+            overwrite=options.overwrite,
+        )
+
+
+def _callbacks(model: Any, options: argparse.Namespace) -> list[Any]:
+    callbacks: list[Any] = [StageProgress("pruning")]
+    if importlib.util.find_spec("tensorboard") is not None:
+        logs = str(Path(options.out) / "logs")
+        callbacks.append(_keras.callback_namespace(model).TensorBoard(logs))
+    return callbacks
+
+
+def _save(front: ParetoFront, out: Path) -> Result:
+    """Writes the report, and the best models if there are any."""
+    lines = [str(front), ""]
+    data = front.to_dict()
+    names = ["front.html", "front.json", "front.png"]
+    with stage("writing files"), replacing_folder(out) as part:
+        front.to_html(part / "front.html")
+        front.plot(part / "front.png")
+        (part / "front.json").write_text(json.dumps(data, indent=2) + "\n", "utf-8")
+        try:
+            best = front.smallest_within()
+        except ValueError as error:
+            lines.append(str(error))
+        else:
+            for name in _MODELS:
+                shutil.copyfile(best.folder / name, part / name)
+            names += _MODELS
+            data["best"] = best.name
+            lines.append(
+                f"The smallest within {front.max_accuracy_drop:g} is trial "
+                f"{best.name}: {best.accuracy:.4f}, {best.gzip_bytes:,} bytes gzipped, "
+                f"{front.size_ratio(best):.1f}x smaller."
+            )
+    lines += [f"Everything is in {out}:", ", ".join(sorted(names))]
+    data["files"] = {name: str(out / name) for name in sorted(names)}
+    return Result("\n".join(lines), data)

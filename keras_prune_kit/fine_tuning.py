@@ -1,0 +1,64 @@
+"""Training that keeps the best epoch, and prunes if it is to."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from keras_prune_kit import _keras
+from keras_prune_kit.callbacks import PruningCallback, TargetSparsityCheckpoint
+
+
+def fine_tune(
+    model: Any,
+    *,
+    metric: str,
+    pruning: PruningCallback | None,
+    callbacks: Sequence[Any] = (),
+    **arguments: Any,
+) -> float | None:
+    """Trains, and leaves the best weights in the model: at the target, if it prunes.
+
+    Args:
+        model: A compiled model.
+        metric: What to compare epochs by; their loss, unless more of it is better.
+        pruning: What prunes it; its report says afterwards what was done. `None` to
+            train alone.
+        callbacks: More callbacks. Defaults to none.
+        **arguments: For `fit`, validation data among them.
+
+    Returns:
+        What the best epoch had, of the metric or the loss; `None` if none ended at the
+        target.
+    """
+    if hasattr(arguments.get("x"), "element_spec"):
+        # A tf.data.Dataset shuffles itself; Keras warns unless it is told so.
+        arguments["shuffle"] = False
+    rises = is_score(metric)
+    options = {
+        "monitor": f"val_{metric}" if rises else "val_loss",
+        "mode": "max" if rises else "min",
+        "save_weights_only": True,
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        best = Path(folder) / "best.weights.h5"
+        if pruning is None:
+            kinds = _keras.callback_namespace(model)
+            checkpoint = kinds.ModelCheckpoint(
+                str(best), save_best_only=True, **options
+            )
+            added = [checkpoint]
+        else:
+            checkpoint = TargetSparsityCheckpoint(best, **options)
+            added = [pruning, checkpoint]
+        model.fit(**arguments, callbacks=[*added, *callbacks])
+        if best.exists():
+            model.load_weights(best)
+    return checkpoint.best
+
+
+def is_score(metric: str) -> bool:
+    """Whether more of a metric is better, by its name."""
+    return any(part in metric for part in ("acc", "auc", "precision", "recall"))

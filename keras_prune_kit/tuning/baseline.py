@@ -1,0 +1,169 @@
+"""The trained model that every trial starts from."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from keras_tuner.errors import FatalValueError
+
+from keras_prune_kit import _keras
+from keras_prune_kit.datasets import check_rereadable
+from keras_prune_kit.evaluation import Evaluation
+from keras_prune_kit.fine_tuning import is_score
+from keras_prune_kit.quantization import quantize_aware
+from keras_prune_kit.sizes import gzip_bytes
+
+
+class Baseline:
+    """A trained model, measured once and copied for each trial.
+
+    Args:
+        source: A trained and compiled model, the path of one, or a function without
+            arguments that gives one.
+
+    Raises:
+        OSError: If there is no such file.
+        TypeError: If it is none of these.
+        ValueError: If the model is not built, not compiled with a metric, or not
+            trained.
+    """
+
+    def __init__(self, source: Any) -> None:
+        self._build: Callable[[], Any] | None = None
+        if isinstance(source, str | os.PathLike):
+            self.model = _keras.load(source, compiled=True)
+        elif _is_function(source):
+            self._build = source
+            self.model = source()
+        else:
+            self.model = source
+        self._scored: tuple[Any, Evaluation, float] | None = None
+        _keras.world(self.model)
+        _keras.check_built(self.model)
+        _check_compiled(self.model)
+        _check_trained(self.model)
+
+    @functools.cached_property
+    def gzip_bytes(self) -> int:
+        """The size of its weights as an .h5 file, gzipped."""
+        return gzip_bytes(self.model)
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """A name for its weights."""
+        digest = hashlib.sha256()
+        for array in self.model.get_weights():
+            digest.update(f"{array.shape}{array.dtype}".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()[:16]
+
+    def copy(self, weight_bits: int | None = None) -> Any:
+        """A copy to train, compiled alike with a fresh optimizer.
+
+        Args:
+            weight_bits: What `quantize_aware` takes, for a copy that trains quantized.
+                Defaults to `None`: an ordinary copy.
+
+        Raises:
+            ValueError: If Keras cannot copy it, or it cannot be trained quantized.
+        """
+        if weight_bits is not None:
+            return quantize_aware(self.model, weight_bits=weight_bits)[0]
+        try:
+            return _keras.clone(self.model)
+        except ValueError:
+            if self._build is None:
+                raise
+        copied = self._build()
+        copied.set_weights(self.model.get_weights())
+        _keras.compile_like(self.model, copied)
+        return copied
+
+    def check_quantizable(self, weight_bits: Sequence[int]) -> None:
+        """Raises a `ValueError` if it cannot be pruned as it trains quantized."""
+        world = _keras.world(self.model).__name__
+        if weight_bits and world == "tf_keras":
+            raise ValueError(
+                "Pruning and quantization can be trained together in Keras 3 alone. "
+                f"Received: 'qat{weight_bits[0]}' with a baseline of tf_keras. Leave "
+                "it out of quantization."
+            )
+        for bits in weight_bits:
+            self.copy(bits)
+
+    def scored_on(self, data: Any) -> tuple[Evaluation, float]:
+        """What scores models on these data, and what it says of the baseline.
+
+        Both are found once, as each trial brings the same data.
+
+        Args:
+            data: What `evaluate` takes.
+
+        Raises:
+            ValueError: If the data can be read only once, or the metric that decides
+                is one of which less is better.
+        """
+        if self._scored is None or self._scored[0] is not data:
+            check_rereadable(data, "validation_data")
+            evaluate = Evaluation(
+                tuple(data) if isinstance(data, list) else data, self.model
+            )
+            score = _first_score(evaluate, self.model)
+            if not is_score(evaluate.metric):
+                raise FatalValueError(
+                    "The first metric of the baseline decides, and more of it must be "
+                    f"better, as of accuracy. Received: '{evaluate.metric}'. Compile "
+                    "the baseline with such a metric first."
+                )
+            self._scored = data, evaluate, score
+        return self._scored[1:]
+
+
+def _first_score(evaluate: Evaluation, model: Any) -> float:
+    """What decides. No trial can do what the baseline cannot, so an error is fatal."""
+    try:
+        return evaluate.keras(model)[evaluate.metric]
+    except Exception as error:  # Keras and TensorFlow have one each.
+        raise FatalValueError(
+            "The baseline cannot be evaluated on validation_data with the metrics "
+            f"that it is compiled with: {error}"
+        ) from error
+
+
+def _is_function(source: Any) -> bool:
+    """Whether it builds a model and is none; models can be called too."""
+    try:
+        _keras.world(source)
+    except TypeError:
+        return callable(source) and not isinstance(source, type)
+    return False
+
+
+def _check_compiled(model: Any) -> None:
+    if not _keras.is_compiled(model):
+        raise ValueError(
+            f"The baseline, model '{model.name}', must be compiled, so that its copies "
+            "can be trained. Call model.compile(optimizer, loss, metrics) first."
+        )
+    if not model._compile_config.config.get("metrics"):
+        raise ValueError(
+            f"The baseline, model '{model.name}', must be compiled with a metric to "
+            "judge trials by. Add metrics=['accuracy'] to model.compile(...)."
+        )
+
+
+def _check_trained(model: Any) -> None:
+    """Training moves biases and averages from where all of them start."""
+    vectors = [np.asarray(array) for array in model.get_weights()]
+    vectors = [array for array in vectors if array.ndim == 1 and array.size]
+    is_fresh = all(((v == v[0]) & np.isin(v, (0, 1))).all() for v in vectors)
+    if int(model.optimizer.iterations) == 0 and vectors and is_fresh:
+        raise ValueError(
+            f"The baseline, model '{model.name}', must be trained: every bias in it "
+            "has the value that it started from. Call fit first, or load its weights."
+        )

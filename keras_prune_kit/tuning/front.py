@@ -1,0 +1,79 @@
+"""Reading what a search has found, out of the folders of its trials."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from keras_prune_kit.reports import ParetoFront, SearchTrial
+from keras_prune_kit.tuning.trial_folder import RECORD
+
+_FINISHED = "COMPLETED"
+
+
+def pareto_front(tuner: Any) -> ParetoFront:
+    """The trade-off that a search has found: accuracy against gzipped size.
+
+    Args:
+        tuner: A tuner that has searched a `CompressionHyperModel`, or the folder of the
+            search. Trials of all its workers are there, and those of runs before.
+
+    Returns:
+        All finished trials, and which of them no other one beats. It prints as a table,
+        plots, writes an HTML page and picks a trial.
+
+    Raises:
+        OSError: If there is no such folder.
+        ValueError: If no trial in it is finished.
+
+    Example:
+
+    ```python
+    front = kpk.pareto_front(tuner)
+    print(front)
+    front.to_html("front.html")
+    model = kpk.TFLiteModel(front.smallest_within().folder / "model.tflite")
+    ```
+    """
+    folder = Path(tuner if isinstance(tuner, str | os.PathLike) else tuner.project_dir)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"There is no such folder of a search: {folder}.")
+    records = {path.parent: _read(path) for path in folder.glob(f"trial_*/{RECORD}")}
+    records = {path: records[path] for path in sorted(records) if _is_finished(path)}
+    if not records:
+        raise ValueError(
+            f"{folder} has no finished trial of a CompressionHyperModel. Run "
+            "tuner.search(...) first, or name the folder of the project itself."
+        )
+    last = list(records.values())[-1]
+    return ParetoFront(
+        trials=tuple(_trial(path, record) for path, record in records.items()),
+        metric=last["baseline"]["metric"],
+        baseline_accuracy=last["baseline"]["score"],
+        baseline_gzip_bytes=last["baseline"]["gzip_bytes"],
+        max_accuracy_drop=last["max_accuracy_drop"],
+    )
+
+
+def _trial(path: Path, record: dict[str, Any]) -> SearchTrial:
+    measures = record["measures"]
+    return SearchTrial(
+        name=path.name.removeprefix("trial_"),
+        folder=path,
+        accuracy=measures["tflite_accuracy"],
+        gzip_bytes=int(measures["gzip_bytes"]),
+        measures=measures,
+        hyperparameters=record["hyperparameters"],
+    )
+
+
+def _is_finished(folder: Path) -> bool:
+    """Whether KerasTuner knows of its end; one that was cut will be run again."""
+    trial = folder / "trial.json"
+    return trial.exists() and _read(trial)["status"] == _FINISHED
+
+
+def _read(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text("utf-8"))

@@ -1,0 +1,206 @@
+"""The hypermodel: what KerasTuner searches when it searches for a smaller file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras_tuner
+from keras_tuner.errors import FatalValueError
+
+from keras_prune_kit import _keras
+from keras_prune_kit.datasets import check_rereadable
+from keras_prune_kit.structures import Structure, Unstructured
+from keras_prune_kit.tflite import check_samples
+from keras_prune_kit.tuning.baseline import Baseline
+from keras_prune_kit.tuning.objectives import check_drop, value_of
+from keras_prune_kit.tuning.space import PolicyTemplate, Settings, Space
+from keras_prune_kit.tuning.trial import Trial, check_data
+from keras_prune_kit.tuning.trial_folder import claim, write
+from keras_prune_kit.tuning.trial_place import TrialPlace
+
+_EPOCHS = 3
+_FIT_ORDER = ("x", "y", "batch_size", "epochs", "verbose")
+
+
+class CompressionHyperModel(keras_tuner.HyperModel):
+    """Lets KerasTuner search for the smallest .tflite that is good enough.
+
+    A trial copies the baseline (which is never trained again), prunes the copy while it
+    is fine-tuned, keeps the best epoch at the target sparsity, exports that and
+    measures the file: `gzip_bytes`, `size_ratio`, `file_bytes`, `sparsity`,
+    `tflite_accuracy`, `accuracy_drop` and `latency_ms` are what an objective can name.
+    Without an objective the smallest file within `max_accuracy_drop` wins. Sparsity is
+    searched in one ranking over all layers, or for groups of layers by depth.
+
+    Any KerasTuner tuner takes it. Its folder `trial_N` then has `model.keras`,
+    `model.tflite` and `compression.json`, and `get_best_models` gives the very model
+    that the file was made of. A `tf_keras` baseline needs `kpk.CompressionTuner`.
+
+    Args:
+        baseline: A trained and compiled model of either world, the path of one, or a
+            function without arguments that gives one (called again for each copy, if
+            Keras cannot copy the model).
+        sparsity: The lowest and the highest final sparsity, 0 to 1. Defaults to
+            `(0.5, 0.95)`.
+        quantization: What to choose from, best from the largest to the smallest file:
+            those of `export_tflite`, and `"qat8"` down to `"qat2"` for a model that is
+            trained quantized (Keras 3 alone) with so many bits a weight, as by
+            `quantize_aware`. Defaults to `("none", "float16", "dynamic", "int8")`.
+        representative_data: Samples to calibrate `"int8"` and `"int16x8"` with.
+            Defaults to `None`.
+        max_accuracy_drop: How much of the first metric may be lost. A trial that cannot
+            get there any more stops early. Defaults to 0.01.
+        groups: Into how many groups layers are put by depth, each with a sparsity of
+            its own. Defaults to 3.
+        structures: Structures to choose from. Weights that one does not fit are pruned
+            one by one. Defaults to `[Unstructured()]`.
+        policy: A function that takes `keras_tuner.HyperParameters` and gives a
+            `PrunePolicy`, to choose by rules of your own; `sparsity`, `groups` and
+            `structures` do not count then. Defaults to `None`.
+
+    Raises:
+        OSError: If there is no such file.
+        TypeError: If an argument is of the wrong kind.
+        ValueError: If the baseline is not compiled with a metric or not trained, or the
+            arguments are not possible.
+
+    Example:
+
+    ```python
+    hypermodel = kpk.CompressionHyperModel(model, representative_data=x[:200])
+    tuner = keras_tuner.BayesianOptimization(hypermodel, max_trials=20)
+    tuner.search(x, y, validation_data=(x_val, y_val), epochs=3)
+    print(kpk.pareto_front(tuner))
+    ```
+    """
+
+    def __init__(
+        self,
+        baseline: Any,
+        *,
+        sparsity: tuple[float, float] = (0.5, 0.95),
+        quantization: Sequence[str] = ("none", "float16", "dynamic", "int8"),
+        representative_data: Any = None,
+        max_accuracy_drop: float = 0.01,
+        groups: int = 3,
+        structures: Sequence[Structure] = (Unstructured(),),
+        policy: PolicyTemplate | None = None,
+    ) -> None:
+        super().__init__()
+        self._space = Space(sparsity, quantization, groups, structures, policy)
+        check_drop("max_accuracy_drop", max_accuracy_drop)
+        self.max_accuracy_drop = max_accuracy_drop
+        if self._space.is_calibrated and representative_data is None:
+            raise ValueError(
+                "quantization 'int8' and 'int16x8' need representative_data to find "
+                "the range of activations. Received: None. Pass some 100 typical "
+                f"inputs, or leave these out of quantization={tuple(quantization)}."
+            )
+        self._baseline = Baseline(baseline)
+        if representative_data is not None:
+            check_rereadable(representative_data, "representative_data")
+            check_samples(self._baseline.model, representative_data)
+        self._representative_data = representative_data
+        self._baseline.check_quantizable(self._space.weight_bits)
+        self._space.choose(keras_tuner.HyperParameters(), self._baseline.model)
+
+    @property
+    def baseline(self) -> Any:
+        """The trained model. It stays as it is."""
+        return self._baseline.model
+
+    def build(self, hp: keras_tuner.HyperParameters) -> Any:
+        """Copies the baseline for a trial.
+
+        Args:
+            hp: The hyperparameters.
+
+        Raises:
+            ValueError: If the baseline is of `tf_keras`.
+        """
+        if _keras.world(self.baseline).__name__ == "tf_keras":
+            raise FatalValueError(
+                "KerasTuner's own tuners take Keras 3 models alone. Received a "
+                "baseline of tf_keras. Use kpk.CompressionTuner(oracle=..., "
+                "hypermodel=...)."
+            )
+        return self.copy(hp)
+
+    def copy(self, hp: keras_tuner.HyperParameters) -> Any:
+        """Copies the baseline for a trial, whichever world it is from.
+
+        Args:
+            hp: The hyperparameters.
+
+        Returns:
+            A compiled model; one that trains quantized, if `hp` says so.
+        """
+        return self._baseline.copy(self.choose(hp).weight_bits)
+
+    def fit(
+        self, hp: keras_tuner.HyperParameters, model: Any, *args: Any, **kwargs: Any
+    ) -> dict[str, float]:
+        """Fine-tunes, prunes, exports and measures: one trial.
+
+        Args:
+            hp: The hyperparameters.
+            model: What `build` gave.
+            *args: What `search` was given: as for `model.fit`.
+            **kwargs: Likewise; `validation_data` must be among them. `epochs` defaults
+                to 3.
+
+        Returns:
+            What was measured, and the value of the objective.
+
+        Raises:
+            FatalValueError: If the data or the objective are not possible.
+        """
+        arguments = {**dict(zip(_FIT_ORDER, args, strict=False)), **kwargs}
+        arguments.setdefault("epochs", _EPOCHS)
+        place, arguments["callbacks"] = TrialPlace.found_in(
+            arguments.get("callbacks", ()), model
+        )
+        check_data(arguments)
+        if place:
+            self.claim(place.folder.parent)
+        trial = Trial(
+            self._baseline,
+            self.choose(hp),
+            self._representative_data,
+            self.max_accuracy_drop,
+        )
+        measures, exported, record = trial.run(model, arguments)
+        if not place:
+            return measures
+        value = value_of(place.objective, measures, self.max_accuracy_drop)
+        if place.is_best(value):
+            record = {"hyperparameters": dict(hp.values), **record}
+            write(place.folder, model, exported, record)
+        return {**measures, place.objective.name: value}
+
+    def choose(self, hp: keras_tuner.HyperParameters) -> Settings:
+        """Asks the hyperparameters what a trial does.
+
+        Args:
+            hp: The hyperparameters, which learn of their space this way.
+        """
+        return self._space.choose(hp, self.baseline)
+
+    def claim(self, folder: str | os.PathLike[str]) -> None:
+        """Finds out whether a folder is free for this search, or has the begin of it.
+
+        Args:
+            folder: The folder that a tuner makes for a project.
+
+        Raises:
+            FatalValueError: If it holds the trials of another one.
+        """
+        identity = {
+            "baseline": self._baseline.digest,
+            **self._space.describe(),
+            "max_accuracy_drop": self.max_accuracy_drop,
+        }
+        claim(Path(folder), identity)

@@ -1,0 +1,171 @@
+"""What a search can aim at: one number out of what was measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from keras_tuner import Objective
+from keras_tuner.errors import FatalValueError
+
+from keras_prune_kit.reports import is_within
+from keras_prune_kit.schedules import is_number
+
+Measures = Mapping[str, float]
+
+# A small limit must not make every excess look enormous.
+_LEAST_DROP = 0.001
+_IN_DOUBLINGS = ("file_bytes", "gzip_bytes", "latency_ms", "size_ratio")
+_IN_DROPS = ("accuracy_drop", "tflite_accuracy")
+
+
+class _Computed(Objective):
+    """An objective that is made of several measures."""
+
+    def has_value(self, logs: Measures) -> bool:
+        return {"gzip_bytes", "size_ratio", *_IN_DROPS} <= set(logs)
+
+
+class _SmallestWithin(_Computed):
+    def __init__(self, max_accuracy_drop: float) -> None:
+        super().__init__("smallest_within", "min")
+        self.max_accuracy_drop = max_accuracy_drop
+
+    def get_value(self, logs: Measures) -> float:
+        if is_within(logs["accuracy_drop"], self.max_accuracy_drop):
+            return math.log2(logs["gzip_bytes"])
+        excess = logs["accuracy_drop"] - self.max_accuracy_drop
+        baseline = logs["gzip_bytes"] * max(logs["size_ratio"], 1)
+        unit = max(self.max_accuracy_drop, _LEAST_DROP)
+        return math.log2(baseline) + math.log2(1 + excess / unit)
+
+
+class _AccuracySizeScore(_Computed):
+    def __init__(self, accuracy_per_halving: float) -> None:
+        super().__init__("accuracy_size_score", "max")
+        self.accuracy_per_halving = accuracy_per_halving
+
+    def get_value(self, logs: Measures) -> float:
+        halvings = math.log2(logs["size_ratio"])
+        return logs["tflite_accuracy"] * (1 + self.accuracy_per_halving * halvings)
+
+
+def smallest_within(max_accuracy_drop: float) -> Objective:
+    """The smallest gzipped file among those that are good enough.
+
+    The value is the base-2 logarithm of the gzipped bytes. A file that loses more
+    counts as one of the baseline's size, and worse the more it loses beyond: so it
+    comes after every file within the limit, however small it is. (The logarithm,
+    because a search that models the objective, as `BayesianOptimization` does, sees
+    nothing but the outliers in plain bytes.)
+
+    Args:
+        max_accuracy_drop: How much of the metric may be lost, such as 0.01.
+
+    Returns:
+        An objective named `"smallest_within"`, to be minimized, for the `objective` of
+        any KerasTuner tuner or oracle.
+
+    Raises:
+        ValueError: If it is no number of at least 0 and below 1.
+
+    Example:
+
+    >>> objective = smallest_within(0.01)
+    >>> within = {"gzip_bytes": 4096, "size_ratio": 8.0, "accuracy_drop": 0.004}
+    >>> beyond = {"gzip_bytes": 1024, "size_ratio": 32.0, "accuracy_drop": 0.02}
+    >>> objective.get_value(within), objective.get_value(beyond)
+    (12.0, 16.0)
+    """
+    check_drop("max_accuracy_drop", max_accuracy_drop)
+    return _SmallestWithin(max_accuracy_drop)
+
+
+def accuracy_size_score(accuracy_per_halving: float = 0.01) -> Objective:
+    """Accuracy weighed against size: what a file of half the size may cost.
+
+    `accuracy * (1 + accuracy_per_halving * log2(size_ratio))`: at 0.01 a file of half
+    the size scores as much if it has about one percent less accuracy.
+
+    Args:
+        accuracy_per_halving: The share of the accuracy that halving the file is worth,
+            above 0 and below 1. Defaults to 0.01.
+
+    Returns:
+        An objective named `"accuracy_size_score"`, to be maximized.
+
+    Raises:
+        ValueError: If it is out of range.
+
+    Example:
+
+    >>> objective = accuracy_size_score(0.01)
+    >>> measures = {"tflite_accuracy": 0.9, "size_ratio": 8.0}
+    >>> round(objective.get_value(measures), 3)
+    0.927
+
+    Source: the forgiving factor of AutoQKeras, Coelho et al. 2021, "Automatic
+    heterogeneous quantization of deep neural networks", arXiv 2006.10159.
+    """
+    if not is_number(accuracy_per_halving) or not 0 < accuracy_per_halving < 1:
+        raise ValueError(
+            "accuracy_per_halving is a share of the accuracy above 0 and below 1, such "
+            f"as 0.01. Received: {accuracy_per_halving!r}."
+        )
+    return _AccuracySizeScore(accuracy_per_halving)
+
+
+def check_drop(name: str, drop: Any) -> None:
+    """Raises a `ValueError` unless it is a drop in accuracy, at least 0 and below 1."""
+    if not is_number(drop) or not 0 <= drop < 1:
+        raise ValueError(
+            f"{name} is how much accuracy may be lost, at least 0 and below 1 (write "
+            f"0.01 for one point of a hundred). Received: {name}={drop!r}."
+        )
+
+
+def value_of(objective: Any, measures: Measures, max_accuracy_drop: float) -> float:
+    """The value of an objective, for what was measured in a trial.
+
+    KerasTuner sums up a list of objectives as they are, so that bytes count a million
+    times more than accuracy. Here a list has one scale: halving a size or a latency
+    counts as much as `max_accuracy_drop` more accuracy, or half of the weights gone.
+
+    Args:
+        objective: Any of KerasTuner's.
+        measures: What was measured.
+        max_accuracy_drop: What the search may lose.
+
+    Raises:
+        FatalValueError: If the objective is none of what was measured.
+    """
+    if hasattr(objective, "objectives"):
+        return sum(
+            _scaled(part, measures, max_accuracy_drop) for part in objective.objectives
+        )
+    if objective.name == "default_objective":
+        objective = smallest_within(max_accuracy_drop)
+    if not objective.has_value(measures):
+        raise FatalValueError(
+            f"A trial measures {', '.join(measures)}. Received the objective: "
+            f"'{objective.name}'."
+        )
+    return float(objective.get_value(measures))
+
+
+def _scaled(part: Any, measures: Measures, max_accuracy_drop: float) -> float:
+    """One of several objectives, as something to minimize."""
+    sign = 1 if part.direction == "min" else -1
+    if part.name in _IN_DOUBLINGS:
+        return sign * math.log2(measures[part.name])
+    if part.name in _IN_DROPS or part.name.startswith("val_"):
+        unit = max(max_accuracy_drop, _LEAST_DROP)
+        return sign * value_of(part, measures, max_accuracy_drop) / unit
+    if part.name == "sparsity":
+        return -sign * math.log2(max(1 - measures["sparsity"], _LEAST_DROP))
+    raise FatalValueError(
+        f"A list of objectives can hold {', '.join((*_IN_DOUBLINGS, *_IN_DROPS))}, "
+        "sparsity and val_ metrics, which have a common scale. Received: "
+        f"'{part.name}'. Search for it alone, or use kpk.smallest_within."
+    )

@@ -1,0 +1,238 @@
+"""What a search may choose from, and how a trial chooses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from keras_prune_kit import _keras
+from keras_prune_kit.policies import (
+    PrunePolicy,
+    Rule,
+    check_structure,
+    choose_weights,
+)
+from keras_prune_kit.schedules import (
+    ConstantSparsity,
+    CosineDecay,
+    Fraction,
+    PolynomialDecay,
+    Schedule,
+    check_sparsity,
+    is_whole,
+)
+from keras_prune_kit.structures import NofM, Structure, Unstructured
+
+PolicyTemplate = Callable[[Any], PrunePolicy]
+
+# Calibrated or not, as `export_tflite` knows them.
+_EXPORTS = ("none", "float16", "dynamic", "int8", "int16x8")
+CALIBRATED = ("int8", "int16x8")
+_TRAINED = re.compile(r"qat([2-68])")
+
+_SCHEDULES: dict[str, Callable[[float, Fraction], Schedule]] = {
+    "polynomial": lambda final, end: PolynomialDecay(0.0, final, end_step=end),
+    "cosine": lambda final, end: CosineDecay(0.0, final, end_step=end),
+    "constant": lambda final, end: ConstantSparsity(final),
+}
+_RAMPS = (0.25, 0.5, 0.75)
+_LEVELS = 12
+_GLOBAL = "one ranking for all layers"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one trial does.
+
+    Attributes:
+        policy: How it prunes.
+        quantization: What it exports to, as `export_tflite` knows it.
+        weight_bits: What it trains quantized to; `None` if it trains in float.
+    """
+
+    policy: PrunePolicy
+    quantization: str
+    weight_bits: int | None
+
+
+@dataclass(frozen=True)
+class Space:
+    """What a search may choose from.
+
+    Args:
+        sparsity: The lowest and the highest final sparsity.
+        quantization: Names of quantizations.
+        groups: Into how many groups layers are put by depth.
+        structures: Structures to try.
+        policy: Makes the policy of a trial, in place of `sparsity`, `groups` and
+            `structures`.
+
+    Raises:
+        TypeError: If an argument is of the wrong kind.
+        ValueError: If one is out of range or unknown.
+    """
+
+    sparsity: tuple[float, float]
+    quantization: Sequence[str]
+    groups: int
+    structures: Sequence[Structure]
+    policy: PolicyTemplate | None
+
+    def __post_init__(self) -> None:
+        _check_range(self.sparsity)
+        _check_quantization(self.quantization)
+        _check_groups(self.groups)
+        _check_structures(self.structures)
+        if self.policy is not None and not callable(self.policy):
+            raise TypeError(
+                "policy is a function that takes hyperparameters and gives a "
+                f"PrunePolicy. Received: {self.policy!r}."
+            )
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether a trial may need representative data."""
+        return any(name in CALIBRATED for name in self.quantization)
+
+    @property
+    def weight_bits(self) -> list[int]:
+        """The bits that a trial may train quantized to."""
+        return [bits for bits in map(_bits, self.quantization) if bits is not None]
+
+    def describe(self) -> dict[str, Any]:
+        """The space as plain data."""
+        return {
+            "sparsity": list(self.sparsity),
+            "quantization": list(self.quantization),
+            "groups": self.groups,
+            "structures": list(map(str, self.structures)),
+            "policy": self.policy and getattr(self.policy, "__qualname__", "custom"),
+        }
+
+    def choose(self, hp: Any, model: Any) -> Settings:
+        """Asks the hyperparameters for the settings of a trial.
+
+        Args:
+            hp: `keras_tuner.HyperParameters`.
+            model: The baseline.
+
+        Raises:
+            TypeError: If the function `policy` gives none.
+            ValueError: If the policy does not fit the model.
+        """
+        name = hp.Choice("quantization", list(self.quantization))
+        policy = self._policy(hp, model) if self.policy is None else self.policy(hp)
+        if not isinstance(policy, PrunePolicy):
+            raise TypeError(f"policy must give a PrunePolicy. Received: {policy!r}.")
+        policy.assign(model)
+        bits = _bits(name)
+        return Settings(policy, name if bits is None else "int8", bits)
+
+    def _policy(self, hp: Any, model: Any) -> PrunePolicy:
+        weights, _ = choose_weights(model, None)
+        schedule = _SCHEDULES[hp.Choice("schedule", list(_SCHEDULES))]
+        end = Fraction(hp.Choice("ramp", list(_RAMPS), default=_RAMPS[1]))
+        structures = {str(structure): structure for structure in self.structures}
+        is_global = [_GLOBAL] if Unstructured() in self.structures else []
+        chosen = hp.Choice("structure", [*is_global, *structures])
+        count = min(self.groups, len(weights))
+        groups = np.array_split(np.array(weights, object), count)
+        overall = None
+        if is_global:
+            with hp.conditional_scope("structure", is_global):
+                overall = self._sparsity(hp, "sparsity")
+        with hp.conditional_scope("structure", list(structures)):
+            finals = [
+                self._sparsity(hp, f"sparsity_{number}of{count}")
+                for number in range(1, count + 1)
+            ]
+        if overall is not None:
+            return PrunePolicy(schedule(overall, end), scope="global")
+        rules = [
+            _rule(weight, final, structures[chosen])
+            for group, final in zip(groups, finals, strict=True)
+            for weight in group
+        ]
+        return PrunePolicy(schedule(max(finals), end), rules)
+
+    def _sparsity(self, hp: Any, name: str) -> Any:
+        """Levels that are even in how much is left, where size is decided."""
+        low, high = self.sparsity
+        levels = 1 - np.geomspace(1 - low, 1 - high, _LEVELS)
+        return hp.Choice(name, sorted({round(float(level), 3) for level in levels}))
+
+
+def _rule(weight: _keras.PrunableWeight, final: float, structure: Structure) -> Rule:
+    """The structure where it fits a weight, single weights where it does not."""
+    if isinstance(structure, NofM):
+        own = 1 - structure.n / structure.m
+    else:
+        own = final
+    try:
+        structure.check(weight.canonical_shape(), own)
+    except ValueError:
+        own, structure = final, Unstructured()
+    return Rule(re.escape(weight.path), own, structure=structure)
+
+
+def _bits(name: str) -> int | None:
+    found = _TRAINED.fullmatch(name)
+    return int(found[1]) if found else None
+
+
+def _check_range(sparsity: Any) -> None:
+    if not isinstance(sparsity, tuple | list) or len(sparsity) != 2:
+        raise ValueError(
+            "sparsity is the lowest and the highest to try, such as (0.5, 0.95). "
+            f"Received: sparsity={sparsity!r}."
+        )
+    for value in sparsity:
+        check_sparsity("sparsity", value)
+    if sparsity[0] > sparsity[1]:
+        raise ValueError(
+            "The lowest sparsity comes first, then the highest. "
+            f"Received: sparsity={sparsity!r}."
+        )
+
+
+def _check_quantization(names: Any) -> None:
+    is_list = isinstance(names, Sequence) and not isinstance(names, str)
+    if not is_list or not names:
+        raise ValueError(
+            "quantization is a list of those to try, at least one, such as "
+            f"('dynamic', 'int8'). Received: quantization={names!r}."
+        )
+    for name in names:
+        if name not in _EXPORTS and not (isinstance(name, str) and _bits(name)):
+            raise ValueError(
+                f"A quantization is one of {', '.join(_EXPORTS)}, or 'qat8', 'qat6', "
+                "'qat5', 'qat4', 'qat3' or 'qat2' for weights of so many bits that "
+                f"are trained quantized. Received: {name!r}."
+            )
+    if len(set(names)) < len(names):
+        raise ValueError(
+            f"Each quantization stands once. Received: quantization={names!r}."
+        )
+
+
+def _check_groups(groups: Any) -> None:
+    if not is_whole(groups) or groups < 1:
+        raise ValueError(
+            "groups is how many groups of layers get a sparsity each, at least 1. "
+            f"Received: groups={groups!r}."
+        )
+
+
+def _check_structures(structures: Any) -> None:
+    is_list = isinstance(structures, Sequence) and not isinstance(structures, str)
+    if not is_list or not structures:
+        raise ValueError(
+            "structures is a list of those to try, at least one, such as "
+            f"[Unstructured()]. Received: structures={structures!r}."
+        )
+    for structure in structures:
+        check_structure(structure)

@@ -1,0 +1,47 @@
+"""Ending a trial that cannot come back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras_prune_kit.callbacks.base import TwoWorldCallback
+from keras_prune_kit.pruner import active_pruner
+
+# An epoch at the target sparsity wins back at most so much of what was lost.
+_RECOVERY = 0.75
+_LEAST_DROP = 0.001
+
+
+class StopOutOfReach(TwoWorldCallback):
+    """Ends training when even the float model cannot reach its limit any more.
+
+    Only at the target sparsity, so that what is left is a finished result.
+
+    Args:
+        metric: The metric that decides, of which more is better.
+        baseline: What the baseline has of it.
+        max_drop: What may be lost.
+
+    Attributes:
+        epochs: Epochs that were trained.
+        has_stopped: Whether it ended the training.
+    """
+
+    def __init__(self, metric: str, baseline: float, max_drop: float) -> None:
+        super().__init__()
+        self._key = f"val_{metric}"
+        self._baseline = baseline
+        self._max_drop = max(max_drop, _LEAST_DROP)
+        self.epochs = 0
+        self.has_stopped = False
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.epochs += 1
+        left = self.params["epochs"] - epoch - 1
+        pruner = active_pruner(self.model)
+        if not left or pruner is None or not pruner.is_at_target:
+            return
+        lost = self._baseline - (logs or {})[self._key]
+        if lost * (1 - _RECOVERY) ** left > self._max_drop:
+            self.has_stopped = True
+            self.model.stop_training = True

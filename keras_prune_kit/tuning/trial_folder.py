@@ -1,0 +1,72 @@
+"""What a search and its trials leave in their folders."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from keras_tuner.errors import FatalValueError
+
+from keras_prune_kit.files import replacing, replacing_folder
+from keras_prune_kit.tflite import TFLiteModel
+
+# As KerasTuner calls it, for `get_best_models` to find.
+WEIGHTS = "checkpoint.weights.h5"
+MODEL = "model.keras"
+TFLITE = "model.tflite"
+RECORD = "compression.json"
+_SEARCH = "compression_search.json"
+
+
+def claim(folder: Path, search: dict[str, Any]) -> None:
+    """Says what search a folder is of, or finds that it is of another.
+
+    Args:
+        folder: The folder that KerasTuner makes for a project.
+        search: What tells searches apart, as plain data.
+
+    Raises:
+        FatalValueError: If the folder holds the trials of another one.
+    """
+    mark = folder / _SEARCH
+    if mark.exists():
+        found = json.loads(mark.read_text("utf-8"))
+        parts = [
+            f"{key} {found.get(key)}, now {now}"
+            for key, now in search.items()
+            if found.get(key) != now
+        ]
+        if parts:
+            raise FatalValueError(_refusal(folder, "; ".join(parts)))
+    elif any(folder.glob("trial_*/*.h5")):
+        raise FatalValueError(_refusal(folder, "trials of no CompressionHyperModel"))
+    else:
+        with replacing(mark) as part:
+            part.write_text(json.dumps(search, indent=2) + "\n", "utf-8")
+
+
+def write(
+    folder: Path, model: Any, exported: TFLiteModel, record: dict[str, Any]
+) -> None:
+    """Writes both models of a trial, and a record of what they are.
+
+    Args:
+        folder: The folder that KerasTuner makes for a trial.
+        model: The Keras model at its target sparsity.
+        exported: The file made of it.
+        record: Plain data.
+    """
+    with replacing_folder(folder) as part:
+        model.save_weights(os.fspath(part / WEIGHTS))
+        model.save(os.fspath(part / MODEL))
+        exported.save(part / TFLITE)
+        (part / RECORD).write_text(json.dumps(record, indent=2) + "\n", "utf-8")
+
+
+def _refusal(folder: Path, received: str) -> str:
+    return (
+        f"{folder} holds another search ({received}). Give the tuner another "
+        "project_name, or overwrite=True to throw that one away."
+    )

@@ -1,0 +1,80 @@
+"""Where a trial is run: what KerasTuner tells a hypermodel only through callbacks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from keras_prune_kit import _keras
+
+
+@dataclass(frozen=True)
+class TrialPlace:
+    """The tuner and the trial that a hypermodel works for.
+
+    Attributes:
+        tuner: A KerasTuner tuner.
+        trial: Its trial.
+        checkpoint: KerasTuner's own checkpoint, which knows the best execution so far;
+            `None` without.
+    """
+
+    tuner: Any
+    trial: Any
+    checkpoint: Any = None
+
+    @classmethod
+    def found_in(
+        cls, callbacks: Sequence[Any], model: Any
+    ) -> tuple[TrialPlace | None, list[Any]]:
+        """Finds the place among callbacks, and gives the callbacks to train with.
+
+        KerasTuner's checkpoint is not among these: it would keep the best epoch, often
+        an early one that is not pruned yet, in place of the model that is measured.
+
+        Args:
+            callbacks: What `HyperModel.fit` is given.
+            model: The model that will be trained.
+        """
+        is_checkpoint = [type(c).__name__ == "SaveBestEpoch" for c in callbacks]
+        pairs = list(zip(callbacks, is_checkpoint, strict=True))
+        checkpoint = next((c for c, found in pairs if found), None)
+        base = _keras.callback_namespace(model).Callback
+        kept = [
+            c
+            for c, found in pairs
+            if not found and (isinstance(c, base) or not _knows_trial(c))
+        ]
+        for callback in callbacks:
+            if _knows_trial(callback):
+                return cls(callback.tuner, callback.trial, checkpoint), kept
+        return None, kept
+
+    @property
+    def objective(self) -> Any:
+        """What the search aims at."""
+        return self.tuner.oracle.objective
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the trial."""
+        return Path(self.tuner.get_trial_dir(self.trial.trial_id))
+
+    def is_best(self, value: float) -> bool:
+        """Whether this execution is the best of the trial so far, and remembers it.
+
+        Args:
+            value: What the objective has.
+        """
+        if self.checkpoint is None:
+            return True
+        if not self.objective.better_than(value, self.checkpoint.best_value):
+            return False
+        self.checkpoint.best_value = value
+        return True
+
+
+def _knows_trial(callback: Any) -> bool:
+    return hasattr(callback, "tuner") and hasattr(callback, "trial")

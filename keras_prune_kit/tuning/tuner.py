@@ -1,0 +1,128 @@
+"""A KerasTuner tuner for models of either world."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import os
+from typing import Any
+
+import keras_tuner
+
+from keras_prune_kit import _keras
+from keras_prune_kit.callbacks import EventFile
+from keras_prune_kit.tuning.hyper_model import CompressionHyperModel
+from keras_prune_kit.tuning.trial_folder import WEIGHTS
+from keras_prune_kit.tuning.trial_place import TrialPlace
+
+
+class CompressionTuner(keras_tuner.Tuner):
+    """Searches a `CompressionHyperModel` with a baseline of either world.
+
+    KerasTuner's own tuners reject `tf_keras` models; with a Keras 3 baseline any of
+    them does. The oracle says how to search: `keras_tuner.oracles` has those of the
+    tuners.
+
+    Args:
+        oracle: Such as `keras_tuner.oracles.BayesianOptimizationOracle(max_trials=20)`.
+        hypermodel: A `CompressionHyperModel`.
+        directory: Where to write the folder of the search. Defaults to `None`: here.
+        project_name: Its name. Defaults to `None`: KerasTuner's.
+        distribution_strategy: A `tf.distribute.Strategy` of one machine that trials are
+            trained with. Defaults to `None`.
+        tuner_id: The name of this worker. Defaults to `None`: KERASTUNER_TUNER_ID.
+        overwrite: Whether to begin anew where there is a search in that folder.
+            Defaults to `False`: it goes on.
+
+    Raises:
+        TypeError: If the hypermodel is of another kind.
+
+    Example:
+
+    ```python
+    oracle = keras_tuner.oracles.RandomSearchOracle(max_trials=20)
+    tuner = kpk.CompressionTuner(oracle=oracle, hypermodel=hypermodel)
+    tuner.search(x, y, validation_data=(x_val, y_val), epochs=3)
+    best = tuner.get_best_models()[0]
+    ```
+    """
+
+    hypermodel: CompressionHyperModel
+
+    def __init__(
+        self,
+        oracle: keras_tuner.Oracle,
+        hypermodel: CompressionHyperModel,
+        *,
+        directory: str | os.PathLike[str] | None = None,
+        project_name: str | None = None,
+        distribution_strategy: Any = None,
+        tuner_id: str | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        if not isinstance(hypermodel, CompressionHyperModel):
+            raise TypeError(
+                "CompressionTuner searches a CompressionHyperModel. "
+                f"Received: {type(hypermodel).__name__}."
+            )
+        super().__init__(
+            oracle,
+            _Space(hypermodel),
+            directory=directory,
+            project_name=project_name,
+            distribution_strategy=distribution_strategy,
+            tuner_id=tuner_id,
+            overwrite=overwrite,
+        )
+        self.hypermodel = hypermodel
+        # KerasTuner reloads trials in no order, and of equal ones the first one wins.
+        oracle.trials = dict(sorted(oracle.trials.items()))
+
+    def on_search_begin(self) -> None:
+        """Looks at the folder first; KerasTuner calls this."""
+        self.hypermodel.claim(self.project_dir)
+
+    def run_trial(self, trial: Any, *fit_args: Any, **fit_kwargs: Any) -> Any:
+        """Runs one trial; KerasTuner calls this."""
+        callbacks = copy.deepcopy(list(fit_kwargs.pop("callbacks", ())))
+        model = self._copy(trial)
+        for callback in callbacks:
+            if type(callback).__name__ == "TensorBoard":
+                callback.log_dir = os.path.join(callback.log_dir, trial.trial_id)
+                _tell_tensorboard(callback.log_dir, trial)
+        fit_kwargs["callbacks"] = [TrialPlace(self, trial), *callbacks]
+        hp = trial.hyperparameters
+        return self.hypermodel.fit(hp, model, *fit_args, **fit_kwargs)
+
+    def load_model(self, trial: Any) -> Any:
+        """The model that the file of a trial was made of."""
+        model = self._copy(trial)
+        model.load_weights(os.path.join(self.get_trial_dir(trial.trial_id), WEIGHTS))
+        return model
+
+    def _copy(self, trial: Any) -> Any:
+        _keras.world(self.hypermodel.baseline).backend.clear_session()
+        strategy = self.distribution_strategy
+        with strategy.scope() if strategy else contextlib.nullcontext():
+            return self.hypermodel.copy(trial.hyperparameters)
+
+
+def _tell_tensorboard(folder: str, trial: Any) -> None:
+    """Writes what the page of hyperparameters shows beside what was measured."""
+    from tensorboard.plugins.hparams.summary_v2 import hparams_pb
+
+    events = EventFile(folder)
+    values = dict(trial.hyperparameters.values)
+    events.write_summary(0, hparams_pb(values, trial_id=trial.trial_id))
+    events.close()
+
+
+class _Space(keras_tuner.HyperModel):
+    """The hyperparameters alone, which KerasTuner asks for before the first trial."""
+
+    def __init__(self, hypermodel: CompressionHyperModel) -> None:
+        super().__init__()
+        self._hypermodel = hypermodel
+
+    def build(self, hp: keras_tuner.HyperParameters) -> None:
+        self._hypermodel.choose(hp)

@@ -1,0 +1,109 @@
+"""`keras-prune-kit search`, on files of both worlds."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import keras_prune_kit as kpk
+from keras_prune_kit.cli import main
+
+FILES = ["front.html", "front.json", "front.png", "model.keras", "model.tflite"]
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(monkeypatch, tmp_path):
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def files(K, mlp, data):
+    """A trained model and its data, as files here."""
+    x, y = data
+    np.savez("data.npz", x_train=x, y_train=y, x_val=x, y_val=y)
+    model = mlp(optimizer=K.optimizers.Adam(0.05))
+    model.fit(x, y, epochs=10, verbose=0)
+    model.save("model.keras")
+
+
+def search(*words):
+    options = ["--train", "data.npz", "--epochs", "1", "--quantize", "none,dynamic"]
+    return main(["search", "model.keras", *options, "--out", "out", *words])
+
+
+def test_search_writes_the_best_and_goes_on(files, capsys, data):
+    words = ("--max-drop", "0.5", "--sparsity", "0.3", "0.6", "--max-trials")
+    assert search(*words, "1") == 0
+    out, _ = capsys.readouterr()
+    assert "Pareto front: 1 of 1 trials" in out
+    assert max(map(len, out.splitlines())) <= 80
+    assert set(FILES) <= set(os.listdir("out"))
+    assert (Path("out/logs")).is_dir()
+    first = Path("out/search/trial_0/compression.json").read_bytes()
+    assert search(*words, "2", "--json") == 0
+    out, error = capsys.readouterr()
+    result = json.loads(out)
+    assert not error
+    assert "goes on. Trials that are there already: 1." in result["notes"][1]
+    assert len(result["trials"]) == 2
+    assert Path("out/search/trial_0/compression.json").read_bytes() == first
+    best = next(t for t in result["trials"] if t["name"] == result["best"])
+    shipped = kpk.TFLiteModel("out/model.tflite")
+    assert shipped.gzip_bytes == best["measures"]["gzip_bytes"]
+    assert shipped.evaluate(*data) == pytest.approx(best["measures"]["tflite_accuracy"])
+
+
+def test_none_that_is_good_enough_is_said(files, capsys):
+    words = ("--max-drop", "0", "--sparsity", "0.97", "0.98", "--max-trials", "1")
+    assert search(*words) == 0
+    out = capsys.readouterr().out
+    assert "No trial comes within 0 of the accuracy of the baseline" in out
+    assert not os.path.exists("out/model.tflite")
+
+
+def test_another_search_in_that_folder(files, capsys):
+    assert search("--max-trials", "1") == 0
+    capsys.readouterr()
+    assert search("--max-trials", "2", "--max-drop", "0.2") == 1
+    error = capsys.readouterr().err
+    assert "holds another search (max_accuracy_drop 0.01, now 0.2)" in error
+    assert error.splitlines()[-1].startswith("error:")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--quantize", "int4"], "not 'int4'"),
+        (["--quantize", ""], "not ''"),
+        (["--max-drop", "-1"], "a fraction of at least 0"),
+        (["--max-trials", "0"], "a whole number of at least 1"),
+        (["--sparsity", "0.5"], "expected 2 arguments"),
+    ],
+)
+def test_bad_usage_is_found_before_any_work(capsys, words, message):
+    for name in ("model.keras", "data.npz"):
+        Path(name).touch()
+    with pytest.raises(SystemExit) as exit_code:
+        search(*words)
+    assert exit_code.value.code == 2
+    assert message in capsys.readouterr().err
+    assert not os.path.exists("out")
+
+
+def test_sparsities_the_wrong_way_round(files, capsys):
+    assert search("--sparsity", "0.9", "0.5") == 1
+    assert "lowest sparsity comes first" in capsys.readouterr().err
+
+
+def test_a_full_folder_of_something_else_is_kept(capsys):
+    for name in ("model.keras", "data.npz"):
+        Path(name).touch()
+    os.mkdir("out")
+    Path("out/mine.txt").write_text("mine")
+    with pytest.raises(SystemExit):
+        search()
+    assert "is not empty" in capsys.readouterr().err
+    assert os.listdir("out") == ["mine.txt"]

@@ -1,0 +1,124 @@
+"""The front of a search, from folders as a search leaves them."""
+
+import json
+import math
+
+import pytest
+
+import keras_prune_kit as kpk
+
+BASELINE = {"metric": "accuracy", "score": 0.9, "gzip_bytes": 1024}
+EVIL = "</script><script>alert(1)</script>"
+
+# Accuracy and gzipped bytes of each trial.
+TRIALS = {
+    "0": (0.90, 512),
+    "1": (0.88, 256),
+    "2": (0.87, 300),  # beaten by 1
+    "3": (0.90, 600),  # beaten by 0
+    "4": (0.95, 800),
+    "5": (0.88, 256),  # the same as 1
+    "6": (0.10, 64),
+}
+
+
+def write_trial(folder, name, accuracy, size, status="COMPLETED"):
+    path = folder / f"trial_{name}"
+    path.mkdir()
+    measures = {
+        "gzip_bytes": float(size),
+        "file_bytes": 2.0 * size,
+        "sparsity": 0.5,
+        "tflite_accuracy": accuracy,
+        "latency_ms": 0.1,
+    }
+    record = {
+        "measures": measures,
+        "baseline": BASELINE,
+        "max_accuracy_drop": 0.02,
+        "hyperparameters": {"quantization": EVIL, "ramp": 0.5},
+    }
+    (path / "compression.json").write_text(json.dumps(record))
+    (path / "trial.json").write_text(json.dumps({"status": status}))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name, (accuracy, size) in TRIALS.items():
+        write_trial(tmp_path, name, accuracy, size)
+    return tmp_path
+
+
+@pytest.fixture
+def front(folder):
+    return kpk.pareto_front(folder)
+
+
+def test_the_front_is_what_nothing_beats(front):
+    assert [trial.name for trial in front.trials] == list(TRIALS)
+    assert [point.name for point in front.points] == ["6", "1", "0", "4"]
+
+
+def test_a_trial_that_was_cut_does_not_count(folder):
+    write_trial(folder, "7", 0.99, 10, status="RUNNING")
+    (folder / "trial_8").mkdir()
+    assert len(kpk.pareto_front(folder).trials) == len(TRIALS)
+
+
+def test_hypervolume_is_the_area_from_the_reference_point(front):
+    # From the smallest on: accuracy that it adds, times halvings from 1024 bytes.
+    area = 0.1 * 4 + 0.78 * 2 + 0.02 * 1 + 0.05 * (10 - math.log2(800))
+    assert front.hypervolume() == pytest.approx(area)
+    part = 0.03 * 1 + 0.02 * 0
+    assert front.hypervolume(min_accuracy=0.85, max_bytes=512) == pytest.approx(part)
+    assert front.hypervolume(min_accuracy=0.99) == 0
+
+
+def test_picking_a_trial(front):
+    assert front.smallest_within().name == "1"
+    assert front.smallest_within(accuracy_drop=0.0).name == "0"
+    assert front.smallest_within(accuracy_drop=0.9).name == "6"
+    assert front.best_under(max_bytes=700).name == "0"
+    assert front.best_under(max_bytes=256).name == "1"
+    with pytest.raises(ValueError, match="at most 63 bytes.*The smallest has 64"):
+        front.best_under(max_bytes=63)
+    with pytest.raises(ValueError, match=r"within -0\.2 of .*The best has 0\.9500"):
+        front.smallest_within(accuracy_drop=-0.2)
+
+
+def test_the_table_fits_a_terminal(front):
+    lines = str(front).splitlines()
+    assert "4 of 7 trials" in lines[0]
+    assert max(map(len, lines)) <= 80
+    assert "4.0x" in str(front)
+
+
+def test_plain_data(front):
+    data = json.loads(json.dumps(front.to_dict()))
+    assert data["front"] == ["6", "1", "0", "4"]
+    assert data["trials"][4]["measures"]["gzip_bytes"] == 800
+
+
+def test_a_picture_and_a_page(front, tmp_path):
+    front.plot(tmp_path / "front.png")
+    assert (tmp_path / "front.png").read_bytes().startswith(b"\x89PNG")
+    front.to_html(tmp_path / "front.html")
+    body = (tmp_path / "front.html").read_text("utf-8").partition("</head>")[2]
+    assert EVIL not in body
+    assert "ramp: 0.5" in body  # what a point says when the mouse is there
+    assert "<td>0.9500</td>" in body and "<td>800</td>" in body
+
+
+def test_one_trial_is_a_front_too(tmp_path):
+    write_trial(tmp_path, "0", 0.9, 1024)
+    front = kpk.pareto_front(tmp_path)
+    front.plot(tmp_path / "front.png")
+    assert front.hypervolume() == 0
+    assert len(front.points) == 1
+
+
+def test_a_folder_without_trials(tmp_path):
+    with pytest.raises(ValueError, match="no finished trial"):
+        kpk.pareto_front(tmp_path)
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        kpk.pareto_front(tmp_path / "none")

@@ -1,0 +1,146 @@
+"""A search that is cut off goes on; no finished trial is lost."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import keras_tuner
+import models
+import numpy as np
+import pytest
+
+import keras_prune_kit as kpk
+from keras_prune_kit.tuning import hyper_model
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "keras_tuner_workers.py"
+
+
+class Killed(BaseException):
+    """As far as KerasTuner can tell: it catches nothing but `Exception`."""
+
+
+class KillInTraining(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        raise Killed
+
+
+def kill_before_writing(monkeypatch):
+    def write(*_):
+        raise Killed
+
+    monkeypatch.setattr(hyper_model, "write", write)
+
+
+def kill_after_writing(monkeypatch):
+    def write(*arguments, write=hyper_model.write):
+        write(*arguments)
+        raise Killed
+
+    monkeypatch.setattr(hyper_model, "write", write)
+
+
+@pytest.fixture
+def baseline(data):
+    model = models.sequential(keras)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss, metrics=["accuracy"])
+    model.fit(*data, epochs=3, verbose=0)
+    return model
+
+
+@pytest.fixture
+def open_search(baseline, tmp_path):
+    """The tuner as a process would make it when it starts."""
+
+    def open_(kind, max_trials=2):
+        hypermodel = kpk.CompressionHyperModel(baseline, quantization=["dynamic"])
+        if kind is kpk.CompressionTuner:
+            oracle = keras_tuner.oracles.RandomSearchOracle(
+                max_trials=max_trials, seed=1
+            )
+            return kind(oracle=oracle, hypermodel=hypermodel, directory=tmp_path)
+        return kind(hypermodel, max_trials=max_trials, seed=1, directory=tmp_path)
+
+    return open_
+
+
+def search(tuner, data, **arguments):
+    tuner.search(*data, validation_data=data, epochs=1, verbose=0, **arguments)
+
+
+def records(tuner):
+    return {
+        path.parent.name: path.read_bytes()
+        for path in Path(tuner.project_dir).glob("trial_*/compression.json")
+    }
+
+
+@pytest.mark.parametrize("moment", ["training", "before writing", "after writing"])
+def test_a_search_that_is_killed_goes_on(open_search, data, moment, monkeypatch):
+    kind = kpk.CompressionTuner if moment == "training" else keras_tuner.RandomSearch
+    search(open_search(kind, max_trials=1), data)
+    finished = records(open_search(kind))
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        if moment == "training":
+            search(open_search(kind), data, callbacks=[KillInTraining()])
+        else:
+            kill = kill_after_writing if "after" in moment else kill_before_writing
+            kill(patch)
+            search(open_search(kind), data)
+    cut = open_search(kind)
+    assert len(kpk.pareto_front(cut).trials) == 1
+    search(cut, data)
+    assert [trial.status for trial in cut.oracle.trials.values()] == ["COMPLETED"] * 2
+    assert len(kpk.pareto_front(cut).trials) == 2
+    after = records(cut)
+    assert all(after[name] == record for name, record in finished.items())
+    for trial in cut.oracle.trials.values():
+        folder = Path(cut.get_trial_dir(trial.trial_id))
+        saved = keras.models.load_model(folder / "model.keras", compile=False)
+        weights = cut.load_model(trial).get_weights()
+        assert all(map(np.array_equal, weights, saved.get_weights()))
+
+
+def wait_for(condition, process, seconds=120):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and process.poll() is None:
+        if found := condition():
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"nothing to wait for: {process.poll()}")
+
+
+def trial_under_way(out, worker):
+    try:
+        state = json.loads((out / "search" / "oracle.json").read_text())
+    except (FileNotFoundError, json.JSONDecodeError):  # not there yet, or half of it
+        return None
+    return state["ongoing_trials"].get(worker)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+def test_a_worker_that_is_killed_in_mid_trial(tmp_path):
+    """A chief and two workers on this machine."""
+    words = [sys.executable, str(EXAMPLE), "--trials", "3", "--out", str(tmp_path)]
+    with open(tmp_path / "log", "w") as log:
+        process = subprocess.Popen(words, stdout=log, stderr=log, text=True)
+    try:
+        cut = wait_for(lambda: trial_under_way(tmp_path, "worker1"), process)
+        lines = (tmp_path / "log").read_text().splitlines()
+        pids = [line.split()[-1] for line in lines if line.startswith("worker1 is")]
+        os.kill(int(pids[0]), signal.SIGKILL)
+        assert process.wait(200) == 0, (tmp_path / "log").read_text()[-3000:]
+    finally:
+        process.terminate()
+    log = (tmp_path / "log").read_text()
+    assert log.count("worker1 is process") == 2
+    trials = sorted((tmp_path / "search").glob("trial_*/trial.json"))
+    states = {p.parent.name: json.loads(p.read_text())["status"] for p in trials}
+    assert states == {f"trial_{number}": "COMPLETED" for number in range(3)}
+    assert f"trial_{cut}" in states
+    assert len(kpk.pareto_front(tmp_path / "search").trials) == 3
