@@ -42,8 +42,7 @@ def sort_channels(model: Any) -> None:
         if kind(model, operator) in _LAYERS:
             places = chains.behind(operator)
             if places:
-                _clear_unused(model, places)
-                _sort(model, places)
+                _sort(model, places, _clear_unused(model, places))
 
 
 @dataclass(frozen=True)
@@ -124,31 +123,31 @@ class _Chains:
         return self._graph.tensors[index]
 
 
-def _clear_unused(model: Any, places: list[_Place]) -> None:
+def _clear_unused(model: Any, places: list[_Place]) -> np.ndarray:
     """Zeroes what makes the channels that the next layer has nothing but zeros for.
 
-    They get the step of a channel that is used, as their own says nothing any more.
+    Returns:
+        Whether each channel is used.
     """
     *makers, taker = places
-    is_used = _nonzeros(_read(model, taker, _channels(places))) > 0
-    steps = np.where(is_used, np.arange(is_used.size), is_used.argmax())
+    channels = makers[0].tensor.shape[0]
+    is_used = _nonzeros(_read(model, taker, channels)) > 0
     for place in makers:
-        values = _read(model, place, is_used.size)
+        values = _read(model, place, channels)
         values[~is_used] = 0
-        _write(model, place, values, steps)
+        _write(model, place, values, np.arange(channels))
+    return is_used
 
 
-def _sort(model: Any, places: list[_Place]) -> None:
-    channels = _channels(places)
+def _sort(model: Any, places: list[_Place], is_used: np.ndarray) -> None:
     kernels = [place for place in places if len(place.tensor.shape) > 1]
-    counts = [_nonzeros(_read(model, place, channels)) for place in kernels]
+    counts = [_nonzeros(_read(model, place, is_used.size)) for place in kernels]
     order = np.sum(counts, axis=0).argsort(kind="stable")
+    # The step of a channel that is not used says nothing: it repeats another one.
+    first_used = order[is_used[order].argmax()]
+    steps = np.where(is_used[order], order, first_used)
     for place in places:
-        _write(model, place, _read(model, place, channels)[order], order)
-
-
-def _channels(places: list[_Place]) -> int:
-    return places[0].tensor.shape[0]
+        _write(model, place, _read(model, place, is_used.size)[order], steps)
 
 
 def _nonzeros(values: np.ndarray) -> np.ndarray:
