@@ -15,6 +15,7 @@ from keras_prune_kit.policies import PrunePolicy
 from keras_prune_kit.quantization import quantize_aware
 from keras_prune_kit.reports import Attempt, CompressionReport, Search
 from keras_prune_kit.sparsity import sparsity_report
+from keras_prune_kit.tflite import TFLiteModel
 
 _log = logging.getLogger(__name__)
 
@@ -51,31 +52,14 @@ def find_smallest(
     numbers = quantization or "int8"
     dense = job.export(job.model, numbers)
     baseline = evaluate.keras(job.model)[metric]
-    least = baseline - max_accuracy_drop - _ROUNDING
-
-    score = evaluate.tflite(dense)[metric]
-    text = f"dense, {number_name(numbers)}"
-    attempts = [Attempt(text, 0, score, dense.gzip_bytes, score >= least)]
-    held: list[tuple[int, Setting, Outcome]] = []
-    trainer = Trainer(job, Teaching(job, metric))
-    for epochs in _shares(job.epochs, plan.attempts):
-        setting = plan.next()
-        if setting is None:
-            break
-        start = held[-1][-1].weights if held else None
-        outcome = trainer.attempt(setting, epochs, start)
-        size = outcome.tflite.gzip_bytes
-        score = evaluate.tflite(outcome.tflite)[metric]
-        attempts.append(Attempt(str(setting), epochs, score, size, score >= least))
-        _log.info("%s: %s %.4f, %d bytes gzipped", setting, metric, score, size)
-        plan.tell(setting, holds=score >= least)
-        if score >= least:
-            held.append((len(attempts) - 1, setting, outcome))
+    tries = _Tries(evaluate, metric, baseline - max_accuracy_drop)
+    tries.add(f"dense, {number_name(numbers)}", 0, dense)
+    _try_all(tries, plan, Trainer(job, Teaching(job, metric)), job.epochs)
 
     models = {"baseline": job.model, f"baseline + {number_name(numbers)}": dense}
     chosen, model, exported, sparsity = 0, untouched, dense, None
-    if held:
-        chosen, setting, best = min(held, key=lambda item: item[-1].tflite.gzip_bytes)
+    if tries.held:
+        chosen, setting, best = min(tries.held, key=_size_of)
         model, exported, sparsity = best.model, best.tflite, best.sparsity_report
         models |= {"pruned": model, f"pruned + {setting.numbers}": exported}
     return CompressionReport(
@@ -88,8 +72,62 @@ def find_smallest(
             "target": "smallest",
             "max_accuracy_drop": max_accuracy_drop,
         },
-        search=Search(metric, baseline, max_accuracy_drop, tuple(attempts), chosen),
+        search=Search(
+            metric, baseline, max_accuracy_drop, tuple(tries.attempts), chosen
+        ),
     )
+
+
+_Held = tuple[int, Setting, Outcome]  # with the number of the attempt
+
+
+class _Tries:
+    """What was tried so far.
+
+    Args:
+        evaluate: What scores a file.
+        metric: Which score counts.
+        least: What it must be for a file to hold.
+
+    Attributes:
+        attempts: All of them.
+        held: What came of those that hold.
+    """
+
+    def __init__(self, evaluate: Evaluation, metric: str, least: float) -> None:
+        self._evaluate = evaluate
+        self._metric = metric
+        self._least = least - _ROUNDING
+        self.attempts: list[Attempt] = []
+        self.held: list[_Held] = []
+
+    def add(self, text: str, epochs: int, exported: TFLiteModel) -> bool:
+        """Measures a file; gives whether it holds."""
+        score = self._evaluate.tflite(exported)[self._metric]
+        size, holds = exported.gzip_bytes, score >= self._least
+        self.attempts.append(Attempt(text, epochs, score, size, holds))
+        _log.info("%s: %s %.4f, %d bytes gzipped", text, self._metric, score, size)
+        return holds
+
+
+def _try_all(
+    tries: _Tries, plan: Bisection | Ladder, trainer: Trainer, epochs: int
+) -> None:
+    """Goes through the plan; each attempt begins where the last that held ended."""
+    for share in _shares(epochs, plan.attempts):
+        setting = plan.next()
+        if setting is None:
+            return
+        start = tries.held[-1][-1].weights if tries.held else None
+        outcome = trainer.attempt(setting, share, start)
+        holds = tries.add(str(setting), share, outcome.tflite)
+        plan.tell(setting, holds=holds)
+        if holds:
+            tries.held.append((len(tries.attempts) - 1, setting, outcome))
+
+
+def _size_of(held: _Held) -> int:
+    return held[-1].tflite.gzip_bytes
 
 
 def _accuracy_of(job: Job, evaluate: Evaluation) -> str:

@@ -15,7 +15,7 @@ class TensorEntropy:
     """The ideal coded size of one weight or bias of a .tflite file.
 
     Attributes:
-        name: What the file calls it.
+        name: What the file calls it, empty for most biases.
         dtype: Its type in the file, such as `"int8"`.
         shape: Its shape in the file.
         size: How many values the file stores for it.
@@ -98,7 +98,7 @@ class EntropyBound:
     def __str__(self) -> str:
         rows = [
             (
-                _short(tensor.name),
+                _label(tensor),
                 f"{tensor.dtype} {shape_text(tensor.shape)}",
                 percent(tensor.zeros / tensor.size if tensor.size else 0.0),
                 f"{tensor.bits_per_value:.2f}",
@@ -120,7 +120,9 @@ def _sizes(bound: float, deflated: int, ratio: float) -> tuple[str, str, str]:
     return f"{bound:,.0f}", f"{deflated:,}", f"{ratio:.2f}"
 
 
-def _short(name: str) -> str:
+def _label(tensor: TensorEntropy) -> str:
     """A tensor's name without the model's own, and not longer than there is room."""
-    name = name.partition("/")[2] or name
+    if not tensor.name:
+        return "a bias" if len(tensor.shape) == 1 else "without a name"
+    name = tensor.name.partition("/")[2] or tensor.name
     return name if len(name) <= _ROOM else "…" + name[1 - _ROOM :]

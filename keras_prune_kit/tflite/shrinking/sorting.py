@@ -31,16 +31,18 @@ def sort_channels(model: Any) -> None:
     The outputs of one layer and the inputs of the next get the same new order: by how
     many of their weights are not zero. Sums of integers do not depend on the order, so
     the file computes the same. Sums of floats do, and those layers stay as they are,
-    like all that are not in a straight line.
+    like all that are not in a straight line. What makes a channel that nothing uses
+    becomes zero.
     """
     if len(model.subgraphs) > 1:
         return
     chains = _Chains(model)
-    for operator in model.subgraphs[0].operators:
+    # From the end, since what is not used there makes more of it before.
+    for operator in reversed(model.subgraphs[0].operators):
         if kind(model, operator) in _LAYERS:
             places = chains.behind(operator)
             if places:
-                _sort(model, places)
+                _sort(model, places, _clear_unused(model, places))
 
 
 @dataclass(frozen=True)
@@ -114,38 +116,58 @@ class _Chains:
             and tensor.type in types
             and tensor.sparsity is None
             and tensor.quantization.details is None
+            and not tensor.quantization.zeroPoint.any()
         )
 
     def _tensor(self, index: int) -> Any:
         return self._graph.tensors[index]
 
 
-def _sort(model: Any, places: list[_Place]) -> None:
-    channels = places[0].tensor.shape[0]
-    counts = np.zeros(channels, int)
+def _clear_unused(model: Any, places: list[_Place]) -> np.ndarray:
+    """Zeroes what makes the channels that the next layer has nothing but zeros for.
+
+    Returns:
+        Whether each channel is used.
+    """
+    *makers, taker = places
+    channels = makers[0].tensor.shape[0]
+    is_used = _nonzeros(_read(model, taker, channels)) > 0
+    for place in makers:
+        values = _read(model, place, channels)
+        values[~is_used] = 0
+        _write(model, place, values, np.arange(channels))
+    return is_used
+
+
+def _sort(model: Any, places: list[_Place], is_used: np.ndarray) -> None:
+    kernels = [place for place in places if len(place.tensor.shape) > 1]
+    counts = [_nonzeros(_read(model, place, is_used.size)) for place in kernels]
+    order = np.sum(counts, axis=0).argsort(kind="stable")
+    # The step of a channel that is not used says nothing: it repeats another one.
+    first_used = order[is_used[order].argmax()]
+    steps = np.where(is_used[order], order, first_used)
     for place in places:
-        if len(place.tensor.shape) > 1:
-            by_channel = np.moveaxis(_values(model, place, channels), place.axis + 1, 0)
-            counts += np.count_nonzero(by_channel.reshape(channels, -1), axis=1)
-    order = counts.argsort(kind="stable")
-    for place in places:
-        values = _values(model, place, channels).take(order, place.axis + 1)
-        buffer = model.buffers[place.tensor.buffer]
-        buffer.data = pack_values(place.tensor.type, values)
-        _sort_steps(place, order)
+        _write(model, place, _read(model, place, is_used.size)[order], steps)
 
 
-def _values(model: Any, place: _Place, channels: int) -> np.ndarray:
-    """The values, with an axis of nothing but channels behind the place's own."""
-    tensor = place.tensor
-    values = unpack_values(tensor.type, model.buffers[tensor.buffer].data)
-    before, after = tensor.shape[: place.axis], tensor.shape[place.axis + 1 :]
-    count = int(np.prod(tensor.shape))
-    return values[:count].reshape(*before, -1, channels, *after)
+def _nonzeros(values: np.ndarray) -> np.ndarray:
+    return np.count_nonzero(values.reshape(len(values), -1), axis=1)
 
 
-def _sort_steps(place: _Place, order: np.ndarray) -> None:
-    quantization = place.tensor.quantization
+def _read(model: Any, place: _Place, channels: int) -> np.ndarray:
+    """A copy of the values, with an axis of nothing but channels first."""
+    shape, axis = place.tensor.shape, place.axis
+    values = unpack_values(place.tensor.type, model.buffers[place.tensor.buffer].data)
+    values = values[: int(np.prod(shape))]
+    values = values.reshape(*shape[:axis], -1, channels, *shape[axis + 1 :])
+    return np.moveaxis(values, axis + 1, 0).copy()
+
+
+def _write(model: Any, place: _Place, values: np.ndarray, steps: np.ndarray) -> None:
+    """Stores what `_read` gave, and for each channel the step of some channel."""
+    tensor, quantization = place.tensor, place.tensor.quantization
+    buffer = model.buffers[tensor.buffer]
+    buffer.data = pack_values(tensor.type, np.moveaxis(values, 0, place.axis + 1))
     if len(quantization.scale) > 1 and quantization.quantizedDimension == place.axis:
-        quantization.scale = quantization.scale[order]
-        quantization.zeroPoint = quantization.zeroPoint[order]
+        quantization.scale = quantization.scale[steps]
+        quantization.zeroPoint = quantization.zeroPoint[steps]

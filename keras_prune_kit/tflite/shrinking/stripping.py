@@ -25,7 +25,7 @@ def strip(model: Any) -> None:
     for graph in model.subgraphs:
         graph.name = None
     for tensor in tensors(model):
-        is_named = is_stored(model, tensor) and _is_parameter(tensor)
+        is_named = is_stored(model, tensor) and _is_weight(tensor)
         tensor.name = short_name(tensor.name or b"") if is_named else None
         _strip_tensor(tensor)
     for number, entry in signature_entries(model):
@@ -42,7 +42,7 @@ def _strip_tensor(tensor: Any) -> None:
             tensor.quantization = None
 
 
-def _is_parameter(tensor: Any) -> bool:
-    has_step = tensor.quantization is not None and tensor.quantization.scale is not None
+def _is_weight(tensor: Any) -> bool:
+    """Whether a constant is listed in reports by its name; biases are not."""
     rank = 0 if tensor.shape is None else len(tensor.shape)
-    return is_parameter(tensor.type, rank, has_step)
+    return rank > 1 and is_parameter(tensor.type, rank, has_step=False)
