@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from keras_prune_kit import _keras
 from keras_prune_kit.callbacks import PruningCallback, TargetSparsityCheckpoint
 
 
@@ -36,7 +37,7 @@ def fine_tune(
         arguments["shuffle"] = False
     rises = is_score(metric)
     with tempfile.TemporaryDirectory() as folder:
-        best = Path(folder) / "best.weights.h5"
+        best = Path(folder) / f"best{_keras.weights_ending(model)}"
         checkpoint = TargetSparsityCheckpoint(
             best,
             monitor=f"val_{metric}" if rises else "val_loss",

@@ -8,6 +8,7 @@ import keras_tuner
 import models
 import numpy as np
 import pytest
+import tensorflow as tf
 import tf_keras
 
 import keras_prune_kit as kpk
@@ -354,3 +355,34 @@ def test_a_folder_of_a_search_of_another_kind(trained_3, data, tmp_path):
     ours = keras_tuner.RandomSearch(hypermodel, max_trials=2, **options)
     with pytest.raises(ValueError, match="trials of no CompressionHyperModel"):
         search(ours, data)
+
+
+def test_trials_trained_on_several_devices(K, trained, data, tmp_path):
+    tuner = tuner_of(
+        hypermodel_of(trained),
+        tmp_path,
+        max_trials=1,
+        distribution_strategy=two_devices(),
+    )
+    (trial,) = search(tuner, data)
+    assert trial.status == "COMPLETED", trial.message
+    folder, record = record_of(tuner, trial)
+    assert record["measures"]["sparsity"] > 0.45
+    saved = K.models.load_model(folder / "model.keras", compile=False)
+    best = tuner.get_best_models()[0]
+    assert all(map(np.array_equal, best.get_weights(), saved.get_weights()))
+
+
+def test_any_tuner_trains_on_several_devices(trained_3, data, tmp_path):
+    tuner = keras_tuner.RandomSearch(
+        hypermodel_of(trained_3),
+        max_trials=1,
+        directory=tmp_path,
+        distribution_strategy=two_devices(),
+    )
+    (trial,) = search(tuner, data)
+    assert trial.status == "COMPLETED", trial.message
+
+
+def two_devices():
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
