@@ -43,7 +43,7 @@ def fine_tune(
         "save_weights_only": True,
     }
     with tempfile.TemporaryDirectory() as folder:
-        best = Path(folder) / "best.weights.h5"
+        best = Path(folder) / f"best{_keras.weights_ending(model)}"
         if pruning is None:
             kinds = _keras.callback_namespace(model)
             checkpoint = kinds.ModelCheckpoint(

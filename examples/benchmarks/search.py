@@ -112,7 +112,7 @@ class Naive(keras_tuner.Tuner):
         import tensorflow_model_optimization as tfmot
 
         hp = trial.hyperparameters
-        sparsity = hp.Float("sparsity", *SPARSITY)
+        sparsity = float(hp.Float("sparsity", *SPARSITY))  # TFMOT takes no float64
         quantization = hp.Choice("quantization", list(QUANTIZATION))
         tf_keras.backend.clear_session()
         model = build(tf_keras)

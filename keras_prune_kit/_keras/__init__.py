@@ -20,6 +20,7 @@ from keras_prune_kit._keras.models import (
     retrace,
     scorer,
     trained_model,
+    weights_ending,
     world,
 )
 from keras_prune_kit._keras.targets import mix_targets
@@ -71,6 +72,7 @@ __all__ = [
     "scorer",
     "trained_model",
     "variables_of",
+    "weights_ending",
     "without",
     "without_range",
     "world",

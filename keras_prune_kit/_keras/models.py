@@ -61,6 +61,15 @@ def check_built(model: Any) -> None:
         )
 
 
+def weights_ending(model: object) -> str:
+    """How the name of a file ends that `save_weights` writes weights alone to.
+
+    Keras 2 has a newer form with another ending, but that brings back metrics too,
+    which fails where they are spread over several devices.
+    """
+    return ".weights.h5" if world(model).__name__ == "keras" else ".h5"
+
+
 def optimizer_of(model: Any) -> Any:
     """The compiled optimizer without a loss-scaling wrapper, or `None`."""
     optimizer = getattr(model, "optimizer", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -54,13 +55,16 @@ def write(
 
     Args:
         folder: The folder that KerasTuner makes for a trial.
-        model: The Keras model at its target sparsity.
+        model: The Keras model at its target sparsity. Its weights are written in any
+            case, the whole of it if Keras can.
         exported: The file made of it.
         record: Plain data.
     """
     with replacing_folder(folder) as part:
         model.save_weights(os.fspath(part / WEIGHTS))
-        model.save(os.fspath(part / MODEL))
+        # A class without get_config() is known to the function that builds it alone.
+        with contextlib.suppress(NotImplementedError):
+            model.save(os.fspath(part / MODEL))
         exported.save(part / TFLITE)
         (part / RECORD).write_text(json.dumps(record, indent=2) + "\n", "utf-8")
 

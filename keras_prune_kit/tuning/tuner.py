@@ -96,7 +96,7 @@ class CompressionTuner(keras_tuner.Tuner):
 
     def load_model(self, trial: Any) -> Any:
         """The model that the file of a trial was made of."""
-        model = self._copy(trial)
+        model = self.hypermodel.copy(trial.hyperparameters)
         model.load_weights(os.path.join(self.get_trial_dir(trial.trial_id), WEIGHTS))
         return model
 
