@@ -133,14 +133,14 @@ several sparsities and keeps the smallest file whose accuracy holds."""
         "train with, or else a tenth of its data, always the same)",
     )
     how_sparse = parser.add_mutually_exclusive_group()
-    _add_sparsity(how_sparse)
+    _add_sparsity(how_sparse, None, "0.8; with --target, what the search finds")
     how_sparse.add_argument(
         "--policy",
         metavar="FILE.json",
         type=arguments.existing((".json",)),
         help="a policy, as PrunePolicy.to_dict() gives it",
     )
-    how_sparse.add_argument(
+    parser.add_argument(
         "--target",
         choices=("smallest",),
         help="smallest: search for the smallest file whose accuracy holds",
@@ -225,13 +225,17 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_sparsity(parser: argparse._ActionsContainer) -> None:
+def _add_sparsity(
+    parser: argparse._ActionsContainer,
+    default: float | None = 0.8,
+    meaning: str = "%(default)s",
+) -> None:
     parser.add_argument(
         "--sparsity",
         type=arguments.sparsity,
-        default=0.8,
+        default=default,
         metavar="FRACTION",
-        help="how much of each kernel becomes zero (default: %(default)s)",
+        help=f"how much of each kernel becomes zero (default: {meaning})",
     )
 
 
