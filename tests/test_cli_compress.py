@@ -81,10 +81,14 @@ def test_a_search_says_what_it_tried(files, capsys):
     assert sorted(os.listdir("out")) == FILES
 
 
-def test_a_search_has_no_sparsity_of_its_own(files, capsys):
-    with pytest.raises(SystemExit):
-        compress("--target", "smallest", "--sparsity", "0.5")
-    assert "not allowed with" in capsys.readouterr().err
+def test_a_sparsity_that_is_given_is_not_searched(files, capsys):
+    words = ("--target", "smallest", "--sparsity", "0.5", "--quantize", "dynamic")
+    assert compress(*words, "--epochs", "4", "--json") == 0
+    attempts = json.loads(capsys.readouterr().out)["search"]["attempts"]
+    assert [attempt["setting"] for attempt in attempts] == [
+        "dense, dynamic",
+        "your policy, dynamic",
+    ]
 
 
 def test_the_same_command_gives_the_same_result(files, capsys):

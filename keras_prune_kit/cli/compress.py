@@ -72,10 +72,8 @@ def save(report: CompressionReport, out: str, *lines: str) -> Result:
 
 
 def _policy(options: argparse.Namespace) -> PrunePolicy | None:
-    if options.target is not None:
-        return None
     if options.policy is None:
-        return PrunePolicy(options.sparsity)
+        return None if options.sparsity is None else PrunePolicy(options.sparsity)
     try:
         return PrunePolicy.from_dict(
             json.loads(Path(options.policy).read_text("utf-8"))

@@ -123,14 +123,14 @@ several sparsities and keeps the smallest file whose accuracy holds."""
     _add_model(parser)
     _add_training(parser, "choose the best epoch with")
     how_sparse = parser.add_mutually_exclusive_group()
-    _add_sparsity(how_sparse)
+    _add_sparsity(how_sparse, None, "0.8; with --target, what the search finds")
     how_sparse.add_argument(
         "--policy",
         metavar="FILE.json",
         type=arguments.existing((".json",)),
         help="a policy, as PrunePolicy.to_dict() gives it",
     )
-    how_sparse.add_argument(
+    parser.add_argument(
         "--target",
         choices=("smallest",),
         help="smallest: search for the smallest file whose accuracy holds",
@@ -282,13 +282,17 @@ def _add_epochs(
     )
 
 
-def _add_sparsity(parser: argparse._ActionsContainer) -> None:
+def _add_sparsity(
+    parser: argparse._ActionsContainer,
+    default: float | None = 0.8,
+    meaning: str = "%(default)s",
+) -> None:
     parser.add_argument(
         "--sparsity",
         type=arguments.sparsity,
-        default=0.8,
+        default=default,
         metavar="FRACTION",
-        help="how much of each kernel becomes zero (default: %(default)s)",
+        help=f"how much of each kernel becomes zero (default: {meaning})",
     )
 
 

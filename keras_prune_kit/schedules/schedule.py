@@ -139,7 +139,7 @@ class Schedule(abc.ABC):
         begin, end = self._plain_bounds()
         if end is None or step >= end:
             return 1.0
-        return max(0, step - begin) / (end - begin)
+        return 0.0 if step <= begin else (step - begin) / (end - begin)
 
 
 def check_sparsity(name: str, sparsity: object) -> None:
