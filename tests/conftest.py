@@ -1,5 +1,6 @@
 """Fixtures: everything that trains runs in both worlds."""
 
+import gc
 import os
 import signal
 
@@ -38,6 +39,15 @@ def _fixed_seed_and_policy():
     yield
     keras.config.set_dtype_policy("float32")
     tf_keras.mixed_precision.set_global_policy("float32")
+
+
+@pytest.fixture
+def no_collection(monkeypatch):
+    """For searches: KerasTuner collects garbage in each trial.
+
+    In a process of many tests that takes seconds.
+    """
+    monkeypatch.setattr(gc, "collect", lambda *_: 0)
 
 
 @pytest.fixture

@@ -10,7 +10,11 @@ import pytest
 import keras_prune_kit as kpk
 from keras_prune_kit.cli import main
 
+pytestmark = pytest.mark.usefixtures("no_collection")
+
 FILES = ["front.html", "front.json", "front.png", "model.keras", "model.tflite"]
+
+one_world = pytest.mark.parametrize("K", ["keras"], indirect=True)
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +60,7 @@ def test_search_writes_the_best_and_goes_on(files, capsys, data):
     assert shipped.evaluate(*data) == pytest.approx(best["measures"]["tflite_accuracy"])
 
 
+@one_world
 def test_none_that_is_good_enough_is_said(files, capsys):
     words = ("--max-drop", "0", "--sparsity", "0.97", "0.98", "--max-trials", "1")
     assert search(*words) == 0
@@ -64,6 +69,7 @@ def test_none_that_is_good_enough_is_said(files, capsys):
     assert not os.path.exists("out/model.tflite")
 
 
+@one_world
 def test_another_search_in_that_folder(files, capsys):
     assert search("--max-trials", "1") == 0
     capsys.readouterr()
@@ -93,6 +99,7 @@ def test_bad_usage_is_found_before_any_work(capsys, words, message):
     assert not os.path.exists("out")
 
 
+@one_world
 def test_sparsities_the_wrong_way_round(files, capsys):
     assert search("--sparsity", "0.9", "0.5") == 1
     assert "lowest sparsity comes first" in capsys.readouterr().err

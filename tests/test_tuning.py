@@ -13,6 +13,8 @@ import tf_keras
 
 import keras_prune_kit as kpk
 
+pytestmark = pytest.mark.usefixtures("no_collection")
+
 MEASURES = {
     *("gzip_bytes", "size_ratio", "file_bytes", "sparsity"),
     *("tflite_accuracy", "accuracy_drop", "latency_ms"),
@@ -160,7 +162,6 @@ def test_a_baseline_from_a_file(trained, data, tmp_path):
 @pytest.mark.parametrize(
     ("kind", "arguments"),
     [
-        (keras_tuner.RandomSearch, {"max_trials": 1}),
         (keras_tuner.GridSearch, {"max_trials": 1}),
         (keras_tuner.BayesianOptimization, {"max_trials": 2, "num_initial_points": 1}),
         (keras_tuner.Hyperband, {"max_epochs": 2, "factor": 2}),
@@ -217,8 +218,7 @@ def test_a_policy_of_ones_own(trained_3, data, tmp_path):
 
     trained_3.layers[1].name = "dense_1"
     hypermodel = hypermodel_of(trained_3, policy=policy)
-    tuner = keras_tuner.RandomSearch(hypermodel, max_trials=2, directory=tmp_path)
-    for trial in search(tuner, data):
+    for trial in search(tuner := tuner_of(hypermodel, tmp_path), data):
         assert set(trial.hyperparameters.values) == {"quantization", "head", "body"}
         policy = kpk.PrunePolicy.from_dict(record_of(tuner, trial)[1]["policy"])
         assert policy.schedule.final_sparsity == trial.hyperparameters.get("body")
@@ -371,6 +371,7 @@ def test_a_folder_of_a_search_of_another_kind(trained_3, data, tmp_path):
         search(ours, data)
 
 
+@pytest.mark.parametrize("K", ["tf_keras"], indirect=True)
 def test_trials_trained_on_several_devices(K, trained, data, tmp_path):
     tuner = tuner_of(
         hypermodel_of(trained),
