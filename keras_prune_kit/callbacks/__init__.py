@@ -3,7 +3,7 @@
 from keras_prune_kit.callbacks.clustering_callback import ClusteringCallback
 from keras_prune_kit.callbacks.gzip_size_logger import GzipSizeLogger
 from keras_prune_kit.callbacks.pruning_callback import PruningCallback
-from keras_prune_kit.callbacks.sparsity_summaries import EventFile, SparsitySummaries
+from keras_prune_kit.callbacks.sparsity_summaries import SparsitySummaries
 from keras_prune_kit.callbacks.stage_progress import StageProgress
 from keras_prune_kit.callbacks.target_sparsity_checkpoint import (
     TargetSparsityCheckpoint,
@@ -11,7 +11,6 @@ from keras_prune_kit.callbacks.target_sparsity_checkpoint import (
 
 __all__ = [
     "ClusteringCallback",
-    "EventFile",
     "GzipSizeLogger",
     "PruningCallback",
     "SparsitySummaries",

@@ -7,7 +7,8 @@ from typing import Any
 
 from keras_tuner.errors import FatalValueError
 
-from keras_prune_kit.callbacks import EventFile, PruningCallback
+from keras_prune_kit.callbacks import PruningCallback
+from keras_prune_kit.callbacks.sparsity_summaries import EventFile
 from keras_prune_kit.datasets import check_rereadable, labelled_samples
 from keras_prune_kit.fine_tuning import fine_tune
 from keras_prune_kit.policies import described
@@ -91,9 +92,10 @@ class Trial:
     def _measure(self, exported: TFLiteModel, validation_data: Any) -> dict[str, float]:
         evaluate, score = self.baseline.scored_on(validation_data)
         accuracy = evaluate.tflite(exported)[evaluate.metric]
+        size = exported.gzip_bytes
         return {
-            "gzip_bytes": float(exported.gzip_bytes),
-            "size_ratio": self.baseline.gzip_bytes / exported.gzip_bytes,
+            "gzip_bytes": float(size),
+            "size_ratio": self.baseline.gzip_bytes / size,
             "file_bytes": float(len(exported.bytes)),
             "sparsity": exported.sparsity_report().sparsity,
             "tflite_accuracy": float(accuracy),

@@ -10,7 +10,7 @@ from typing import Any
 import keras_tuner
 
 from keras_prune_kit import _keras
-from keras_prune_kit.callbacks import EventFile
+from keras_prune_kit.callbacks.sparsity_summaries import EventFile
 from keras_prune_kit.tuning.hyper_model import CompressionHyperModel
 from keras_prune_kit.tuning.trial_folder import WEIGHTS
 from keras_prune_kit.tuning.trial_place import TrialPlace
