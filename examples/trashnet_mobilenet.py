@@ -117,12 +117,12 @@ def build(classes, weights, K=keras):
     return K.Sequential([layers.Input((SIZE, SIZE, 3)), *outputs])
 
 
-def compile_for(model, steps, epochs, rate):
+def compile_for(model, steps, epochs, rate, K=keras):
     """Adam, warmed up for an epoch, then along half a cosine."""
-    rate = keras.optimizers.schedules.CosineDecay(
+    rate = K.optimizers.schedules.CosineDecay(
         0.0, steps * max(epochs - 1, 1), warmup_target=rate, warmup_steps=steps
     )
-    optimizer = keras.optimizers.Adam(rate)
+    optimizer = K.optimizers.Adam(rate)
     model.compile(
         optimizer,
         "categorical_crossentropy",

@@ -4,6 +4,7 @@ import gzip
 import json
 
 import hypothesis
+import keras
 import numpy as np
 import pytest
 from hypothesis import strategies as st
@@ -147,8 +148,6 @@ def test_policies_go_through_json(policy):
 @hypothesis.given(st.lists(st.tuples(st.sampled_from("abc"), sparsities), max_size=5))
 @hypothesis.settings(max_examples=25)
 def test_the_last_rule_that_matches_wins(chosen):
-    import keras
-
     names = [name for name, _ in chosen]
     layers = [keras.layers.Dense(4, name=name) for name in "abc"]
     model = keras.Sequential([keras.layers.Input((4,)), *layers])

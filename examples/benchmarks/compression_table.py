@@ -167,21 +167,7 @@ def load_trashnet(folder, recipe):
 
 def fit(K, model, data, epochs, rate, *callbacks, train=None):
     """Trains along half a cosine, after an epoch of warming up."""
-    schedule = (
-        keras.optimizers.schedules if K is keras else tf_keras.optimizers.schedules
-    )
-    rate = schedule.CosineDecay(
-        0.0,
-        data.steps * max(epochs - 1, 1),
-        warmup_target=rate,
-        warmup_steps=data.steps,
-    )
-    model.compile(
-        K.optimizers.Adam(rate),
-        "categorical_crossentropy",
-        metrics=["accuracy"],
-        jit_compile=False,
-    )
+    trashnet.compile_for(model, data.steps, epochs, rate, K)
     model.fit(
         train or data.train,
         validation_data=data.validation,

@@ -216,6 +216,7 @@ def _is_core(parent: Any, child: Any) -> bool:
 
 
 def children(layer: Any) -> list[Any]:
+    """The layers right inside a layer or model, in the order that it has them."""
     if hasattr(layer, "layers"):
         return list(layer.layers)
     return list(layer._flatten_layers(recursive=False, include_self=False))

@@ -200,12 +200,7 @@ def _check_range(sparsity: Any) -> None:
 
 
 def _check_quantization(names: Any) -> None:
-    is_list = isinstance(names, Sequence) and not isinstance(names, str)
-    if not is_list or not names:
-        raise ValueError(
-            "quantization is a list of those to try, at least one, such as "
-            f"('dynamic', 'int8'). Received: quantization={names!r}."
-        )
+    _check_list("quantization", names, "('dynamic', 'int8')")
     for name in names:
         if name not in _EXPORTS and not (isinstance(name, str) and _bits(name)):
             raise ValueError(
@@ -228,11 +223,15 @@ def _check_groups(groups: Any) -> None:
 
 
 def _check_structures(structures: Any) -> None:
-    is_list = isinstance(structures, Sequence) and not isinstance(structures, str)
-    if not is_list or not structures:
-        raise ValueError(
-            "structures is a list of those to try, at least one, such as "
-            f"[Unstructured()]. Received: structures={structures!r}."
-        )
+    _check_list("structures", structures, "[Unstructured()]")
     for structure in structures:
         check_structure(structure)
+
+
+def _check_list(name: str, items: Any, example: str) -> None:
+    is_list = isinstance(items, Sequence) and not isinstance(items, str)
+    if not is_list or not items:
+        raise ValueError(
+            f"{name} is a list of those to try, at least one, such as {example}. "
+            f"Received: {name}={items!r}."
+        )
