@@ -4,13 +4,48 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-_PART = ".part-"
+if sys.platform != "win32":
+    import fcntl
+
+_SCRATCH = ".keras_prune_kit-"
+
+
+@contextlib.contextmanager
+def scratch_folder(parent: str | os.PathLike[str] | None = None) -> Iterator[Path]:
+    """Gives a folder that is gone at the end.
+
+    What a process that was killed has left behind goes when the next one asks for a
+    folder in the same place (on Windows it stays).
+
+    Args:
+        parent: Where to make it. Defaults to `None`: where the system keeps its own.
+
+    Raises:
+        OSError: If it cannot be made.
+    """
+    place = Path(parent or tempfile.gettempdir())
+    for left in place.glob(f"{_SCRATCH}*"):
+        with _lock(left, wait=False) as is_ours:
+            if is_ours:
+                shutil.rmtree(left, ignore_errors=True)
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=place))
+        with _lock(folder, wait=True):
+            if not folder.exists():  # Taken for a left one before it was locked.
+                continue
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+            return
 
 
 @contextlib.contextmanager
@@ -27,9 +62,9 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path)
     check_writable(target)
-    with tempfile.TemporaryDirectory(prefix=_PART, dir=target.parent) as folder:
+    with scratch_folder(target.parent) as folder:
         # The ending stays: Keras and matplotlib choose the format by it.
-        part = Path(folder) / target.name
+        part = folder / target.name
         yield part
         os.replace(part, target)
 
@@ -51,15 +86,15 @@ def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     check_writable_folder(target)
     if target.is_dir():
         # Inside, as the folder may be a file system of its own.
-        with tempfile.TemporaryDirectory(prefix=_PART, dir=target) as folder:
-            yield Path(folder)
+        with scratch_folder(target) as folder:
+            yield folder
             with _interrupts_wait():
-                for part in Path(folder).iterdir():
-                    os.replace(part, target / part.name)
+                for part in folder.iterdir():
+                    _move(part, target / part.name)
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=_PART, dir=target.parent) as folder:
-        part = Path(folder) / target.name
+    with scratch_folder(target.parent) as folder:
+        part = folder / target.name
         part.mkdir()
         yield part
         os.replace(part, target)
@@ -94,12 +129,40 @@ def _try_to_write(folder: Path) -> None:
     """Raises an `OSError` if nothing can be written to the folder."""
     # Permissions alone do not tell: root has them all, even where no disk is.
     try:
-        with tempfile.TemporaryDirectory(prefix=_PART, dir=folder):
+        with scratch_folder(folder):
             pass
     except OSError as error:
         raise PermissionError(
             f"The folder cannot be written to ({error.strerror}). Received: {folder}."
         ) from error
+
+
+@contextlib.contextmanager
+def _lock(folder: Path, *, wait: bool) -> Iterator[bool]:
+    """Holds the lock that every process has on its own; tells whether it could."""
+    if sys.platform == "win32":
+        yield False
+        return
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:  # Gone, or another user's.
+        yield False
+        return
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            has_it = True
+        except OSError:  # In use, or a file system without locks.
+            has_it = False
+        yield has_it
+    finally:
+        os.close(descriptor)
+
+
+def _move(source: Path, target: Path) -> None:
+    if source.is_dir() and target.is_dir():  # A SavedModel, which replaces another.
+        shutil.rmtree(target)
+    os.replace(source, target)
 
 
 @contextlib.contextmanager

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from keras_prune_kit import _keras
 from keras_prune_kit.callbacks import PruningCallback, TargetSparsityCheckpoint
+from keras_prune_kit.files import scratch_folder
 
 
 def fine_tune(
@@ -42,8 +41,8 @@ def fine_tune(
         "mode": "max" if rises else "min",
         "save_weights_only": True,
     }
-    with tempfile.TemporaryDirectory() as folder:
-        best = Path(folder) / f"best{_keras.weights_ending(model)}"
+    with scratch_folder() as folder:
+        best = folder / f"best{_keras.weights_ending(model)}"
         if pruning is None:
             kinds = _keras.callback_namespace(model)
             checkpoint = kinds.ModelCheckpoint(

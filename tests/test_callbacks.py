@@ -3,7 +3,9 @@
 import contextlib
 import copy
 import inspect
+import os
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -221,6 +223,25 @@ def test_a_checkpoint_that_never_saw_the_target_says_so(mlp, data, tmp_path):
         mlp().fit(*data, verbose=0, callbacks=[pruning, best])
     assert any("nothing was saved" in str(warning.message) for warning in caught)
     assert not (tmp_path / "best.keras").exists()
+
+
+def test_a_checkpoint_is_replaced_whole(mlp, data, tmp_path, monkeypatch):
+    path = tmp_path / "best-{epoch:02d}.keras"
+    best = kpk.TargetSparsityCheckpoint(path, monitor="loss")
+    pruning = kpk.PruningCallback(kpk.ConstantSparsity(0.8))
+    model = mlp()
+    model.fit(*data, verbose=0, callbacks=[pruning, best])
+    before = (tmp_path / "best-01.keras").read_bytes()
+
+    def torn(path, *arguments, **options):
+        Path(path).write_bytes(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(model, "save", torn)
+    with pytest.raises(OSError, match="no space left"):
+        model.fit(*data, verbose=0, callbacks=[pruning, best])
+    assert (tmp_path / "best-01.keras").read_bytes() == before
+    assert os.listdir(tmp_path) == ["best-01.keras"]
 
 
 def test_a_checkpoint_without_a_pruning_callback_says_so(mlp, data, tmp_path):

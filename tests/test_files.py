@@ -2,11 +2,19 @@
 
 import os
 import signal
+import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from keras_prune_kit.files import check_writable_folder, replacing, replacing_folder
+from keras_prune_kit.files import (
+    check_writable_folder,
+    replacing,
+    replacing_folder,
+    scratch_folder,
+)
 
 
 def write_two(folder):
@@ -86,3 +94,48 @@ def test_where_nothing_can_be_written_is_found_at_once():
         check_writable_folder("/proc/new/folder")
     with pytest.raises(PermissionError, match="/proc"), replacing("/proc/file"):
         pass
+
+
+KILLED = """
+import os, signal, sys
+from keras_prune_kit.files import scratch_folder
+with scratch_folder(sys.argv[1]) as folder:
+    (folder / "half").write_text("of it")
+    print(flush=True)
+    sys.stdin.readline()
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+def test_what_a_killed_process_left_goes_with_the_next_one(tmp_path):
+    other = subprocess.Popen(
+        [sys.executable, "-c", KILLED, tmp_path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    other.stdout.readline()
+    (left,) = tmp_path.iterdir()
+    with scratch_folder(tmp_path) as ours:
+        assert set(tmp_path.iterdir()) == {left, ours}  # The other one is at work.
+    assert (left / "half").exists()
+    other.communicate("die\n")
+    assert left.exists()
+    with scratch_folder(tmp_path) as ours:
+        assert list(tmp_path.iterdir()) == [ours]
+    assert not any(tmp_path.iterdir())
+
+
+def test_scratch_folders_are_private(tmp_path):
+    with scratch_folder(tmp_path) as folder:
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_a_folder_is_replaced_by_one_of_its_name(full):
+    (full / "saved_model").mkdir()
+    (full / "saved_model" / "old").write_text("old")
+    with replacing_folder(full) as part:
+        (part / "saved_model").mkdir()
+        (part / "saved_model" / "new").write_text("new")
+    assert os.listdir(full / "saved_model") == ["new"]

@@ -1,5 +1,6 @@
 """A search that is cut off goes on; no finished trial is lost."""
 
+import itertools
 import json
 import os
 import signal
@@ -15,7 +16,8 @@ import numpy as np
 import pytest
 
 import keras_prune_kit as kpk
-from keras_prune_kit.tuning import hyper_model
+from keras_prune_kit.tuning import hyper_model, oracle_files
+from keras_prune_kit.tuning import tuner as tuner_module
 
 pytestmark = pytest.mark.usefixtures("no_collection")
 
@@ -98,6 +100,62 @@ def test_a_search_that_is_killed_goes_on(open_search, data, moment, monkeypatch)
         saved = keras.models.load_model(folder / "model.keras", compile=False)
         weights = cut.load_model(trial).get_weights()
         assert all(map(np.array_equal, weights, saved.get_weights()))
+
+
+def kill_at_write(patch, number, moment):
+    """Dies before or after the file of this number is there."""
+    numbers = itertools.count()
+
+    def write(*arguments, write=oracle_files.write_json):
+        is_last = next(numbers) == number
+        if not (is_last and moment == "before"):
+            write(*arguments)
+        if is_last:
+            raise Killed
+
+    for module in (oracle_files, tuner_module):
+        patch.setattr(module, "write_json", write)
+
+
+@pytest.mark.parametrize("kind", ["RandomSearch", "GridSearch", "Hyperband"])
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_no_file_is_a_bad_one_to_be_killed_at(
+    baseline, data, tmp_path, kind, moment, monkeypatch
+):
+    monkeypatch.setattr(
+        kpk.CompressionHyperModel, "fit", lambda *_, **__: {"default_objective": 1.0}
+    )
+    hypermodel = kpk.CompressionHyperModel(baseline, quantization=["dynamic"])
+
+    options = {"max_epochs": 3} if kind == "Hyperband" else {"max_trials": 3}
+
+    def open_(number):
+        return kpk.CompressionTuner(
+            oracle=getattr(keras_tuner.oracles, f"{kind}Oracle")(**options, seed=1),
+            hypermodel=hypermodel,
+            directory=tmp_path,
+            project_name=str(number),
+        )
+
+    whole = open_("whole")
+    search(whole, data)
+    for number in itertools.count():
+        with monkeypatch.context() as patch:
+            kill_at_write(patch, number, moment)
+            try:
+                search(open_(number), data)
+            except Killed:
+                pass
+            else:
+                break
+        tuner = open_(number)
+        ended = list(tuner.oracle.end_order)
+        search(tuner, data)
+        states = {name: trial.status for name, trial in tuner.oracle.trials.items()}
+        assert states == dict.fromkeys(whole.oracle.trials, "COMPLETED")
+        assert tuner.oracle.end_order == whole.oracle.end_order
+        assert tuner.oracle.end_order[: len(ended)] == ended
+    assert number > 6
 
 
 def wait_for(condition, process, seconds=120):

@@ -8,6 +8,7 @@ from typing import Any
 
 from keras_prune_kit import _keras
 from keras_prune_kit.callbacks.base import TwoWorldCallback
+from keras_prune_kit.files import replacing_folder
 from keras_prune_kit.pruner import IncompletePruningWarning, active_pruner
 
 
@@ -79,8 +80,15 @@ class TargetSparsityCheckpoint(TwoWorldCallback):
             )
         if pruner.is_at_target:
             self._has_seen_target = True
-            self._checkpoint.on_epoch_end(epoch, logs)
+            self._save(epoch, logs or {})
             self.best = float(self._checkpoint.best)
+
+    def _save(self, epoch: int, logs: dict[str, Any]) -> None:
+        """Lets Keras save what it would, to a place from where it moves at once."""
+        folder, name = os.path.split(self.filepath)
+        with replacing_folder(folder.format(epoch=epoch + 1, **logs)) as part:
+            self._checkpoint.filepath = os.fspath(part / name)
+            self._checkpoint.on_epoch_end(epoch, logs)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if not self._has_seen_target:

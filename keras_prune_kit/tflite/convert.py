@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import re
-import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -17,6 +17,7 @@ import tensorflow as tf
 from tensorflow.lite.python.convert_phase import ConverterError
 
 from keras_prune_kit import progress
+from keras_prune_kit.files import scratch_folder
 from keras_prune_kit.tflite import flatbuffer
 from keras_prune_kit.tflite.samples import Sample
 from keras_prune_kit.tflite.shrinking import shrink
@@ -79,8 +80,8 @@ class Conversion:
         """
         if quantization in _INTEGER_OPS:
             self._check_no_loop()
-        with _quiet(), tempfile.TemporaryDirectory() as folder:
-            converter = self._converter(folder)
+        with _quiet(), scratch_folder() as folder:
+            converter = self._converter(os.fspath(folder))
             _quantize(converter, quantization, is_calibrated=bool(samples))
             if samples:
                 converter.representative_dataset = lambda: map(

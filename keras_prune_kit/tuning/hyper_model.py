@@ -16,6 +16,7 @@ from keras_prune_kit.structures import Structure, Unstructured
 from keras_prune_kit.tflite import check_samples
 from keras_prune_kit.tuning.baseline import Baseline
 from keras_prune_kit.tuning.objectives import check_drop, value_of
+from keras_prune_kit.tuning.oracle_files import keep_whole
 from keras_prune_kit.tuning.space import PolicyTemplate, Settings, Space
 from keras_prune_kit.tuning.trial import Trial, check_data
 from keras_prune_kit.tuning.trial_folder import claim, write
@@ -166,6 +167,7 @@ class CompressionHyperModel(keras_tuner.HyperModel):
         check_data(arguments)
         if place:
             self.claim(place.folder.parent)
+            keep_whole(place.tuner.oracle)
         trial = Trial(
             self._baseline,
             self.choose(hp),

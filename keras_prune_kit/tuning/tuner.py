@@ -12,6 +12,7 @@ import keras_tuner
 from keras_prune_kit import _keras
 from keras_prune_kit.callbacks.sparsity_summaries import EventFile
 from keras_prune_kit.tuning.hyper_model import CompressionHyperModel
+from keras_prune_kit.tuning.oracle_files import keep_whole, settle, write_json
 from keras_prune_kit.tuning.trial_folder import WEIGHTS
 from keras_prune_kit.tuning.trial_place import TrialPlace
 
@@ -65,6 +66,7 @@ class CompressionTuner(keras_tuner.Tuner):
                 "CompressionTuner searches a CompressionHyperModel. "
                 f"Received: {type(hypermodel).__name__}."
             )
+        keep_whole(oracle)
         super().__init__(
             oracle,
             _Space(hypermodel),
@@ -75,8 +77,18 @@ class CompressionTuner(keras_tuner.Tuner):
             overwrite=overwrite,
         )
         self.hypermodel = hypermodel
-        # KerasTuner reloads trials in no order, and of equal ones the first one wins.
-        oracle.trials = dict(sorted(oracle.trials.items()))
+
+    def save(self) -> None:
+        """Writes the state of the search; KerasTuner calls this."""
+        if not self._is_worker():
+            self.oracle.save()
+        write_json(self._get_tuner_fname(), self.get_state())
+
+    def reload(self) -> None:
+        """Reads it again; KerasTuner calls this."""
+        super().reload()
+        if not self._is_worker():
+            settle(self.oracle)
 
     def on_search_begin(self) -> None:
         """Looks at the folder first; KerasTuner calls this."""
