@@ -250,6 +250,52 @@ def test_a_checkpoint_without_a_pruning_callback_says_so(mlp, data, tmp_path):
         mlp().fit(*data, verbose=0, callbacks=[best])
 
 
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_loss_that_becomes_nan_brings_the_begin_of_the_epoch_back(
+    K, mlp, data, optimizer
+):
+    x, y = data
+    model = mlp()
+    model.compile(optimizer, model.loss)
+    seen = {}
+
+    class Spoil(K.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                seen["weights"] = model.get_weights()
+                seen["iterations"] = int(model.optimizer.iterations)
+
+        def on_train_batch_end(self, batch, logs=None):
+            if len(seen) == 2 and batch == 1:
+                model.layers[-1].bias.assign(model.layers[-1].bias * np.nan)
+
+    pruning = kpk.PruningCallback(kpk.ConstantSparsity(0.8))
+    with pytest.raises(ValueError, match="batch 3 of epoch 3. The loss is nan"):
+        model.fit(
+            *data, epochs=4, batch_size=16, verbose=0, callbacks=[pruning, Spoil()]
+        )
+    assert all(map(np.array_equal, model.get_weights(), seen["weights"]))
+    assert int(model.optimizer.iterations) == seen["iterations"]
+    assert kpk.sparsity_report(model).zeros == 140
+    # Nothing in the optimizer is NaN either, so it can go on.
+    history = model.fit(*data, epochs=1, verbose=0, callbacks=[pruning])
+    assert np.isfinite(history.history["loss"][0])
+
+
+def test_without_room_for_the_weights_training_goes_on(mlp, data, monkeypatch, caplog):
+    def full(*arguments, **options):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(np, "save", full)
+    pruning = kpk.PruningCallback(kpk.ConstantSparsity(0.8))
+    model = mlp()
+    model.fit(*data, verbose=0, callbacks=[pruning])
+    assert "could not be kept for a NaN loss (no space left)" in caplog.text
+    model.layers[-1].bias.assign(model.layers[-1].bias * np.nan)
+    with pytest.raises(ValueError, match="The loss is nan. A lower learning rate"):
+        model.fit(*data, verbose=0, callbacks=[pruning])
+
+
 @pytest.mark.parametrize(
     ("build", "error", "message"),
     [

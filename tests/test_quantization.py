@@ -150,6 +150,30 @@ def test_rounding_before_and_after_folding_is_the_same(bits):
     np.testing.assert_allclose(found, trained, atol=0.05 * np.ptp(trained))
 
 
+@pytest.mark.parametrize("bits", [8, 4])
+def test_a_deep_network_computes_in_inference_as_it_learned(bits):
+    """What each layer's scale is off by adds up, above all beside a large mean."""
+    gamma = keras.initializers.RandomUniform(0.5, 1.5)
+    inputs = x = keras.Input((6, 6, 8))
+    for _ in range(8):
+        x = keras.layers.DepthwiseConv2D(3, padding="same", use_bias=False)(x)
+        x = keras.layers.BatchNormalization(scale=False)(x)
+        x = keras.layers.ReLU(6.0)(x)
+        x = keras.layers.Conv2D(8, 1)(x)
+        x = keras.layers.BatchNormalization(gamma_initializer=gamma)(x)
+        x = keras.layers.ReLU(6.0)(x)
+    model = keras.Model(inputs, x)
+    x = sample(model, 64) + np.float32(1)
+    quantized = settle(kpk.quantize_aware(model, weight_bits=bits).model, x)
+    settle(quantized, x)
+    trained = quantized(x, training=True).numpy()
+    found = quantized(x, training=False).numpy()
+    error = np.sqrt(np.mean((found - trained) ** 2))
+    assert error < 0.05 * np.std(trained)
+    stripped = kpk.strip_quantization(quantized)(x, training=False).numpy()
+    assert np.sqrt(np.mean((stripped - trained) ** 2)) < 0.2 * np.std(trained)
+
+
 def test_a_dense_layer_is_rounded_as_its_normalization_scales_it():
     """One step serves all outputs, so it has to be the folded kernel's."""
     model = keras.Sequential(

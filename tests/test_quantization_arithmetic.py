@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras_prune_kit.quantization.arithmetic import (
     LOG_UNIT,
     compact,
+    compact_nearest,
     compact_range,
     least_squares_step,
     levels_of,
@@ -42,13 +43,12 @@ def test_a_step_of_random_size_grows_by_an_eighth_at_most_and_only_once():
     assert not (larger.view(np.int32) & 0xFFFFF).any()
 
 
-def test_with_a_factor_it_is_their_product_that_is_compact():
-    rng = np.random.default_rng(0)
-    steps = rng.random(99, np.float32) + 0.1
-    factors = rng.random(99, np.float32) * (np.arange(99) != 3)
-    found = compact(steps, factors).numpy()
-    assert found[3] == steps[3]
-    assert (compact(found * factors).numpy() == compact(steps * factors).numpy()).all()
+def test_the_nearest_compact_step_is_a_sixteenth_off_at_most():
+    steps = np.exp(np.random.default_rng(0).normal(size=999) * 5).astype("float32")
+    nearest = compact_nearest(steps).numpy()
+    assert (np.abs(nearest / steps - 1) <= 1 / 16).all()
+    assert not (nearest.view(np.int32) & 0xFFFFF).any()
+    assert compact_nearest(np.float32(0)).numpy() == 0
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 6), (-1.3, 2.7), (-5, 0), (-0.01, 9)])

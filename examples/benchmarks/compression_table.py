@@ -115,7 +115,7 @@ def mobilenet(K, folder):
 ROWS = {
     "mnist_cnn": Row(
         classifier([(32, 3), (64, 3)], [256]),
-        Recipe((12, 48), (1e-3, 2e-3), 0.9825, 4, 0.7, shift=0.07),
+        Recipe((10, 40), (1e-3, 2e-3), 0.986, 4, 0.7, shift=0.07),
         False,
         (120, 0.9924),
     ),
@@ -127,7 +127,7 @@ ROWS = {
     ),
     "lenet_5": Row(
         classifier([(20, 5), (50, 5)], [500]),
-        Recipe((10, 40), (1e-3, 2e-3), 0.984, 4, 0.92, shift=0.07),
+        Recipe((10, 40), (1e-3, 2e-3), 0.9875, 4, 0.92, shift=0.07),
         True,
         (150, 0.9926),
     ),
@@ -244,6 +244,7 @@ def run(name, method, seed, folder):
     tflite = make_smaller(row, baseline, data)
     x, y = data.test
     labels = y.argmax(axis=-1)
+    x_held, y_held = data.validation
     predicted = baseline.predict(x, verbose=0).argmax(axis=-1)
     deflated, plain = kpk.gzip_bytes(baseline), 4 * baseline.count_params()
     size = kpk.gzip_bytes(tflite)
@@ -253,6 +254,7 @@ def run(name, method, seed, folder):
         "seed": seed,
         "ratio": round((plain if row.is_float32 else deflated) / size, 2),
         "accuracy": round(tflite.evaluate(x, labels), 4),
+        "validation_accuracy": round(tflite.evaluate(x_held, y_held.argmax(-1)), 4),
         "baseline_accuracy": round(float((predicted == labels).mean()), 4),
         "gzip_bytes": size,
         "entropy_bound_bytes": round(kpk.entropy_bound(tflite).bound_bytes),

@@ -76,6 +76,12 @@ def optimizer_of(model: Any) -> Any:
     return getattr(optimizer, "inner_optimizer", optimizer)
 
 
+def state_of(model: Any) -> list[Any]:
+    """All variables that training changes: the weights and what the optimizer keeps."""
+    kept = getattr(getattr(model, "optimizer", None), "variables", [])
+    return [*trained_model(model).weights, *(kept() if callable(kept) else kept)]
+
+
 def retrace(model: Any) -> None:
     """Makes the next train step see constraints that came or went.
 

@@ -11,6 +11,10 @@ import numpy as np
 from keras_prune_kit._keras.models import optimizer_of, world
 
 
+class NotFiniteError(ValueError):
+    """A weight is NaN or infinite."""
+
+
 class Variables(abc.ABC):
     """How the variables of one world are handled."""
 
@@ -50,7 +54,7 @@ class Variables(abc.ABC):
         """The value in float32 or float64, checked.
 
         Raises:
-            ValueError: If it holds NaN or infinity.
+            NotFiniteError: If it holds NaN or infinity.
         """
         kernel = self.read(variable)
         if kernel.dtype.itemsize < 4:
@@ -59,7 +63,7 @@ class Variables(abc.ABC):
         with np.errstate(over="ignore", invalid="ignore"):
             is_suspicious = not np.isfinite(kernel.sum())
         if is_suspicious and not np.isfinite(kernel).all():
-            raise ValueError(
+            raise NotFiniteError(
                 f"{path} holds NaN or infinite weights, so there is nothing sensible "
                 "to compress. Look for a diverging loss (a lower learning rate helps), "
                 "or load a healthy checkpoint."

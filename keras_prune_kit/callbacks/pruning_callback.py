@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+import math
+from typing import Any, NoReturn
 
+from keras_prune_kit import _keras
 from keras_prune_kit.callbacks.base import TwoWorldCallback
+from keras_prune_kit.callbacks.last_good import LastGood
 from keras_prune_kit.policies import PrunePolicy, as_policy
 from keras_prune_kit.pruner import Pruner
 from keras_prune_kit.reports import SparsityReport
@@ -24,6 +27,9 @@ class PruningCallback(TwoWorldCallback):
     that is zero. Of a `keras.distillation.Distiller` the student is pruned, never the
     teacher.
 
+    A loss that becomes NaN or infinite ends training with an error, and weights and
+    optimizer are again what they were at the begin of that epoch.
+
     Where the number of batches is not known beforehand (a generator, a dataset of
     unknown length), a schedule in `Epochs` or `Fraction` waits for the end of the
     first epoch; `fit(steps_per_epoch=...)` spares it the wait.
@@ -41,8 +47,8 @@ class PruningCallback(TwoWorldCallback):
 
     Raises:
         TypeError: If the policy is none.
-        ValueError: If `on_incomplete` is neither, and from `fit`, before the first
-            step, if the policy does not fit the model.
+        ValueError: If `on_incomplete` is neither; from `fit`, before the first step, if
+            the policy does not fit the model, and later, if the loss is NaN.
 
     Example:
 
@@ -71,6 +77,7 @@ class PruningCallback(TwoWorldCallback):
         self.data = data
         self.report: SparsityReport | None = None
         self._pruner: Pruner | None = None
+        self._last_good: LastGood | None = None
         self._steps_per_epoch: int | None = None
         self._epoch = 0
         self._batches = 0
@@ -81,6 +88,7 @@ class PruningCallback(TwoWorldCallback):
             # An earlier fit was cut off.
             self._pruner.detach()
         self._pruner = Pruner(self.model, self.policy, data=self.data)
+        self._last_good = LastGood(self.model)
         self._started = False
         self._steps_per_epoch = self.params.get("steps")
         if self._steps_per_epoch is not None:
@@ -92,13 +100,21 @@ class PruningCallback(TwoWorldCallback):
             # Not in `on_train_begin`: BackupAndRestore may load weights there.
             self._engine().start(self._steps_done())
             self._started = True
+        if self._last_good is not None:
+            self._last_good.save()
 
     def on_train_batch_end(
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
         self._batches = batch + 1
+        loss = (logs or {}).get("loss")
+        if loss is not None and not math.isfinite(loss):
+            self._stop(f"The loss is {loss:.4g}.")
         if self._engine().knows_run_length:
-            self._engine().step(self._steps_done())
+            try:
+                self._engine().step(self._steps_done())
+            except _keras.NotFiniteError as error:
+                self._stop(str(error))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self._steps_per_epoch is None:
@@ -107,7 +123,7 @@ class PruningCallback(TwoWorldCallback):
             logs["sparsity"] = self._engine().sparsity
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        pruner, self._pruner = self._engine(), None
+        pruner, self._pruner, self._last_good = self._engine(), None, None
         self.report = pruner.finalize(on_incomplete=self.on_incomplete)
 
     def _engine(self) -> Pruner:
@@ -116,6 +132,20 @@ class PruningCallback(TwoWorldCallback):
                 "PruningCallback has no model: on_train_begin comes first."
             )
         return self._pruner
+
+    def _stop(self, reason: str) -> NoReturn:
+        """Ends a run that diverged, with the last good weights in the model."""
+        self._engine().detach()
+        self._pruner, last_good = None, self._last_good
+        self._last_good = None
+        at_begin = last_good is not None and last_good.restore()
+        raise ValueError(
+            f"Training stops at batch {self._batches} of epoch {self._epoch + 1}. "
+            f"{reason} "
+            + ("Weights and optimizer are what they were when it began. " * at_begin)
+            + "A lower learning rate or clipnorm=1.0 in the optimizer often helps; "
+            "otherwise look for NaN in the data."
+        )
 
     def _steps_done(self) -> int:
         return self._epoch * (self._steps_per_epoch or 0) + self._batches

@@ -22,6 +22,7 @@ _NARROWEST, _CANDIDATES = 0.05, 48
 # Bits of a step's fraction that may be set. Steps are stored as float32, once for each
 # output and once more, times the input's step, for its bias.
 _FRACTION_BITS = 3
+_UNUSED = 2 ** (23 - _FRACTION_BITS) - 1
 
 
 def levels_of(bits: int) -> int:
@@ -35,24 +36,33 @@ def straight_through(value: Any, stand_in: Any) -> Any:
     return tf.identity(stand_in), lambda upstream: (upstream, None)
 
 
-def compact(step: Any, factor: Any = None) -> Any:
+def compact(step: Any) -> Any:
     """The next step up that compresses well: most of its bits are zero.
 
     At most an eighth larger. A channel then costs a byte or two where it cost eight,
     which counts in networks of many channels and few weights.
 
     Args:
-        step: A float32 tensor of values above zero.
-        factor: What is multiplied into the step before it is stored, at least 0: of
-            its shape. Defaults to `None`.
+        step: A float32 tensor of values of at least 0.
     """
-    stored = step if factor is None else step * factor
-    unused = 2 ** (23 - _FRACTION_BITS) - 1
     # A product that should be compact may be off by some units in the last place.
-    bits = tf.bitcast(stored, tf.int32) + (unused - 64)
-    larger = tf.bitcast(tf.bitwise.bitwise_and(bits, ~unused), tf.float32)
-    larger = tf.stop_gradient(larger)
-    return larger if factor is None else tf.where(factor > 0, larger / factor, step)
+    bits = tf.bitcast(step, tf.int32) + (_UNUSED - 64)
+    return _without_unused(bits)
+
+
+def compact_nearest(step: Any) -> Any:
+    """The nearest step that compresses well: at most a sixteenth off; see `compact`.
+
+    Args:
+        step: A float32 tensor of values of at least 0.
+    """
+    return _without_unused(tf.bitcast(step, tf.int32) + (_UNUSED + 1) // 2)
+
+
+def _without_unused(bits: Any) -> Any:
+    return tf.stop_gradient(
+        tf.bitcast(tf.bitwise.bitwise_and(bits, ~_UNUSED), tf.float32)
+    )
 
 
 def compact_range(low: Any, high: Any) -> tuple[Any, Any]:
@@ -102,7 +112,7 @@ def max_abs(kernel: Any, per_channel: bool) -> Any:
 
 
 def round_to_learned_step(
-    kernel: Any, log_step: Any, levels: int, factor: Any = None
+    kernel: Any, log_step: Any, levels: int, is_compact: bool = True
 ) -> Any:
     """A kernel in steps whose size is learned (Esser et al. 2020, "LSQ").
 
@@ -114,7 +124,7 @@ def round_to_learned_step(
         log_step: Logarithm of the step in units of 1 / `LOG_UNIT`: a scalar, or one
             an output.
         levels: Steps on either side of zero.
-        factor: As in `compact`. Defaults to `None`.
+        is_compact: As in `learned_step`. Defaults to `True`.
     """
     axes = list(range(kernel.shape.rank - log_step.shape.rank))
     sharing = kernel.shape.num_elements() / max(1, log_step.shape.num_elements())
@@ -122,7 +132,7 @@ def round_to_learned_step(
 
     @tf.custom_gradient
     def rounded(kernel: Any, log_step: Any) -> Any:
-        step = learned_step(log_step, factor)
+        step = learned_step(log_step, is_compact)
         scaled = kernel / step
         level = tf.round(tf.clip_by_value(scaled, -levels, levels))
 
@@ -136,9 +146,16 @@ def round_to_learned_step(
     return rounded(kernel, log_step)
 
 
-def learned_step(log_step: Any, factor: Any = None) -> Any:
-    """The step that a logarithm stands for, as in `round_to_learned_step`."""
-    return compact(tf.exp(LOG_UNIT * log_step), factor)
+def learned_step(log_step: Any, is_compact: bool = True) -> Any:
+    """The step that a logarithm stands for, as in `round_to_learned_step`.
+
+    Args:
+        log_step: The logarithm.
+        is_compact: Whether it is to be a step that compresses well. Defaults to
+            `True`.
+    """
+    step = tf.exp(LOG_UNIT * log_step)
+    return compact(step) if is_compact else step
 
 
 def least_squares_step(kernel: np.ndarray, levels: int, per_channel: bool) -> Any:

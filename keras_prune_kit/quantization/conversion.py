@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -156,14 +157,13 @@ class Stripper(_Rebuilder):
     def build(self, model: Any) -> Any:
         stripped = super().build(model)
         for old, new in self._copies:
-            wrapper = self._wrappers.get(id(old))
-            for name, value in (wrapper.rounded_weights() if wrapper else {}).items():
+            for name, value in self._changed.get(id(old), dict)().items():
                 getattr(new, name).assign(value)
         return stripped
 
     def __init__(self) -> None:
         super().__init__()
-        self._wrappers: dict[int, QuantizeKernel] = {}
+        self._changed: dict[int, Callable[[], dict[str, Any]]] = {}
         self._normalizations: dict[int, Any] = {}
 
     def _make(self, operation: Any) -> Any:
@@ -174,10 +174,11 @@ class Stripper(_Rebuilder):
         if not isinstance(operation, QuantizeOutput):
             return self._fresh(operation)
         if isinstance(operation, QuantizeKernel):
-            self._wrappers[id(operation.layer)] = operation
-            if operation.normalization is not None:
-                fresh = self._fresh(operation.normalization)
-                self._normalizations[id(operation)] = fresh
+            self._changed[id(operation.layer)] = operation.rounded_weights
+            normalization = operation.normalization
+            if normalization is not None:
+                self._changed[id(normalization)] = operation.normalization_weights
+                self._normalizations[id(operation)] = self._fresh(normalization)
         return self._fresh(operation.layer)
 
     def _call(self, call: Call, layer: Any, args: Any, kwargs: Any) -> Any:

@@ -13,6 +13,7 @@ from keras_prune_kit.quantization.activations import fuses
 from keras_prune_kit.quantization.arithmetic import (
     LOG_UNIT,
     compact,
+    compact_nearest,
     learned_step,
     least_squares_step,
     levels_of,
@@ -42,7 +43,8 @@ class QuantizeKernel(QuantizeOutput):
     A normalization behind the layer becomes a part of it. In training it normalizes
     by the batch, as it always did: a step for each output makes rounding before and
     after the scale the same thing. In inference and in the file its moving statistics
-    are multiplied into the kernel.
+    are multiplied into the kernel. Where the steps of the file are rounded, the
+    normalization's scale is off by as much, in training too.
 
     Args:
         layer: A layer that `stages_of` knows.
@@ -96,7 +98,7 @@ class QuantizeKernel(QuantizeOutput):
             bias = self._stage_bias(index, training)
             x = stage.apply(self.layer, x, kernel, bias, training)
         if training and self.normalization is not None:
-            x = self.normalization(x, training=True)
+            x = self._scaled_as_stored(self.normalization(x, training=True))
         if self._before_activation is not None:
             x = self._before_activation(x, training=training)
         return self.layer.activation(x)
@@ -126,6 +128,17 @@ class QuantizeKernel(QuantizeOutput):
             rounded = stage.as_stored(self._training_kernel(index), shape)
             found[stage.attribute] = rounded.numpy()
         return found
+
+    def normalization_weights(self) -> dict[str, np.ndarray]:
+        """What differs in the normalization as it computes, by attribute."""
+        gain, normalization = self._gain(), self.normalization
+        if gain is None:
+            return {}
+        if normalization.scale:
+            return {"gamma": (normalization.gamma * gain).numpy()}
+        epsilon = normalization.epsilon
+        variance = (normalization.moving_variance + epsilon) / gain**2 - epsilon
+        return {"moving_variance": variance.numpy()}
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -179,7 +192,7 @@ class QuantizeKernel(QuantizeOutput):
         levels = levels_of(self.weight_bits)
         if self._learns_steps:
             log_step = tf.convert_to_tensor(self._log_step(index).value)
-            return round_to_learned_step(kernel, log_step, levels, _size(factor))
+            return round_to_learned_step(kernel, log_step, levels, factor is None)
         reach = self._step(index, kernel, factor) * levels
         return round_to_reach(kernel, reach, self.weight_bits)
 
@@ -197,6 +210,8 @@ class QuantizeKernel(QuantizeOutput):
         level = tf.clip_by_value(level, -levels, levels)
         kernel = straight_through(kernel, level * step)
         if factor is not None:
+            gain = self._gain()
+            factor = factor if gain is None else factor * gain
             kernel, step = kernel * factor, step * tf.abs(factor)
         bias = self._stage_bias(index, training=False)
         reach = safe_reach(step * levels_of(bits), bias)
@@ -204,11 +219,38 @@ class QuantizeKernel(QuantizeOutput):
         return round_to_reach(kernel, reach, bits)
 
     def _step(self, index: int, kernel: Any, factor: Any) -> Any:
-        """The size of a step, such that what the file stores of it is compact."""
+        """The size of a step: one that the file stores well, unless a factor follows.
+
+        Then it is left alone; see `_gain`.
+        """
         if self._learns_steps:
-            return learned_step(self._log_step(index).value, _size(factor))
+            return learned_step(self._log_step(index).value, factor is None)
         reach = max_abs(kernel, self._stages[index].is_per_channel)
-        return compact(reach / levels_of(self.weight_bits), _size(factor))
+        step = reach / levels_of(self.weight_bits)
+        return compact(step) if factor is None else step
+
+    def _gain(self) -> Any:
+        """What rounding the stored steps multiplies the normalization's scale by.
+
+        Were the steps rounded before the normalization, its statistics would change,
+        and with them what is rounded: a circle without an end. `None` where nothing is
+        rounded this way.
+        """
+        last = len(self._stages) - 1
+        stage, kernel, factor = self._parts(last)
+        if factor is None or not stage.is_per_channel:
+            return None
+        step = self._step(last, kernel, factor) * tf.abs(factor)
+        gain = tf.where(step > 0, compact_nearest(step) / step, 1.0)
+        return tf.stop_gradient(gain)
+
+    def _scaled_as_stored(self, x: Any) -> Any:
+        """The normalization's outputs, with the scale that the file will have."""
+        gain = self._gain()
+        if gain is None:
+            return x
+        center = self.normalization.beta.value if self.normalization.center else 0.0
+        return center + gain * (x - center)
 
     def _note_zeros(self, index: int) -> None:
         """What is zero now is zero after the optimizer's update."""
@@ -229,11 +271,7 @@ class QuantizeKernel(QuantizeOutput):
         if training or self.normalization is None:
             return bias
         scale, shift = scale_and_shift(self.normalization)
-        return shift if bias is None else shift + bias * scale
-
-
-def _size(factor: Any) -> Any:
-    return None if factor is None else tf.stop_gradient(tf.abs(factor))
+        return self._scaled_as_stored(shift if bias is None else shift + bias * scale)
 
 
 def _log_step_name(stage: Stage) -> str:

@@ -80,9 +80,11 @@ def _settle_grid(oracle: Any) -> None:
     def values(name: str) -> dict[str, Any]:
         return oracle.trials[name].hyperparameters.values
 
-    order = functools.cmp_to_key(lambda a, b: oracle._compare(values(a), values(b)))
+    def compare(a: str, b: str) -> int:
+        return oracle._compare(values(a), values(b))
+
     before = None
-    for name in sorted(oracle.start_order, key=order):
+    for name in sorted(oracle.start_order, key=functools.cmp_to_key(compare)):
         oracle._ordered_ids.insert(name, before)
         before = name
     oracle._populate_next = list(oracle.start_order)
