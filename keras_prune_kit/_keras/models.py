@@ -78,8 +78,10 @@ def optimizer_of(model: Any) -> Any:
 
 def state_of(model: Any) -> list[Any]:
     """All variables that training changes: the weights and what the optimizer keeps."""
-    kept = getattr(getattr(model, "optimizer", None), "variables", [])
-    return [*trained_model(model).weights, *(kept() if callable(kept) else kept)]
+    kept: Any = getattr(getattr(model, "optimizer", None), "variables", [])
+    if not isinstance(kept, list):  # A method, of Keras 2's legacy optimizers.
+        kept = kept()
+    return [*trained_model(model).weights, *kept]
 
 
 def retrace(model: Any) -> None:
