@@ -198,6 +198,20 @@ def test_unrolled_recurrent_layers_can_be_int8(K):
     )
 
 
+def test_a_fused_lstm_of_small_cell_states_can_be_quantized():
+    """The converter's own file gives nonsense: it has steps below 2 ** -15."""
+    import tf_keras as K
+
+    model = K.Sequential([K.layers.Input((6, 4)), K.layers.LSTM(8), K.layers.Dense(2)])
+    x = 0.2 * np.random.default_rng(0).normal(size=(50, 6, 4)).astype("float32")
+    exported = kpk.export_tflite(model, quantization="int8", representative_data=x)
+    assert "UNIDIRECTIONAL_SEQUENCE_LSTM" in fb.operator_names(exported.bytes)
+    expected = model.predict(x, verbose=0)
+    np.testing.assert_allclose(
+        exported.predict(x), expected, atol=0.05 * np.abs(expected).max()
+    )
+
+
 def test_token_ids_are_taken_as_integers(K):
     model = K.Sequential(
         [
