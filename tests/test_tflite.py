@@ -198,11 +198,14 @@ def test_unrolled_recurrent_layers_can_be_int8(K):
     )
 
 
-def test_a_fused_lstm_of_small_cell_states_can_be_quantized():
-    """The converter's own file gives nonsense: it has steps below 2 ** -15."""
+@pytest.mark.parametrize("is_bidirectional", [False, True])
+def test_a_fused_lstm_in_int8_computes_what_the_model_does(is_bidirectional):
+    """The converter's own file gives nonsense for small states, and for two of them."""
     import tf_keras as K
 
-    model = K.Sequential([K.layers.Input((6, 4)), K.layers.LSTM(8), K.layers.Dense(2)])
+    lstm = K.layers.LSTM(8)
+    lstm = K.layers.Bidirectional(lstm) if is_bidirectional else lstm
+    model = K.Sequential([K.layers.Input((6, 4)), lstm])
     x = 0.2 * np.random.default_rng(0).normal(size=(50, 6, 4)).astype("float32")
     exported = kpk.export_tflite(model, quantization="int8", representative_data=x)
     assert "UNIDIRECTIONAL_SEQUENCE_LSTM" in fb.operator_names(exported.bytes)

@@ -74,7 +74,7 @@ def todo(options, lines):
                 yield name, world
 
 
-def main():
+def arguments(given=None):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, help="a .jsonl file")
     parser.add_argument("--only", nargs="+", help="names of models")
@@ -82,7 +82,11 @@ def main():
     parser.add_argument("--all", action="store_true", help="all of keras.applications")
     parser.add_argument("--minutes", type=float, default=20, help="for each model")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+    return parser.parse_args(given)
+
+
+def main():
+    options = arguments()
     if options.here:
         check_here(options.only[0], options.worlds[0])
         return

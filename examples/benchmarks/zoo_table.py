@@ -35,7 +35,8 @@ def by_model(world, lines):
         [line["model"], *(_mark(line["checks"].get(check)) for check in checks)]
         for line in lines
     ]
-    return render_table(world, ["", *checks], rows)
+    headings = [check.replace(" ", "\n") for check in checks]
+    return render_table(world, ["", *headings], rows)
 
 
 def _mark(result):
