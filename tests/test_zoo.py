@@ -32,7 +32,8 @@ LOOPS = {
 def test_what_people_train_passes(K, name):
     subject = Subject(K, (PEOPLE_TRAIN | SMALL)[name])
 
-    results = {check: run(function, subject) for check, function in OURS.items()}
+    checks = [check for check in OURS if check != "dynamic" or name not in SMALL]
+    results = {check: run(OURS[check], subject) for check in checks}
 
     failed = {c: r["note"] for c, r in results.items() if r["status"] == "failed"}
     skipped = {c: r["note"] for c, r in results.items() if r["status"] == "skipped"}
