@@ -386,3 +386,43 @@ class TestBadInput:
         after = [model.get_config(), *model.get_weights()]
         assert str(before) == str(after)
         assert tf.is_tensor(model(np.ones((1, 8), "float32")))
+
+
+def test_layers_that_stay_float_keep_their_zeros(K):
+    """Recurrent kernels are pruned like others, but not rounded in training."""
+    model = K.Sequential(
+        [
+            K.layers.Input((6, 8)),
+            K.layers.Dense(8, name="rounded"),
+            K.layers.LSTM(8, name="float"),
+            K.layers.Dense(3),
+        ]
+    )
+    x, y = np.random.default_rng(0).normal(size=(32, 6, 8)), np.ones((32, 3))
+    model.compile("sgd", "mse")
+    pruning = kpk.PruningCallback(kpk.ConstantSparsity(0.75))
+    model.fit(x, y, verbose=0, callbacks=[pruning])
+
+    quantized = kpk.quantize_aware(model).model
+    quantized.fit(x, y, epochs=2, verbose=0)
+
+    layer = next(layer for layer in quantized.layers if layer.name == "float")
+    kernels = [weight.numpy() for weight in layer.weights[:2]]
+    assert [int((kernel == 0).sum()) for kernel in kernels] == [192, 192]
+    free = kpk.quantize_aware(model, preserve_sparsity=False).model
+    free.fit(x, y, epochs=2, verbose=0)
+    layer = next(layer for layer in free.layers if layer.name == "float")
+    assert np.all(layer.weights[0].numpy())
+
+
+def test_embeddings_keep_their_zeros():
+    model = qat_models.text()
+    model.compile("adam", "mse")
+    x, y = np.arange(48).reshape(8, 6) % 20, np.ones((8, 3))
+    pruning = kpk.PruningCallback(kpk.ConstantSparsity(0.75))
+    model.fit(x, y, verbose=0, callbacks=[pruning])
+
+    quantized = kpk.quantize_aware(model).model
+    quantized.fit(x, y, epochs=2, verbose=0)
+
+    assert {w.sparsity for w in kpk.sparsity_report(quantized).weights} == {0.75}

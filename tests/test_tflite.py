@@ -198,6 +198,23 @@ def test_unrolled_recurrent_layers_can_be_int8(K):
     )
 
 
+@pytest.mark.parametrize("is_bidirectional", [False, True])
+def test_a_fused_lstm_in_int8_computes_what_the_model_does(is_bidirectional):
+    """The converter's own file gives nonsense for small states, and for two of them."""
+    import tf_keras as K
+
+    lstm = K.layers.LSTM(8)
+    lstm = K.layers.Bidirectional(lstm) if is_bidirectional else lstm
+    model = K.Sequential([K.layers.Input((6, 4)), lstm])
+    x = 0.2 * np.random.default_rng(0).normal(size=(50, 6, 4)).astype("float32")
+    exported = kpk.export_tflite(model, quantization="int8", representative_data=x)
+    assert "UNIDIRECTIONAL_SEQUENCE_LSTM" in fb.operator_names(exported.bytes)
+    expected = model.predict(x, verbose=0)
+    np.testing.assert_allclose(
+        exported.predict(x), expected, atol=0.05 * np.abs(expected).max()
+    )
+
+
 def test_token_ids_are_taken_as_integers(K):
     model = K.Sequential(
         [

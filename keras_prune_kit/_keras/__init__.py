@@ -43,6 +43,7 @@ from keras_prune_kit._keras.weights import (
     layer_class_name,
     without_range,
 )
+from keras_prune_kit._keras.zeros import keep_zeros_of
 
 __all__ = [
     "ClusterConstraint",
@@ -66,6 +67,7 @@ __all__ = [
     "is_compiled",
     "is_quantization_aware",
     "keep_zeros",
+    "keep_zeros_of",
     "layer_class",
     "layer_class_name",
     "load",

@@ -33,6 +33,8 @@ def quantize(
         )
     quantizer = Quantizer(plan, weight_bits, preserve_sparsity)
     quantized = quantizer.build(model)
+    if preserve_sparsity:
+        _keras.keep_zeros_of(quantized)  # Those of layers that stay float.
     _keras.compile_like(model, quantized)
     done = [
         (path, _what_was_done(layer, plan, quantizer.kernels))

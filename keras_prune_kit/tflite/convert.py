@@ -19,6 +19,7 @@ from tensorflow.lite.python.convert_phase import ConverterError
 from keras_prune_kit import progress
 from keras_prune_kit.files import scratch_folder
 from keras_prune_kit.tflite import flatbuffer
+from keras_prune_kit.tflite.lstm import mend_states
 from keras_prune_kit.tflite.samples import Sample
 from keras_prune_kit.tflite.shrinking import shrink
 from keras_prune_kit.tflite.signature import Signature, plain_names
@@ -99,7 +100,7 @@ class Conversion:
                 raise ConversionFailed(_reason(str(error))) from error
         inputs = [item.name for item in self._signature.inputs]
         content = flatbuffer.reorder(content, inputs, self._output_names)
-        return shrink(content)
+        return shrink(mend_states(content))
 
     def _trace(self) -> Any:
         def serve(*tensors: Any) -> dict[str, Any]:

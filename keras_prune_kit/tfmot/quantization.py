@@ -151,9 +151,10 @@ def _is_folded(layer: Any) -> bool:
 
 
 def _keep_zeros(model: Any) -> None:
-    """Constrains each kernel to the zeros that it has."""
+    """Constrains each weight to the zeros that it has."""
     handle = _keras.variables_of(model)
     for layer in model.layers:
         for variable, *_ in getattr(layer, "_weight_vars", ()):
             if not np.all(handle.read(variable)):
                 _keras.keep_zeros(handle, variable)
+    _keras.keep_zeros_of(model)  # Those of layers that stay float.

@@ -1,0 +1,282 @@
+"""What the zoo asks of each architecture, one check after the other.
+
+A check gives a note, or raises: `Skip` with a reason that is not ours to mend, anything
+else if it failed. Outputs of a file are compared with Keras in parts of their spread,
+which is how far they lie from their mean over the samples: 1 would be a file that gives
+the same for all inputs. Tolerances:
+
+- float32, 0.001: the order of sums differs; a few hundred layers add up.
+- dynamic and int8, 0.25: a few hundred layers of 8 bits add up, in networks of random
+  weights, which are less robust than trained ones. Where a file is farther off, the
+  converter's own file of the same model decides: ours may be a tenth worse.
+"""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+import keras_prune_kit as kpk
+from keras_prune_kit.reports import percent
+from keras_prune_kit.tflite import ExportError
+
+SPARSITY = 0.8
+BATCH = 16
+STEPS = 8
+TOLERANCES = {"none": 1e-3, "dynamic": 0.25, "int8": 0.25}
+NO_WORSE = 1.1
+_OFFSET = 2.0
+NOT_QUANTIZED = "not quantized"
+
+
+class Skip(Exception):
+    """There is a reason that a check cannot be done; the message has it."""
+
+
+@dataclass
+class Subject:
+    """One architecture in one world, and what earlier checks made of it."""
+
+    K: Any
+    architecture: Any
+    model: Any = None
+    quantized: Any = None
+
+    def __post_init__(self):
+        self.x = self.architecture.inputs(BATCH)
+
+    def fresh(self):
+        """Another one, untrained, that is as steady as a trained one.
+
+        Normalizations learn what they see in a few steps. With offsets of 0 a deep
+        network of random weights is chaotic, and tells nothing about 8 bits: each
+        layer makes any error 1.2 times as large, even those of float32.
+        """
+        self.K.utils.set_random_seed(1)
+        model = self.architecture.build(self.K)
+        for layer in all_layers(model):
+            if isinstance(layer, self.K.layers.BatchNormalization):
+                layer.momentum = 0.3
+                if layer.center:
+                    layer.beta.assign(np.full(layer.beta.shape, _OFFSET))
+        return model
+
+    def fit(self, model, callbacks=(), steps=STEPS):
+        """Trains on one batch, as often as there are steps."""
+        model.compile(self.K.optimizers.Adam(1e-4), "mse")
+        x = [np.concatenate([array] * steps) for array in as_list(self.x)]
+        y = [self._targets(array, steps) for array in as_list(self.predict(model))]
+        model.fit(
+            *(items if len(items) > 1 else items[0] for items in (x, y)),
+            batch_size=BATCH,
+            shuffle=False,
+            verbose=0,
+            callbacks=list(callbacks),
+        )
+
+    def predict(self, model):
+        return model.predict(self.x, batch_size=BATCH, verbose=0)
+
+    def check_exact(self, model):
+        """Each weight has its zeros; depthwise kernels, by default, have none."""
+        kinds = (self.K.layers.DepthwiseConv1D, self.K.layers.DepthwiseConv2D)
+        dense = {x.name for x in all_layers(model) if isinstance(x, kinds)}
+        for weight in kpk.sparsity_report(model).weights:
+            is_dense = weight.path.split("/")[-2] in dense
+            expected = 0 if is_dense else round(SPARSITY * weight.size)
+            found = f"{weight.path}: {weight.zeros} zeros, not {expected}"
+            assert weight.zeros == expected, found
+
+    def _targets(self, outputs, steps):
+        targets = np.random.default_rng(1).normal(size=outputs.shape)
+        return np.concatenate([targets.astype("float32")] * steps)
+
+
+def all_layers(model):
+    """The layers of a model and of the models in it."""
+    for layer in model.layers:
+        yield layer
+        if hasattr(layer, "layers"):
+            yield from all_layers(layer)
+
+
+def as_list(items):
+    return list(items) if isinstance(items, list | tuple) else [items]
+
+
+def error(expected, got):
+    """How far outputs are off, in parts of their spread over the samples."""
+    return max(
+        _error(*pair) for pair in zip(as_list(expected), as_list(got), strict=True)
+    )
+
+
+def _error(expected, got):
+    spread = np.sqrt(np.mean((expected - expected.mean(0)) ** 2))
+    return float(np.sqrt(np.mean((expected - got) ** 2)) / spread)
+
+
+def build(subject):
+    subject.model = subject.fresh()
+    return f"{subject.model.count_params():,} weights"
+
+
+def prune(subject):
+    """A few steps of `fit`, and then exactly as many zeros as were asked for."""
+    schedule = kpk.PolynomialDecay(0.0, SPARSITY, end_step=STEPS // 2)
+    pruning = kpk.PruningCallback(kpk.PrunePolicy(schedule), on_incomplete="raise")
+    subject.fit(subject.model, [pruning])
+    subject.check_exact(subject.model)
+    report = pruning.report
+    return f"{percent(report.sparsity)} in {len(report.weights)} weights"
+
+
+def reload(subject):
+    """Saved and loaded, it is the same model."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "model.keras")
+        subject.model.save(path)
+        loaded = subject.K.models.load_model(path)
+    for old, new in zip(subject.model.get_weights(), loaded.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
+    off = error(subject.predict(subject.model), subject.predict(loaded))
+    assert off < TOLERANCES["none"], f"outputs are off by {off:.2g} of their spread"
+    subject.check_exact(loaded)
+    return ""
+
+
+def export(quantization):
+    """A check that exports a file and compares it with the model."""
+
+    def check(subject):
+        samples = subject.x if quantization == "int8" else None
+        file = exported(subject.model, quantization, samples)
+        return compare(subject, subject.model, file, quantization)
+
+    return check
+
+
+def exported(model, quantization, samples=None):
+    try:
+        return kpk.export_tflite(
+            model, quantization=quantization, representative_data=samples
+        )
+    except ExportError as failure:
+        reason = str(failure.__cause__)
+        if "gives no reason" in reason:
+            raise
+        raise Skip(reason) from failure
+
+
+def compare(subject, model, file, quantization):
+    """Checks the outputs and the zeros of a file, and notes both."""
+    expected = subject.predict(model)
+    off = error(expected, file.predict(subject.x))
+    ours, found = kpk.sparsity_report(subject.model), file.sparsity_report()
+    note = f"off {off:.2g}, zeros {percent(found.sparsity)}"
+    assert found.zeros >= ours.zeros, f"{note}: {found.zeros:,} of {ours.zeros:,} zeros"
+    if off <= TOLERANCES[quantization]:
+        return note
+    plain = plain_file(model, quantization, subject.x)
+    theirs = error(expected, plain.predict(subject.x))
+    assert off <= NO_WORSE * theirs, f"{note}; the converter's own: off {theirs:.2g}"
+    raise Skip(f"the converter's own file is off by {theirs:.2g}, ours by {off:.2g}")
+
+
+def plain_file(model, quantization, x):
+    """What the converter makes of a model without our help, at a batch of one."""
+    arrays = as_list(x)
+    specs = [tf.TensorSpec((1, *array.shape[1:]), array.dtype) for array in arrays]
+    trace = tf.function(lambda *items: model(items if len(items) > 1 else items[0]))
+    converter = tf.lite.TFLiteConverter.from_concrete_functions(
+        [trace.get_concrete_function(*specs)], model
+    )
+    if quantization != "none":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if quantization == "int8":
+        converter.representative_dataset = lambda: (
+            [array[i : i + 1] for array in arrays] for i in range(BATCH)
+        )
+    return kpk.TFLiteModel(converter.convert())
+
+
+def quantize(subject):
+    """Quantization-aware training of the pruned model, on Keras 3."""
+    try:
+        subject.quantized = kpk.quantize_aware(subject.model).model
+    except ValueError as refusal:
+        raise Skip(str(refusal)) from refusal
+    subject.fit(subject.quantized, steps=STEPS // 2)
+    return ""
+
+
+def quantized_file(subject):
+    if subject.quantized is None:
+        raise Skip(NOT_QUANTIZED)
+    file = exported(subject.quantized, "int8")
+    return compare(subject, subject.quantized, file, "int8")
+
+
+def tfmot_prune(subject):
+    """TFMOT by itself: wrap the whole model, a few steps, strip."""
+    import tensorflow_model_optimization as tfmot
+
+    pruning = tfmot.sparsity.keras
+    schedule = pruning.ConstantSparsity(SPARSITY, 0, frequency=1)
+    model = pruning.prune_low_magnitude(subject.fresh(), pruning_schedule=schedule)
+    subject.fit(model, [pruning.UpdatePruningStep()], steps=STEPS // 2)
+    sparsity = kpk.sparsity_report(pruning.strip_pruning(model)).sparsity
+    assert sparsity > SPARSITY - 0.05, f"{percent(sparsity)} zeros"
+    return f"{percent(sparsity)}"
+
+
+def tfmot_quantize(subject):
+    """TFMOT by itself: quantize the whole model, a few steps."""
+    import tensorflow_model_optimization as tfmot
+
+    model = tfmot.quantization.keras.quantize_model(subject.fresh())
+    subject.fit(model, steps=STEPS // 2)
+    subject.quantized = model
+    return ""
+
+
+def tfmot_file(subject):
+    """What TFMOT quantized becomes a file that computes the same."""
+    if subject.quantized is None:
+        raise Skip(NOT_QUANTIZED)
+    file = plain_file(subject.quantized, "dynamic", subject.x)
+    off = error(subject.predict(subject.quantized), file.predict(subject.x))
+    assert off <= TOLERANCES["int8"], f"off {off:.2g}"
+    return f"off {off:.2g}"
+
+
+OURS = {
+    "build": build,
+    "prune": prune,
+    "reload": reload,
+    "float32": export("none"),
+    "dynamic": export("dynamic"),
+    "int8": export("int8"),
+}
+CHECKS = {
+    "keras": OURS | {"qat": quantize, "qat int8": quantized_file},
+    "tf_keras": OURS
+    | {
+        "tfmot prune": tfmot_prune,
+        "tfmot qat": tfmot_quantize,
+        "tfmot int8": tfmot_file,
+    },
+}
+
+
+def run(check, subject):
+    """One check as a record: `status` and `note`."""
+    try:
+        return {"status": "passed", "note": check(subject)}
+    except Skip as reason:
+        return {"status": "skipped", "note": str(reason)}
+    except Exception as failure:
+        return {"status": "failed", "note": f"{type(failure).__name__}: {failure}"}

@@ -1,0 +1,63 @@
+"""Mending what the converter gets wrong about the states of a fused int8 LSTM."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ai_edge_litert import schema_py_generated as schema
+
+_FUSED = (
+    schema.BuiltinOperator.LSTM,
+    schema.BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_LSTM,
+)
+# Where the operator has them: two of its inputs, one of its intermediates.
+_HIDDEN_STATE, _CELL_STATE, _GIVEN = 18, 19, 4
+_SMALLEST_STEP = 2.0**-15
+
+
+def mend_states(content: bytes) -> bytes:
+    """The same file with steps of LSTM states that interpreters can compute with.
+
+    Where an LSTM is small or sparse, its cell state may stay within -0.5 and 0.5. The
+    converter then takes steps finer than 2 ** -15, for which no interpreter has the
+    negative number of integer bits, and the file gives nonsense.
+
+    Where the output of an LSTM is concatenated, as in a bidirectional one, the
+    converter gives it the steps of what it becomes a part of, and leaves the hidden
+    state others, by which interpreters compute the output.
+
+    Args:
+        content: A .tflite file, of any quantization.
+    """
+    patched = bytearray(content)
+    # What is read as an array is a view: writing to it changes the file.
+    for cell, output, same in _states(schema.Model.GetRootAs(patched, 0)):
+        scale = cell.ScaleAsNumpy()
+        scale[scale < _SMALLEST_STEP] = _SMALLEST_STEP
+        for hidden in same:
+            hidden.ScaleAsNumpy()[:] = output.ScaleAsNumpy()
+            hidden.ZeroPointAsNumpy()[:] = output.ZeroPointAsNumpy()
+    return bytes(patched)
+
+
+def _states(model: Any) -> Iterator[tuple[Any, Any, list[Any]]]:
+    """Of each int8 LSTM the quantization of its cell state, of its output, and of
+    all that must have the same as the output."""
+    for graph in (model.Subgraphs(i) for i in range(model.SubgraphsLength())):
+        for operator in (graph.Operators(i) for i in range(graph.OperatorsLength())):
+            code = model.OperatorCodes(operator.OpcodeIndex()).BuiltinCode()
+            if code not in _FUSED or operator.IntermediatesLength() <= _GIVEN:
+                continue
+            cell, output, *same = (
+                graph.Tensors(place)
+                for place in (
+                    operator.Inputs(_CELL_STATE),
+                    operator.Outputs(0),
+                    operator.Inputs(_HIDDEN_STATE),
+                    operator.Intermediates(_GIVEN),
+                )
+            )
+            if output.Type() == schema.TensorType.INT8:
+                others = [tensor.Quantization() for tensor in same]
+                yield cell.Quantization(), output.Quantization(), others
