@@ -83,7 +83,7 @@ def _open(item: Any) -> TFLiteModel:
     if isinstance(item, str | os.PathLike | bytes):
         return TFLiteModel(item)
     raise TypeError(
-        "entropy_bound takes the path of a .tflite file, its bytes or a TFLiteModel. "
+        "item is the path of a .tflite file, its bytes or a TFLiteModel. "
         f"Received: {item!r} of type {type(item).__name__}. Export a Keras model with "
         "kpk.export_tflite first."
     )

@@ -106,7 +106,7 @@ def _content(item: Any) -> bytes:
         _keras.world(item)
     except TypeError as error:
         raise TypeError(
-            "gzip_bytes takes a Keras model, the path of a file, a TFLiteModel or "
+            "item is a Keras model, the path of a file, a TFLiteModel or "
             f"bytes. Received: {item!r} of type {type(item).__name__}."
         ) from error
     return weights_h5(item)

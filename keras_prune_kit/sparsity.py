@@ -37,6 +37,7 @@ def sparsity_report(item: Any) -> SparsityReport:
         item = TFLiteModel(item)
     if isinstance(item, TFLiteModel):
         return item.sparsity_report()
+    _keras.world(item, "item")
     handle = _keras.variables_of(item)
     _keras.check_built(item)
     weights, skipped = [], []

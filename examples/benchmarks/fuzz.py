@@ -23,6 +23,8 @@ from concurrent.futures import ThreadPoolExecutor
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 LIMIT_S = 10
+_TRAINING_LIMIT_S = 60
+_TRAINING = ("compress", "command line")
 _START_S = 120  # TensorFlow, the models and their files.
 
 
@@ -69,7 +71,8 @@ class Worker:
             if not self._connection.poll(_START_S):
                 return self._lost("hang", case)
             self._connection.recv()
-            if not self._connection.poll(self._limit_s):
+            limit_s = _TRAINING_LIMIT_S if asked[0] in _TRAINING else self._limit_s
+            if not self._connection.poll(limit_s):
                 return self._lost("hang", case)
             return self._connection.recv()
         except EOFError:

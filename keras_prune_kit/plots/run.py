@@ -46,7 +46,7 @@ def plot_sparsity(
     is_history = isinstance(logs, Mapping)
     if not is_history or not logs.get("sparsity"):
         raise ValueError(
-            "A History with sparsity is needed, from a fit with a PruningCallback. "
+            "history must have sparsity, from a fit with a PruningCallback. "
             f"Received: {history!r}" + (f" of {sorted(logs)}." if is_history else ".")
         )
     curves = _curves_of(logs, metric)

@@ -71,8 +71,8 @@ class Rule:
         if not any(self.covers(weight) for weight in weights):
             known = ", ".join(weight.path for weight in weights) or "none"
             raise ValueError(
-                f"The rule for {name_of(self.match)} covers no prunable weight of "
-                f"the model. A regex must match the whole path, and a class must "
+                f"The rule for match={name_of(self.match)} covers no prunable weight "
+                f"of the model. A regex must match the whole path, and a class must "
                 f"be of the model's own Keras. Prunable weights: {known}."
             )
 
@@ -86,7 +86,7 @@ class Rule:
         return self.match if isinstance(self.match, tuple) else (self.match,)
 
 
-def single_matches(match: Match) -> tuple[Any, ...]:
+def single_matches(match: Match, name: str = "match") -> tuple[Any, ...]:
     """The parts of a match, checked.
 
     Raises:
@@ -96,7 +96,7 @@ def single_matches(match: Match) -> tuple[Any, ...]:
     is_many = isinstance(match, Sequence) and not isinstance(match, str)
     matches: tuple[Any, ...] = tuple(match) if is_many else (match,)  # pyright: ignore
     for single in matches:
-        _check_match(single)
+        _check_match(single, name)
     return matches
 
 
@@ -116,13 +116,14 @@ def covers_layer(match: Any, path: str, layers: Sequence[Any]) -> bool:
 
 
 def covered_layers(
-    match: Match, places: Iterable[tuple[str, tuple[Any, ...]]]
+    match: Match, places: Iterable[tuple[str, tuple[Any, ...]]], name: str = "match"
 ) -> set[int]:
     """The ids of all layers that a match is meant for.
 
     Args:
         match: As in `Rule`.
         places: Path, and layers from the outermost one to this, of each layer.
+        name: What the argument is called. Defaults to `"match"`.
 
     Raises:
         TypeError: If the match is of no known kind.
@@ -130,7 +131,7 @@ def covered_layers(
     """
     places = list(places)
     covered: set[int] = set()
-    for single in single_matches(match):
+    for single in single_matches(match, name):
         found = {
             id(layers[-1])
             for path, layers in places
@@ -138,8 +139,8 @@ def covered_layers(
         }
         if not found:
             raise ValueError(
-                f"{name_of(single)} covers no layer of the model. A regex must match "
-                "the whole path, and a class must be of the model's own Keras. "
+                f"{name}={name_of(single)} covers no layer of the model. A regex must "
+                "match the whole path, and a class must be of the model's own Keras. "
                 f"Layers: {', '.join(path for path, _ in places)}."
             )
         covered |= found
@@ -164,17 +165,17 @@ def check_criterion(criterion: object) -> None:
         )
 
 
-def _check_match(match: object) -> None:
+def _check_match(match: object, name: str) -> None:
     if isinstance(match, str):
         try:
             re.compile(match)
         except re.error as error:
             raise ValueError(
-                f"match must be a regex that compiles ({error}). Received: {match!r}."
+                f"{name} must be a regex that compiles ({error}). Received: {match!r}."
             ) from error
     elif not callable(match):
         raise TypeError(
-            "match is a regex on the layer's path, a layer class, a callable that "
+            f"{name} is a regex on the layer's path, a layer class, a callable that "
             f"takes the layer, or a list of these. Received: {match!r}."
         )
 
@@ -196,4 +197,8 @@ def name_of(match: Any) -> str:
     """A match as a person would write it."""
     if isinstance(match, tuple):
         return " or ".join(map(name_of, match))
-    return repr(match) if isinstance(match, str) else match.__name__
+    return (
+        repr(match)
+        if isinstance(match, str)
+        else getattr(match, "__name__", repr(match))
+    )

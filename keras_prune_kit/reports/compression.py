@@ -11,7 +11,7 @@ from typing import Any
 
 from keras_prune_kit.files import replacing
 from keras_prune_kit.reports.comparison import Comparison
-from keras_prune_kit.reports.measurement import Measurement
+from keras_prune_kit.reports.measurement import Measurement, check_measurement
 from keras_prune_kit.reports.search import Search
 from keras_prune_kit.reports.sparsity import SparsityReport
 from keras_prune_kit.reports.tables import percent, render_table
@@ -66,6 +66,7 @@ class CompressionReport:
 
     def size_ratio(self, stage: Measurement) -> float:
         """How many times smaller a stage is than the baseline, both gzipped."""
+        check_measurement("stage", stage)
         return self.comparison.size_ratio(stage)
 
     def to_dict(self) -> dict[str, Any]:

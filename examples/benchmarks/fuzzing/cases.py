@@ -22,6 +22,8 @@ _DOCUMENTED = (ValueError, TypeError, OSError, kpk.ExportError)
 _DOCUMENTED += (kpk.IncompletePruningError,)
 # How much work is asked for: a large whole number is no mistake, and takes long.
 _AMOUNTS = ("epochs", "runs", "latency_runs")
+# What may stand for the file in a message.
+_READ_AS = ("policy", "The baseline", "schedule", "sparsity", "rule")
 _COMMAND_WEIGHT, _READER_WEIGHT = 25, 12
 
 
@@ -105,7 +107,7 @@ def _outcome(f, name, case):
         with open(path, "wb") as target:
             target.write(files.damaged(f.files, file, damage))
         read = files.READERS[name][1]
-        return _judged(f"{name} {case!r}", [file], lambda: read(f, path))
+        return _judged(f"{name} {case!r}", [file, *_READ_AS], lambda: read(f, path))
     argument, value = case
     target = targets()[name]
     arguments = target.valid(f, argument)
