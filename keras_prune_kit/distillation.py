@@ -64,7 +64,10 @@ def soft_targets(
     is_dataset = hasattr(data, "element_spec")
     _check_data(data.element_spec if is_dataset else data)
     if is_dataset:
-        x, y, *_ = next(iter(data))
+        first = next(iter(data), None)
+        if first is None:
+            raise ValueError("data must hold at least one batch. Received none.")
+        x, y, *_ = first
         outputs = _check_classifier(teacher(x, training=False))
     else:
         x, y, *_ = data
@@ -132,8 +135,8 @@ def _check_labels(y: np.ndarray, outputs: np.ndarray) -> None:
         raise ValueError(
             "The labels in data must be numbers or one-hot rows of the classes that "
             f"the teacher tells apart, of which there are {max(classes, 2)}. Received: "
-            f"labels of shape {y.shape} up to {y.max() if y.size else None}, a teacher with "
-            f"outputs of shape {outputs.shape}."
+            f"labels of shape {y.shape} up to {y.max() if y.size else None}, a "
+            f"teacher with outputs of shape {outputs.shape}."
         )
 
 

@@ -11,6 +11,7 @@ not suffered. Expect no failures.
 
 import argparse
 import collections
+import functools
 import importlib
 import json
 import logging
@@ -54,6 +55,12 @@ def serve(connection, module):
         connection.send((outcome.kind, outcome.case, outcome.text))
 
 
+@functools.cache
+def cases_of(module, *asked):
+    """What a module's `cases` gives, in this process."""
+    return importlib.import_module(module).cases(*asked)
+
+
 class Worker:
     """A process that runs cases, replaced once one has hung or crashed."""
 
@@ -66,17 +73,16 @@ class Worker:
         if self._process is None:
             self._start()
         self._connection.send((asked, number))
-        case = f"{asked}[{number}]"
         try:
             if not self._connection.poll(_START_S):
-                return self._lost("hang", case)
+                return self._lost("hang", asked, number)
             self._connection.recv()
             limit_s = _TRAINING_LIMIT_S if asked[0] in _TRAINING else self._limit_s
             if not self._connection.poll(limit_s):
-                return self._lost("hang", case)
+                return self._lost("hang", asked, number)
             return self._connection.recv()
         except EOFError:
-            return self._lost("crash", case)
+            return self._lost("crash", asked, number)
 
     def stop(self):
         """Lets the process end."""
@@ -93,10 +99,12 @@ class Worker:
         self._process.start()
         theirs.close()
 
-    def _lost(self, kind, case):
+    def _lost(self, kind, asked, number):
+        self._process.join(1)
+        text = f"exit code {self._process.exitcode}"
         self._process.kill()
         self._process.join()
-        text = f"exit code {self._process.exitcode}"
+        case = f"{asked[0]} {cases_of(self._module, *asked)[number]!r}"[:300]
         self._process = None
         return kind, case, text
 

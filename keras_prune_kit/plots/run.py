@@ -82,7 +82,7 @@ def _curves_of(
     if metric is None:
         known = [n for n in logs if n not in _NO_METRICS and not n.startswith("val_")]
         metric = min(known, key=lambda name: "loss" in name, default=None)
-    elif metric not in logs:
+    elif not isinstance(metric, str) or metric not in logs:
         raise ValueError(
             f"metric is one of {sorted(logs)}, as in the history. "
             f"Received: metric={metric!r}."

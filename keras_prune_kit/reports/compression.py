@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from keras_prune_kit.checks import as_path
 from keras_prune_kit.files import replacing
 from keras_prune_kit.reports.comparison import Comparison
 from keras_prune_kit.reports.measurement import Measurement, check_measurement
@@ -124,7 +125,7 @@ class CompressionReport:
         Raises:
             OSError: If the directory cannot be written.
         """
-        folder = Path(directory)
+        folder = as_path("directory", directory)
         folder.mkdir(parents=True, exist_ok=True)
         names = ("pruned.keras", "model.tflite", "report.txt", "report.json")
         paths = {name: folder / name for name in (*names, "report.html", "sizes.png")}

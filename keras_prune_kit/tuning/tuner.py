@@ -76,7 +76,9 @@ class CompressionTuner(keras_tuner.Tuner):
         for name, text in (("project_name", project_name), ("tuner_id", tuner_id)):
             if text is not None and not isinstance(text, str):
                 raise TypeError(f"{name} is a text. Received: {text!r}.")
-        if not hasattr(distribution_strategy, "scope") and distribution_strategy:
+        if distribution_strategy is not None and not hasattr(
+            distribution_strategy, "extended"
+        ):
             raise TypeError(
                 "distribution_strategy is a tf.distribute.Strategy. "
                 f"Received: {distribution_strategy!r}."

@@ -4,6 +4,7 @@ import contextlib
 import io
 import math
 import os
+import re
 import shutil
 import warnings
 import zlib
@@ -124,13 +125,20 @@ def _judged(case, names, call):
         call()
     except _DOCUMENTED as error:
         text = f"{type(error).__name__}: {error}"
-        is_named = any(name in str(error) for name in names)
+        is_named = any(_names(str(error), name) for name in names)
         return Outcome("refused" if is_named else "no name", case, text[:400])
     except BaseException as error:
         return Outcome(
             "wrong exception", case, f"{type(error).__name__}: {error}"[:400]
         )
     return Outcome("accepted", case)
+
+
+def _names(text, name):
+    """Whether a text has a name as a word of its own, or as the first of a plural."""
+    if not name.isidentifier():
+        return name in text
+    return re.search(rf"\b{name}(s|\b)", text, re.IGNORECASE) is not None
 
 
 def _command(f, case):
