@@ -100,7 +100,7 @@ class Worker:
         theirs.close()
 
     def _lost(self, kind, asked, number):
-        self._process.join(1)
+        self._process.join(0 if kind == "hang" else 10)
         text = f"exit code {self._process.exitcode}"
         self._process.kill()
         self._process.join()

@@ -114,6 +114,8 @@ def compress(
     chosen = None if policy is None else as_policy(policy)
     (chosen or as_policy(_SPARSITY)).plan(model)
     _check_epochs(epochs, target)
+    if quantization is not None and not isinstance(quantization, str):
+        raise TypeError(f"quantization is a text. Received: {quantization!r}.")
     _check_fit_options(batch_size, callbacks, verbose)
     _check_target(target, max_accuracy_drop)
     check_data(train_data, "train_data")
@@ -142,7 +144,9 @@ def compress(
     )
     if target is None:
         policy = chosen or as_policy(_SPARSITY)
-        report = prune_once(job, policy, quantization or _QUANTIZATION)
+        if quantization is None:
+            quantization = _QUANTIZATION
+        report = prune_once(job, policy, quantization)
     else:
         report = find_smallest(job, chosen, quantization, max_accuracy_drop)
     if out_dir is not None:

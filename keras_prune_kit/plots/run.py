@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from keras_prune_kit.files import replacing
-from keras_prune_kit.plots.style import DPI, WIDTH, open_frame
+from keras_prune_kit.plots.style import WIDTH, open_frame, write
 from keras_prune_kit.reports.colors import BLUE, ORANGE, VERMILION
 
 # What `History` holds that does not tell how good the model is.
@@ -72,7 +72,7 @@ def plot_sparsity(
     panels[-1].set_xlabel("Epoch")
     panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     with replacing(path) as part:
-        figure.savefig(part, dpi=DPI)
+        write(figure, part)
 
 
 def _curves_of(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from keras_prune_kit import _keras
+from keras_prune_kit.checks import using
 from keras_prune_kit.criteria import Criterion
 from keras_prune_kit.schedules import Schedule, check_sparsity
 from keras_prune_kit.structures import Structure
@@ -100,19 +101,23 @@ def single_matches(match: Match, name: str = "match") -> tuple[Any, ...]:
     return matches
 
 
-def covers_layer(match: Any, path: str, layers: Sequence[Any]) -> bool:
+def covers_layer(
+    match: Any, path: str, layers: Sequence[Any], name: str = "match"
+) -> bool:
     """Whether a single match is meant for a layer, or for one that it is in.
 
     Args:
         match: A regex, a layer class or a callable.
         path: Names from the model down, joined by "/".
         layers: The layers from the outermost one inside the model to this one.
+        name: What the argument is called. Defaults to `"match"`.
     """
     if isinstance(match, str):
         return any(re.fullmatch(match, path) for path in _prefixes(path))
     if isinstance(match, type):
         return any(isinstance(layer, match) for layer in layers)
-    return any(match(layer) for layer in layers)
+    with using(name):
+        return any(match(layer) for layer in layers)
 
 
 def covered_layers(
@@ -135,7 +140,7 @@ def covered_layers(
         found = {
             id(layers[-1])
             for path, layers in places
-            if covers_layer(single, path, layers)
+            if covers_layer(single, path, layers, name)
         }
         if not found:
             raise ValueError(
@@ -147,11 +152,11 @@ def covered_layers(
     return covered
 
 
-def check_structure(structure: object) -> None:
+def check_structure(structure: object, name: str = "structure") -> None:
     """Raises a `TypeError` unless it is a structure."""
     if not isinstance(structure, Structure):
         raise TypeError(
-            "structure is a value such as Unstructured() or NofM(2, 4). "
+            f"{name} is a value such as Unstructured() or NofM(2, 4). "
             f"Received: {structure!r}."
         )
 

@@ -55,7 +55,7 @@ class TFLiteModel:
         self._content, origin = _read(source)
         if not flatbuffer.looks_like_tflite(self._content):
             raise ValueError(
-                "A .tflite file is needed, which has 'TFL3' at byte 4. Received: "
+                "source must be a .tflite file, which has 'TFL3' at byte 4. Received: "
                 f"{origin}."
             )
         # Code that reads a damaged file can raise anything.
@@ -65,7 +65,7 @@ class TFLiteModel:
             flatbuffer.sparsity_report(self._content)
         except Exception as error:
             raise ValueError(
-                f"The interpreter does not accept {origin}; it is damaged or needs "
+                f"The interpreter does not accept {origin} as source; it is damaged or needs "
                 f"operators that are not built in: {error}"
             ) from error
 

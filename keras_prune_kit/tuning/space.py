@@ -225,7 +225,7 @@ def _check_groups(groups: Any) -> None:
 def _check_structures(structures: Any) -> None:
     _check_list("structures", structures, "[Unstructured()]")
     for structure in structures:
-        check_structure(structure)
+        check_structure(structure, "each of structures")
 
 
 def _check_list(name: str, items: Any, example: str) -> None:

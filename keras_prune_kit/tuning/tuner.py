@@ -11,7 +11,7 @@ import keras_tuner
 
 from keras_prune_kit import _keras
 from keras_prune_kit.callbacks.sparsity_summaries import EventFile
-from keras_prune_kit.checks import as_path
+from keras_prune_kit.checks import as_path, check_flag
 from keras_prune_kit.tuning.hyper_model import CompressionHyperModel
 from keras_prune_kit.tuning.trial_folder import WEIGHTS
 from keras_prune_kit.tuning.trial_place import TrialPlace
@@ -71,6 +71,7 @@ class CompressionTuner(keras_tuner.Tuner):
                 "oracle is one of keras_tuner.oracles. "
                 f"Received: {type(oracle).__name__}."
             )
+        check_flag("overwrite", overwrite)
         if directory is not None:
             as_path("directory", directory)
         for name, text in (("project_name", project_name), ("tuner_id", tuner_id)):

@@ -5,10 +5,10 @@ import io
 
 import hypothesis.strategies as st
 
+from fuzzing.fixtures import FILES
 from fuzzing.values import NUMBERS, TEXTS
 from keras_prune_kit.cli import main
 
-FILES = ("model.keras", "model.h5", "model.tflite", "data.npz", "policy.json")
 _TRAIN = ["--train", "data.npz", "--epochs", "1", "--overwrite", "--out", "out"]
 COMMANDS = (
     ["inspect", "model.keras"],
@@ -68,7 +68,9 @@ def complaint(code, error, words):
         return f"unexpected {error}"
     said = "".join(error.split())
     named = [word for word in words if word and "".join(word.split()) in said]
-    needed = ["required" in error, "is needed" in error, "MODEL" in error]
+    needed = [
+        part in error for part in ("required", "is needed", "MODEL", "unrecognized")
+    ]
     return "" if not code or named or any(needed) else f"names nothing: {error}"
 
 

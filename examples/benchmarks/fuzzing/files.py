@@ -7,8 +7,7 @@ import zipfile
 import hypothesis.strategies as st
 
 import keras_prune_kit as kpk
-
-KINDS = ("model.keras", "model.h5", "model.tflite", "data.npz", "policy.json")
+from fuzzing.fixtures import FILES
 
 
 def _compare(f, path):
@@ -62,7 +61,7 @@ DAMAGE = st.one_of(
     st.tuples(
         st.just("text"), _WHERE, st.sampled_from(['"', "{", "-1", "null", "9e9"])
     ),
-    st.tuples(st.just("other"), st.sampled_from(KINDS)),
+    st.tuples(st.just("other"), st.sampled_from(FILES)),
     st.tuples(st.just("empty")),
 )
 

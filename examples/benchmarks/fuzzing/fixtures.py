@@ -3,6 +3,7 @@
 import functools
 import importlib
 import json
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import keras_prune_kit as kpk
 
 WORLDS = ("keras", "tf_keras")
+FILES = ("model.keras", "model.h5", "model.tflite", "data.npz", "policy.json")
 
 
 class Fixtures:
@@ -78,18 +80,21 @@ class Fixtures:
     @functools.cached_property
     def files(self):
         """The content of a valid file of each kind, by its name."""
-        for name in ("model.keras", "model.h5"):
+        for name in FILES[:2]:
             self.model.save(self.folder / name)
         self.tflite.save(self.folder / "model.tflite")
         np.savez(self.folder / "data.npz", x=self.x, y=self.y)
         policy = kpk.PrunePolicy(0.5, [kpk.Rule("hidden", None)])
         (self.folder / "policy.json").write_text(json.dumps(policy.to_dict()))
-        return {path.name: path.read_bytes() for path in self.folder.iterdir()}
+        return {name: (self.folder / name).read_bytes() for name in FILES}
 
     def path(self, name):
-        """The path of a valid file."""
-        (self.folder / name).write_bytes(self.files[name])
-        return str(self.folder / name)
+        """The path of a valid file, whatever cases have put in its place."""
+        content, path = self.files[name], self.folder / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        path.write_bytes(content)
+        return str(path)
 
     @functools.cached_property
     def comparison(self):
