@@ -47,10 +47,8 @@ def check_number(
 ) -> None:
     """Raises a `ValueError` unless it is a finite number within bounds."""
     if not is_number(value) or not math.isfinite(value) or not least <= value <= most:
-        bounds = f"{least} to {most}" if most < math.inf else f"at least {least}"
-        raise ValueError(
-            f"{name} is a finite number, {bounds}. Received: {name}={value!r}."
-        )
+        bounds = f"of {least} to {most}" if most < math.inf else f"of at least {least}"
+        raise ValueError(f"{name} is a number {bounds}. Received: {name}={value!r}.")
 
 
 def as_path(name: str, value: Any) -> Path:
@@ -66,7 +64,8 @@ def as_path(name: str, value: Any) -> Path:
         )
     path = Path(value)
     try:
-        is_possible = b"\0" not in os.fsencode(path)
+        name_bytes = os.fsencode(value)
+        is_possible = bool(name_bytes) and b"\0" not in name_bytes
     except UnicodeEncodeError:
         is_possible = False
     if not is_possible:

@@ -95,7 +95,7 @@ def _check_data(data: Any) -> None:
     if (
         not isinstance(data, tuple)
         or len(data) not in (2, 3)
-        or not all(getattr(item, "shape", ()) for item in data[1:])
+        or any(len(getattr(item, "shape", ())) == 0 for item in data[1:])
     ):
         raise TypeError(
             "data are (x, y) or (x, y, sample_weight), arrays, or a tf.data.Dataset of "
@@ -133,8 +133,8 @@ def _check_labels(y: np.ndarray, outputs: np.ndarray) -> None:
         fits = fits and y.size and bool(np.isin(y, np.arange(max(classes, 2))).all())
     if not fits:
         raise ValueError(
-            "The labels in data must be numbers or one-hot rows of the classes that "
-            f"the teacher tells apart, of which there are {max(classes, 2)}. Received: "
+            "Labels must be numbers or one-hot rows of the classes that the teacher "
+            f"tells apart, of which there are {max(classes, 2)}. Received data with "
             f"labels of shape {y.shape} up to {y.max() if y.size else None}, a "
             f"teacher with outputs of shape {outputs.shape}."
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_prune_kit.checks import as_path
 from keras_prune_kit.reports import EntropyBound, TensorEntropy
 from keras_prune_kit.sizes import gzip_bytes
 from keras_prune_kit.tflite import Constant, TFLiteModel, constants
@@ -80,7 +81,9 @@ def entropy_bits(values: np.ndarray) -> float:
 def _open(item: Any) -> TFLiteModel:
     if isinstance(item, TFLiteModel):
         return item
-    if isinstance(item, str | os.PathLike | bytes):
+    if isinstance(item, str | os.PathLike):
+        return TFLiteModel(as_path("item", item))
+    if isinstance(item, bytes):
         return TFLiteModel(item)
     raise TypeError(
         "item is the path of a .tflite file, its bytes or a TFLiteModel. "

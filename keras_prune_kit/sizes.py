@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 
 from keras_prune_kit import _keras
+from keras_prune_kit.checks import as_path
 
 
 def gzip_bytes(item: Any) -> int:
@@ -98,7 +99,7 @@ def _content(item: Any) -> bytes:
     if isinstance(item, bytes | bytearray | memoryview):
         return bytes(item)
     if isinstance(item, str | os.PathLike):
-        return _read(Path(item))
+        return _read(as_path("item", item))
     content = getattr(item, "bytes", None)
     if isinstance(content, bytes):  # A TFLiteModel; a Keras model has no such thing.
         return content

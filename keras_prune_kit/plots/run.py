@@ -45,9 +45,11 @@ def plot_sparsity(
     logs: Mapping[str, Sequence[float]] = getattr(history, "history", history)
     is_history = isinstance(logs, Mapping)
     if not is_history or not logs.get("sparsity"):
+        found = f" of {sorted(logs)}" if is_history else ""
         raise ValueError(
-            "history must have sparsity, from a fit with a PruningCallback. "
-            f"Received: {history!r}" + (f" of {sorted(logs)}." if is_history else ".")
+            "history must be a History with sparsity, from a fit with a "
+            f"PruningCallback. Received: {history!r}"
+            + (f" of {sorted(logs)}." if is_history else ".")
         )
     curves = _curves_of(logs, metric)
     first = getattr(history, "epoch", None) or [0]

@@ -65,8 +65,8 @@ class TFLiteModel:
             flatbuffer.sparsity_report(self._content)
         except Exception as error:
             raise ValueError(
-                f"The interpreter does not accept {origin} as source; it is damaged or needs "
-                f"operators that are not built in: {error}"
+                f"The interpreter does not accept {origin} as source; it is damaged or "
+                f"needs operators that are not built in: {error}"
             ) from error
 
     @classmethod

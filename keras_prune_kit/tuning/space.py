@@ -202,7 +202,7 @@ def _check_range(sparsity: Any) -> None:
 def _check_quantization(names: Any) -> None:
     _check_list("quantization", names, "('dynamic', 'int8')")
     for name in names:
-        if name not in _EXPORTS and not (isinstance(name, str) and _bits(name)):
+        if not isinstance(name, str) or (name not in _EXPORTS and not _bits(name)):
             raise ValueError(
                 f"A quantization is one of {', '.join(_EXPORTS)}, or 'qat8', 'qat6', "
                 "'qat5', 'qat4', 'qat3' or 'qat2' for weights of so many bits that "

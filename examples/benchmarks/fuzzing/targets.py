@@ -65,6 +65,7 @@ VALID = {
     "CompressionTuner.directory": lambda f: str(f.folder / "search"),
     "CompressionHyperModel.quantization": lambda f: ("none",),
     "PrunePolicy.from_dict.data": lambda f: kpk.PrunePolicy(0.5).to_dict(),
+    "compare.y": lambda f: f.y,
     "compare.latency_runs": lambda f: 1,
     "compress.epochs": lambda f: 1,
     "compress.quantization": lambda f: "none",
