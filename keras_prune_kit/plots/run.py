@@ -48,8 +48,7 @@ def plot_sparsity(
         found = f" of {sorted(logs)}" if is_history else ""
         raise ValueError(
             "history must be a History with sparsity, from a fit with a "
-            f"PruningCallback. Received: {history!r}"
-            + (f" of {sorted(logs)}." if is_history else ".")
+            f"PruningCallback. Received: {history!r}{found}."
         )
     curves = _curves_of(logs, metric)
     first = getattr(history, "epoch", None) or [0]
