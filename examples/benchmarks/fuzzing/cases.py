@@ -115,6 +115,8 @@ def _outcome(f, name, case):
     function = target.get(f)
     arguments[argument] = made(f, value)
     names = [argument, *(str(v) for v in [value] if isinstance(v, str) and v)]
+    # A model has a name of its own.
+    names += ["model"] if isinstance(value, Made) else []
     case = f"{name}({argument}={value!r})"
     return _judged(case[:300], names, lambda: function(**arguments))
 

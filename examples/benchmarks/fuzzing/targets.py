@@ -72,6 +72,7 @@ VALID = {
     "compress.verbose": lambda f: 0,
     "export_tflite.path": lambda f: str(f.folder / "out.tflite"),
     "TFLiteModel.save.path": lambda f: str(f.folder / "out.tflite"),
+    "tfmot.LoopPruning.model": lambda f: _wrapped(f),
     "tfmot.load.path": lambda f: f.path("model.keras"),
     "ParetoFront.size_ratio.trial": lambda f: f.front.trials[0],
     "needs_gradients.batch_size": lambda f: 2,
@@ -159,6 +160,10 @@ def _methods(name, kind):
 
 def _method_of(name, method, f):
     return getattr(OBJECTS[name](f), method)
+
+
+def _wrapped(f):
+    return kpk.tfmot.wrap(f.model, kpk.ConstantSparsity(0.5)).model
 
 
 def _started(engine):
