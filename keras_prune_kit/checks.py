@@ -8,9 +8,10 @@ import numbers
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def is_number(value: object) -> TypeGuard[float]:
@@ -38,7 +39,8 @@ def check_whole(name: str, value: object, least: int = 1) -> None:
 
 def check_flag(name: str, value: object) -> None:
     """Raises a `TypeError` unless it is `True` or `False`."""
-    if not isinstance(value, bool | np.bool_):
+    # numpy's own is called bool_ or bool, by its version.
+    if type(value).__name__ not in ("bool", "bool_"):
         raise TypeError(f"{name} is True or False. Received: {name}={value!r}.")
 
 
@@ -85,6 +87,9 @@ def as_array(name: str, value: Any, least_axes: int = 0) -> np.ndarray:
         TypeError: If it holds anything else than numbers.
         ValueError: If it has fewer axes.
     """
+    # Here, because `--help` needs paths alone, and no numpy.
+    import numpy as np
+
     try:
         array = np.asarray(value)
     except Exception as error:  # Whatever the parts of a nest think of it.
