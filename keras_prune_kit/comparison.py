@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit import _keras
-from keras_prune_kit.datasets import length, shape_of
+from keras_prune_kit.checks import as_path, check_whole
+from keras_prune_kit.datasets import check_data, check_samples, length, shape_of
 from keras_prune_kit.entropy import entropy_bound
 from keras_prune_kit.evaluation import Evaluation, predict
 from keras_prune_kit.progress import track
@@ -71,8 +72,13 @@ def compare(
             "entries are models or files by name, at least one, such as "
             f"{{'baseline': model}}. Received: {entries!r}."
         )
-    if latency_runs < 0:
-        raise ValueError(f"latency_runs is at least 0. Received: {latency_runs}.")
+    check_whole("latency_runs", latency_runs, least=0)
+    _check_class_names(class_names)
+    if y is None:
+        check_data(x, "x")
+    else:
+        check_samples(x, "x")
+        check_samples(y, "y")
     if y is not None and length(x) != length(y):
         raise ValueError(
             "y must have one label for each sample of x. Received: "
@@ -186,13 +192,24 @@ def _run(name: str, model: Any, x: Any) -> Any:
         ) from error
 
 
+def _check_class_names(class_names: Any) -> None:
+    is_list = isinstance(class_names, Sequence) and not isinstance(class_names, str)
+    if class_names is not None and not (
+        is_list and all(isinstance(name, str) for name in class_names)
+    ):
+        raise TypeError(
+            "class_names are texts, one a class, in their order. Received: "
+            f"{class_names!r}."
+        )
+
+
 def _open(item: Any) -> Any:
     """The entry as a Keras model or a `TFLiteModel`."""
     if isinstance(item, TFLiteModel):
         return item
     path = _path(item)
     if path is None:
-        _keras.world(item)
+        _keras.world(item, "one of the entries")
         _keras.check_built(item)
         return item
     if path.suffix == ".tflite":
@@ -201,7 +218,8 @@ def _open(item: Any) -> Any:
 
 
 def _path(item: Any) -> Path | None:
-    return Path(item) if isinstance(item, str | os.PathLike) else None
+    is_path = isinstance(item, str | os.PathLike)
+    return as_path("one of the entries", item) if is_path else None
 
 
 def _reference(models: Iterable[Any]) -> Any:

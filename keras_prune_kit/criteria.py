@@ -14,6 +14,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from keras_prune_kit.checks import as_array, check_whole, is_one_of
+
 Criterion = Callable[..., np.ndarray]
 CriterionT = TypeVar("CriterionT", bound=Criterion)
 
@@ -33,7 +35,8 @@ class GradientsNeeded:
     batch_size: int
 
     def __post_init__(self) -> None:
-        if self.statistic not in _STATISTICS:
+        check_whole("batch_size", self.batch_size)
+        if not is_one_of(self.statistic, _STATISTICS):
             raise ValueError(
                 f"statistic is one of {_STATISTICS}. Received: {self.statistic!r}."
             )
@@ -87,7 +90,7 @@ def magnitude(weights: np.ndarray) -> np.ndarray:
     >>> magnitude(np.array([-2.0, 0.5])).tolist()
     [2.0, 0.5]
     """
-    return np.abs(weights)
+    return np.abs(as_array("weights", weights))
 
 
 def lamp(weights: np.ndarray) -> np.ndarray:
@@ -110,6 +113,7 @@ def lamp(weights: np.ndarray) -> np.ndarray:
     >>> lamp(np.array([-2.0, 1.0])).tolist()
     [1.0, 0.2]
     """
+    weights = as_array("weights", weights)
     squares = np.square(weights, dtype=np.float64).ravel()
     order = squares.argsort(kind="stable")
     ascending = squares[order]
@@ -117,6 +121,17 @@ def lamp(weights: np.ndarray) -> np.ndarray:
     scores = np.zeros_like(squares)
     scores[order] = np.divide(ascending, left, out=np.zeros_like(left), where=left > 0)
     return scores.reshape(weights.shape)
+
+
+def _pair(weights: object, gradients: object) -> tuple[np.ndarray, np.ndarray]:
+    """Weights and gradients as arrays of one shape."""
+    kernel, slope = as_array("weights", weights), as_array("gradients", gradients)
+    if kernel.shape != slope.shape:
+        raise ValueError(
+            "weights and gradients must have the same shape. Received: "
+            f"{kernel.shape} and {slope.shape}."
+        )
+    return kernel, slope
 
 
 @needs_gradients("absolute", batch_size=32)
@@ -136,6 +151,7 @@ def taylor(weights: np.ndarray, gradients: np.ndarray) -> np.ndarray:
     >>> taylor(np.array([-2.0, 0.5]), np.array([0.1, 3.0])).tolist()
     [0.2, 1.5]
     """
+    weights, gradients = _pair(weights, gradients)
     return np.abs(weights) * gradients
 
 
@@ -159,6 +175,7 @@ def optimal_brain_damage(weights: np.ndarray, gradients: np.ndarray) -> np.ndarr
     >>> optimal_brain_damage(np.array([-2.0, 0.5]), np.array([1.0, 8.0])).tolist()
     [2.0, 1.0]
     """
+    weights, gradients = _pair(weights, gradients)
     return gradients * np.square(weights) / 2
 
 
@@ -183,6 +200,7 @@ def movement(weights: np.ndarray, gradients: np.ndarray) -> np.ndarray:
     >>> movement(np.array([-2.0, 0.5]), np.array([1.0, 1.0])).tolist()
     [2.0, -0.5]
     """
+    weights, gradients = _pair(weights, gradients)
     scores = -weights * gradients
     lowest = scores.min(initial=0.0) - 1
     return np.where(weights == 0, lowest, scores)
@@ -218,8 +236,5 @@ def random_scores(seed: int = 0) -> Criterion:
     >>> scores.shape
     (2, 3)
     """
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ValueError(
-            f"seed is a whole number, at least 0. Received: seed={seed!r}."
-        )
+    check_whole("seed", seed, least=0)
     return RandomScores(seed)

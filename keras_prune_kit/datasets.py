@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+# What can be iterated over, and gives no batches.
+_NO_BATCHES = (str, bytes, bytearray, dict, set, range, type, np.ndarray, np.generic)
+
 
 def fit_arguments(data: Any) -> dict[str, Any]:
     """The data under the names that `fit` and `evaluate` know them by."""
@@ -33,6 +36,49 @@ def batch_count(data: Any) -> int | None:
         return len(data)
     except TypeError:
         return None
+
+
+def check_data(data: Any, name: str) -> None:
+    """Raises a `TypeError` or `ValueError` unless `fit` could take the data.
+
+    Args:
+        data: `(x, y)` or `(x, y, sample_weight)`, or whatever gives such batches.
+        name: What the data are called in messages.
+    """
+    if isinstance(data, tuple):
+        if not 1 <= len(data) <= 3:
+            raise ValueError(
+                f"{name} are (x, y) or (x, y, sample_weight). Received: a tuple of "
+                f"{len(data)}."
+            )
+        check_samples(data, name)
+    elif isinstance(data, _NO_BATCHES) or not (
+        hasattr(data, "__iter__") or hasattr(data, "__getitem__")
+    ):
+        raise TypeError(
+            f"{name} are (x, y), or a dataset or generator of such batches. Received: "
+            f"a value of type {type(data).__name__}."
+        )
+
+
+def check_samples(item: Any, name: str) -> None:
+    """Raises a `TypeError` or `ValueError` unless it is samples, a nest of arrays."""
+    lengths: set[int] = set()
+
+    def note(array: Any) -> None:
+        if not getattr(array, "shape", ()):
+            raise TypeError(
+                f"{name} hold arrays with one row a sample. Received: a value of type "
+                f"{type(array).__name__}."
+            )
+        lengths.add(int(array.shape[0]))
+
+    map_arrays(note, item)
+    if len(lengths) != 1 or 0 in lengths:
+        raise ValueError(
+            f"{name} must have the same number of samples throughout, at least one. "
+            f"Received: {sorted(lengths)}."
+        )
 
 
 def check_rereadable(data: Any, name: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit import _keras
+from keras_prune_kit.checks import check_number, using
 
 _NOT_EXACTLY_ONE = 0.02  # What the rounding of float16 outputs may add up to.
 
@@ -57,17 +58,22 @@ def soft_targets(
     1503.02531. For other losses than on labels, such as on features, there is
     `keras.distillation.Distiller`: callbacks of this package then prune its student.
     """
-    _keras.world(teacher)
-    _check_number("weight", weight, 0, 1)
-    _check_number("temperature", temperature, 0.01, 1000)
+    _keras.world(teacher, "teacher")
+    check_number("weight", weight, 0, 1)
+    check_number("temperature", temperature, 0.01, 1000)
     is_dataset = hasattr(data, "element_spec")
     _check_data(data.element_spec if is_dataset else data)
     if is_dataset:
-        x, y, *_ = next(iter(data))
+        first = next(iter(data), None)
+        if first is None:
+            raise ValueError("data must hold at least one batch. Received none.")
+        x, y, *_ = first
         outputs = _check_classifier(teacher(x, training=False))
     else:
         x, y, *_ = data
-        outputs = _check_classifier(teacher.predict(x, verbose=0))
+        with using("data"):
+            predicted = teacher.predict(x, verbose=0)
+        outputs = _check_classifier(predicted)
     _check_labels(np.asarray(y), outputs)
     options = {
         "weight": weight,
@@ -85,19 +91,11 @@ def soft_targets(
     return data.map(mix)
 
 
-def _check_number(name: str, value: Any, least: float, most: float) -> None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not least <= value <= most:
-        raise ValueError(
-            f"{name} is a number of {least} to {most}. Received: {name}={value!r}."
-        )
-
-
 def _check_data(data: Any) -> None:
     if (
         not isinstance(data, tuple)
         or len(data) not in (2, 3)
-        or len(getattr(data[1], "shape", ())) == 0
+        or any(len(getattr(item, "shape", ())) == 0 for item in data[1:])
     ):
         raise TypeError(
             "data are (x, y) or (x, y, sample_weight), arrays, or a tf.data.Dataset of "
@@ -136,9 +134,9 @@ def _check_labels(y: np.ndarray, outputs: np.ndarray) -> None:
     if not fits:
         raise ValueError(
             "Labels must be numbers or one-hot rows of the classes that the teacher "
-            f"tells apart, of which there are {max(classes, 2)}. Received: labels of "
-            f"shape {y.shape} up to {y.max() if y.size else None}, a teacher with "
-            f"outputs of shape {outputs.shape}."
+            f"tells apart, of which there are {max(classes, 2)}. Received data with "
+            f"labels of shape {y.shape} up to {y.max() if y.size else None}, a "
+            f"teacher with outputs of shape {outputs.shape}."
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_prune_kit.checks import as_path
 from keras_prune_kit.reports import EntropyBound, TensorEntropy
 from keras_prune_kit.sizes import gzip_bytes
 from keras_prune_kit.tflite import Constant, TFLiteModel, constants
@@ -80,10 +81,12 @@ def entropy_bits(values: np.ndarray) -> float:
 def _open(item: Any) -> TFLiteModel:
     if isinstance(item, TFLiteModel):
         return item
-    if isinstance(item, str | os.PathLike | bytes):
+    if isinstance(item, str | os.PathLike):
+        return TFLiteModel(as_path("item", item))
+    if isinstance(item, bytes):
         return TFLiteModel(item)
     raise TypeError(
-        "entropy_bound takes the path of a .tflite file, its bytes or a TFLiteModel. "
+        "item is the path of a .tflite file, its bytes or a TFLiteModel. "
         f"Received: {item!r} of type {type(item).__name__}. Export a Keras model with "
         "kpk.export_tflite first."
     )

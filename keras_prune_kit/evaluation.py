@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_prune_kit import _keras, progress
 from keras_prune_kit.callbacks import StageProgress
+from keras_prune_kit.checks import using
 from keras_prune_kit.datasets import (
     batch_count,
     batches,
@@ -38,6 +39,7 @@ class Evaluation:
         check_rereadable(data, name)
         self._data = data
         self._reference = reference
+        self._name = name
         self._scorer: Any = None
 
     @functools.cached_property
@@ -45,7 +47,8 @@ class Evaluation:
         """The names of the metrics."""
         if self._reference is None:
             return ("accuracy",)
-        scores = self._evaluate(self._reference, self._data)
+        with using(self._name):
+            scores = self._evaluate(self._reference, self._data)
         return tuple(name for name in scores if "loss" not in name) or ("loss",)
 
     @property

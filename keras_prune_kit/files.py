@@ -12,6 +12,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from keras_prune_kit.checks import as_path
+
 if sys.platform != "win32":
     import fcntl
 
@@ -60,7 +62,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises:
         OSError: At once, if the folder is missing or cannot be written to.
     """
-    target = Path(path)
+    target = as_path("path", path)
     check_writable(target)
     with scratch_folder(target.parent) as folder:
         # The ending stays: Keras and matplotlib choose the format by it.
@@ -82,7 +84,7 @@ def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises:
         OSError: At once, if it cannot be made or written to.
     """
-    target = Path(path)
+    target = as_path("path", path)
     check_writable_folder(target)
     if target.is_dir():
         # Inside, as the folder may be a file system of its own.
@@ -102,7 +104,7 @@ def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 def check_writable(path: str | os.PathLike[str]) -> None:
     """Raises an `OSError` that says so if a file cannot be written at `path`."""
-    target = Path(path)
+    target = as_path("path", path)
     if target.is_dir():
         raise IsADirectoryError(
             f"A path to a file is needed, this is a folder. Received: {target}."

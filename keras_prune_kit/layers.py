@@ -6,6 +6,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import keras
 
+from keras_prune_kit.checks import check_flag, check_whole
+
 
 @runtime_checkable
 class PrunableLayer(Protocol):
@@ -75,6 +77,8 @@ class PrunableDense(keras.layers.Dense):
         prune_bias: bool = False,
         **kwargs: Any,
     ) -> None:
+        check_whole("units", units)
+        check_flag("prune_bias", prune_bias)
         super().__init__(units, activation, **kwargs)
         if prune_bias and not self.use_bias:
             raise ValueError(

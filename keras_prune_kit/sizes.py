@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 
 from keras_prune_kit import _keras
+from keras_prune_kit.checks import as_path
 
 
 def gzip_bytes(item: Any) -> int:
@@ -98,7 +99,7 @@ def _content(item: Any) -> bytes:
     if isinstance(item, bytes | bytearray | memoryview):
         return bytes(item)
     if isinstance(item, str | os.PathLike):
-        return _read(Path(item))
+        return _read(as_path("item", item))
     content = getattr(item, "bytes", None)
     if isinstance(content, bytes):  # A TFLiteModel; a Keras model has no such thing.
         return content
@@ -106,7 +107,7 @@ def _content(item: Any) -> bytes:
         _keras.world(item)
     except TypeError as error:
         raise TypeError(
-            "gzip_bytes takes a Keras model, the path of a file, a TFLiteModel or "
+            "item is a Keras model, the path of a file, a TFLiteModel or "
             f"bytes. Received: {item!r} of type {type(item).__name__}."
         ) from error
     return weights_h5(item)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit import _keras
+from keras_prune_kit.checks import as_path
 from keras_prune_kit.reports import Skipped, SparsityReport, WeightSparsity
 from keras_prune_kit.tflite import TFLiteModel
 
@@ -34,9 +35,10 @@ def sparsity_report(item: Any) -> SparsityReport:
     ```
     """
     if isinstance(item, str | os.PathLike):
-        item = TFLiteModel(item)
+        item = TFLiteModel(as_path("item", item))
     if isinstance(item, TFLiteModel):
         return item.sparsity_report()
+    _keras.world(item, "item")
     handle = _keras.variables_of(item)
     _keras.check_built(item)
     weights, skipped = [], []

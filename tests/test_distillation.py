@@ -152,7 +152,7 @@ def test_wrong_values_are_named_before_training(K, data):
         with pytest.raises(ValueError, match=message):
             kpk.soft_targets(teacher, data, **arguments)
     for labels in (y + 1, np.eye(4)[y], np.eye(3)[y] * 2, y + 0.5, y[:5], -y):
-        with pytest.raises(ValueError, match="of which there are 3. Received"):
+        with pytest.raises(ValueError, match="of which there are 3. Received data"):
             kpk.soft_targets(teacher, (x, labels))
     with pytest.raises(ValueError, match="of which there are 2"):
         kpk.soft_targets(teacher_of(K, "sigmoid", units=1), (x, y))

@@ -1,8 +1,10 @@
 """The HTML pages, in a browser where there is one."""
 
+import html
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -56,6 +58,37 @@ def test_what_the_user_named_is_text(page):
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in body
 
 
+@pytest.mark.skipif(BROWSER is None, reason="there is no Chromium on this machine")
+@pytest.mark.parametrize("name", [EVIL, "<img src=x onerror=document.title=1>"])
+def test_the_name_of_a_layer_is_text_in_a_browser(comparison, tmp_path, name):
+    first, *others = comparison.measurements
+    weight = replace(first.weights.weights[0], path=name)
+    first = replace(first, weights=replace(first.weights, weights=(weight,)))
+    path = tmp_path / "page.html"
+    replace(comparison, measurements=(first, *others)).to_html(path)
+    dom = dom_of(path, tmp_path)
+    assert dom.count(html.escape(name, quote=False)) > 0
+    body = dom.partition("</head>")[2]
+    assert "<script>alert" not in body and "<img src=x" not in body
+    assert "<title>Comparison</title>" in dom
+
+
+def dom_of(path, folder):
+    """The page as a browser has it after its scripts have run, without a word."""
+    run = subprocess.run(
+        [
+            *(BROWSER, "--headless", "--no-sandbox", "--disable-gpu"),
+            *("--enable-logging=stderr", "--virtual-time-budget=10000"),
+            *(f"--user-data-dir={folder}", "--dump-dom", path.as_uri()),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert "CONSOLE" not in run.stderr, run.stderr
+    return run.stdout
+
+
 def test_figures_are_in_the_table(comparison, page):
     text = page.read_text("utf-8")
     for measurement in comparison.measurements:
@@ -66,19 +99,8 @@ def test_figures_are_in_the_table(comparison, page):
 
 @pytest.mark.skipif(BROWSER is None, reason="there is no Chromium on this machine")
 def test_a_browser_draws_every_chart(comparison, page, tmp_path):
-    run = subprocess.run(
-        [
-            *(BROWSER, "--headless", "--no-sandbox", "--disable-gpu"),
-            *("--enable-logging=stderr", "--virtual-time-budget=10000"),
-            *(f"--user-data-dir={tmp_path}", "--dump-dom", page.as_uri()),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert "CONSOLE" not in run.stderr, run.stderr
     count = len(comparison.measurements)
-    dom = run.stdout
+    dom = dom_of(page, tmp_path)
     charts = {
         match[1]: match[2]
         for match in re.finditer(

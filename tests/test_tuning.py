@@ -291,7 +291,7 @@ def test_arguments_that_are_not_possible(trained_3, arguments, message):
 
 
 def test_arguments_of_the_wrong_kind(trained_3):
-    with pytest.raises(TypeError, match="structure is a value"):
+    with pytest.raises(TypeError, match="structures is a value"):
         hypermodel_of(trained_3, structures=["block"])
     with pytest.raises(TypeError, match="policy is a function"):
         hypermodel_of(trained_3, policy=0.5)

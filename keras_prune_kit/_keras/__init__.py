@@ -6,13 +6,14 @@ above this package sees one world.
 """
 
 from keras_prune_kit._keras.constraints import ClusterConstraint, without
-from keras_prune_kit._keras.files import UnsafeModelError, load
+from keras_prune_kit._keras.files import UnsafeModelError, check_safe, load
 from keras_prune_kit._keras.gradients import GradientProbe
 from keras_prune_kit._keras.layers import LayerWeights, find_layers
 from keras_prune_kit._keras.losses import LossProbe
 from keras_prune_kit._keras.models import (
     callback_namespace,
     check_built,
+    check_compiled,
     clone,
     compile_like,
     is_compiled,
@@ -59,6 +60,8 @@ __all__ = [
     "Variables",
     "callback_namespace",
     "check_built",
+    "check_compiled",
+    "check_safe",
     "check_not_wrapped",
     "clone",
     "compile_like",

@@ -7,13 +7,16 @@ import json
 import os
 import re
 import zipfile
+from collections.abc import Collection
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 import h5py
 
-from keras_prune_kit._keras.trust import foreign_code, import_objects
+from keras_prune_kit._keras.containment import check_contained
+from keras_prune_kit._keras.trust import ForeignCode, foreign_code, import_objects
+from keras_prune_kit.checks import as_path
 
 # What `compile` understands beside the names of metrics.
 _METRIC_WORDS = {"accuracy", "acc", "crossentropy", "ce"}
@@ -43,23 +46,45 @@ def load(
         UnsafeModelError: If its model needs code that is not Keras' own.
         ValueError: If it is no model file, or cannot be loaded.
     """
-    path = os.fspath(path)
+    path = os.fspath(as_path("path", path))
     if not os.path.isfile(path):
         raise FileNotFoundError(f"There is no such file: {path}.")
     file = _ModelFile.read(path)
     foreign = foreign_code(file.model_config, file.world)
     if foreign and not unsafe:
-        raise UnsafeModelError(
-            f"{path} holds code that is not Keras' own "
-            f"({', '.join(item.text for item in foreign[:3])}). Loading it can run "
-            "anything: if you trust who made it, load it with unsafe=True (on the "
-            "command line --unsafe)."
-        )
+        raise _unsafe(path, foreign)
     # A damaged file can raise anything, from the depths of any decoder.
     try:
         return file.load(import_objects(foreign), compiled=compiled, unsafe=unsafe)
     except Exception as error:
         raise ValueError(f"{path} cannot be loaded: {_reason(error)}.") from error
+
+
+def check_safe(path: str, trusted: Collection[str] = ()) -> None:
+    """Looks into a model file before something else loads it.
+
+    Args:
+        path: A `.keras` or `.h5` file.
+        trusted: Packages whose classes may be loaded beside those of Keras.
+
+    Raises:
+        UnsafeModelError: If its model needs code of others.
+        ValueError: If it is no model file.
+    """
+    file = _ModelFile.read(path)
+    configs = [file.model_config, file.compile_config]
+    foreign = foreign_code(configs, file.world, frozenset(trusted))
+    if foreign:
+        raise _unsafe(path, foreign)
+
+
+def _unsafe(path: str, foreign: list[ForeignCode]) -> UnsafeModelError:
+    return UnsafeModelError(
+        f"{path} holds code that is not Keras' own "
+        f"({', '.join(item.text for item in foreign[:3])}). Loading it can run "
+        "anything: if you trust who made it, load it with unsafe=True (on the "
+        "command line --unsafe)."
+    )
 
 
 @dataclass(frozen=True)
@@ -74,9 +99,10 @@ class _ModelFile:
     @classmethod
     def read(cls, path: str) -> _ModelFile:
         try:
+            check_contained(path)
             reader = _read_keras if zipfile.is_zipfile(path) else _read_h5
-            return cls(path, *reader(path))
-        except (KeyError, OSError, ValueError, zipfile.BadZipFile) as error:
+            return cls(path, *_checked(*reader(path)))
+        except Exception as error:  # As below.
             raise ValueError(
                 "A file with a whole model is needed, .keras or .h5. "
                 f"Received: {path} ({_reason(error)})."
@@ -140,6 +166,15 @@ def _read_h5(path: str) -> tuple[str, dict[str, Any], dict[str, Any] | None]:
             **(optimizer or {}),
         }
     return version, json.loads(model_text), compile_config
+
+
+def _checked(
+    version: Any, model_config: Any, compile_config: Any
+) -> tuple[str, dict[str, Any], dict[str, Any] | None]:
+    if not isinstance(version, str) or not isinstance(model_config, dict):
+        raise ValueError("its configuration is none")
+    is_dict = isinstance(compile_config, dict)
+    return version, model_config, compile_config if is_dict else None
 
 
 def _text(value: Any) -> str:

@@ -9,11 +9,12 @@ from typing import Any
 _WORLDS = ("keras", "tf_keras")
 
 
-def world(model: object) -> ModuleType:
+def world(model: object, name: str = "model") -> ModuleType:
     """The package that a model is from, right for subclassed models too.
 
     Args:
         model: A Keras model.
+        name: What the argument is called. Defaults to `"model"`.
 
     Returns:
         The module `keras` (Keras 3) or `tf_keras` (Keras 2).
@@ -26,8 +27,8 @@ def world(model: object) -> ModuleType:
         if base.__name__ == "Model" and root in _WORLDS:
             return sys.modules[root]
     raise TypeError(
-        "A model of keras (Keras 3) or tf_keras (Keras 2) is needed. "
-        f"Received: {type(model).__module__}.{type(model).__qualname__}."
+        "A model of keras (Keras 3) or tf_keras (Keras 2) is needed as "
+        f"{name}. Received: {type(model).__module__}.{type(model).__qualname__}."
     )
 
 
@@ -104,11 +105,7 @@ def clone(model: Any) -> Any:
     Raises:
         ValueError: If Keras cannot copy the model, or it was never compiled.
     """
-    if not is_compiled(model):
-        raise ValueError(
-            f"Model '{model.name}' must be compiled, so that a copy of it can be "
-            "trained. Call model.compile(optimizer, loss, metrics) first."
-        )
+    check_compiled(model)
     copied = _copy_layers(model)
     copied.set_weights(model.get_weights())
     compile_like(model, copied)
@@ -141,6 +138,15 @@ def is_compiled(model: Any) -> bool:
     """Whether a model has a loss, metrics and an optimizer."""
     config = getattr(getattr(model, "_compile_config", None), "config", None)
     return config is not None and model.optimizer is not None
+
+
+def check_compiled(model: Any) -> None:
+    """Raises a `ValueError` if the model was never compiled."""
+    if not is_compiled(model):
+        raise ValueError(
+            f"Model '{model.name}' must be compiled, so that a copy of it can be "
+            "trained. Call model.compile(optimizer, loss, metrics) first."
+        )
 
 
 def _copy_layers(model: Any) -> Any:

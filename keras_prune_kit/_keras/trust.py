@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import importlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -36,7 +36,9 @@ class ForeignCode:
     module: str = ""
 
 
-def foreign_code(config: Any, world: ModuleType) -> list[ForeignCode]:
+def foreign_code(
+    config: Any, world: ModuleType, trusted: frozenset[str] = frozenset()
+) -> list[ForeignCode]:
     """Whatever in a configuration would run code that is not Keras' own.
 
     Keras' safe mode stops Lambda layers only, that of Keras 2 not in an .h5, and Keras
@@ -45,9 +47,10 @@ def foreign_code(config: Any, world: ModuleType) -> list[ForeignCode]:
     Args:
         config: The configuration of a model or of its compilation, from JSON.
         world: `keras` or `tf_keras`. What the process registered with it is trusted.
+        trusted: More packages whose code may run. Defaults to none.
     """
     registered = world.saving.get_registered_object
-    found = (_foreign(node, registered) for node in _dicts(config))
+    found = (_foreign(node, registered, _TRUSTED | trusted) for node in _dicts(config))
     return list(dict.fromkeys(filter(None, found)))
 
 
@@ -84,7 +87,7 @@ def _dicts(config: Any) -> Iterator[dict[str, Any]]:
 
 
 def _foreign(
-    node: dict[str, Any], registered: Callable[[str], Any]
+    node: dict[str, Any], registered: Callable[[str], Any], trusted: Set[str]
 ) -> ForeignCode | None:
     kind = node.get("class_name")
     if not isinstance(kind, str):
@@ -101,7 +104,7 @@ def _foreign(
         return None
     module, is_function = str(node["module"] or ""), kind == "function"
     name = str(node.get("config")) if is_function else kind
-    if _is_trusted(module, name, is_function):
+    if _is_trusted(module, name, is_function, trusted):
         return None
     text = f"the {'function' if is_function else 'class'} {name}"
     text += f" of module {module}" if module else ""
@@ -113,9 +116,9 @@ def _config_of(node: dict[str, Any]) -> dict[str, Any]:
     return config if isinstance(config, dict) else {}
 
 
-def _is_trusted(module: str, name: str, is_function: bool) -> bool:
+def _is_trusted(module: str, name: str, is_function: bool, trusted: Set[str]) -> bool:
     if module == "builtins":
         # The names that Keras gives its own functions, never Python's `exec`.
         return is_function and not hasattr(builtins, name)
-    is_keras = module.partition(".")[0] in _TRUSTED and name.isidentifier()
+    is_keras = module.partition(".")[0] in trusted and name.isidentifier()
     return is_keras and not (is_function and _NO_MODELING.search(module))

@@ -14,6 +14,7 @@ from keras_prune_kit.allocation.zeros import (
     global_zeros,
     sensitivity_zeros,
 )
+from keras_prune_kit.checks import is_one_of
 from keras_prune_kit.policies import Match, PrunePolicy, Rule, choose_weights
 from keras_prune_kit.reports import SensitivityReport
 from keras_prune_kit.schedules import PolynomialDecay, Schedule, check_sparsity
@@ -105,7 +106,7 @@ def allocate(
 
 
 def _check_options(method: object, data: Any, schedule: object) -> None:
-    if method not in _METHODS:
+    if not is_one_of(method, _METHODS):
         raise ValueError(f"method is one of {_METHODS}. Received: method={method!r}.")
     if method == "sensitivity" and data is None:
         raise ValueError(

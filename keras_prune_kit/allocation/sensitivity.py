@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit import _keras
+from keras_prune_kit.checks import as_array
 from keras_prune_kit.criteria import magnitude
 from keras_prune_kit.policies import Match, choose_weights
 from keras_prune_kit.reports import SensitivityReport, WeightSensitivity
@@ -43,7 +44,7 @@ def sensitivity(
         a table and draws the curves.
 
     Raises:
-        TypeError: If it is not a Keras model, or `match` is of another kind.
+        TypeError: If it is not a Keras model, or `match` or `levels` of another kind.
         ValueError: If the model is not built or compiled, the data are not `(x, y)`, a
             level is out of range, or a weight or the loss is not finite.
 
@@ -89,7 +90,7 @@ def _restored(
 
 
 def _check_levels(levels: Sequence[float]) -> tuple[float, ...]:
-    numbers = np.asarray(levels)
+    numbers = as_array("levels", levels)
     if (
         numbers.ndim != 1
         or not numbers.size

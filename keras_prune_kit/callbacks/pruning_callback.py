@@ -10,7 +10,7 @@ from keras_prune_kit import _keras
 from keras_prune_kit.callbacks.base import TwoWorldCallback
 from keras_prune_kit.callbacks.last_good import LastGood
 from keras_prune_kit.policies import PrunePolicy, as_policy
-from keras_prune_kit.pruner import Pruner
+from keras_prune_kit.pruner import Pruner, check_on_incomplete
 from keras_prune_kit.reports import SparsityReport
 from keras_prune_kit.schedules import Schedule
 
@@ -67,11 +67,7 @@ class PruningCallback(TwoWorldCallback):
         data: Any = None,
     ) -> None:
         super().__init__()
-        if on_incomplete not in ("warn", "raise"):
-            raise ValueError(
-                'on_incomplete is "warn" or "raise". '
-                f"Received: on_incomplete={on_incomplete!r}."
-            )
+        check_on_incomplete(on_incomplete)
         self.policy = as_policy(policy)
         self.on_incomplete = on_incomplete
         self.data = data

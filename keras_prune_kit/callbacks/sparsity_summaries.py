@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit.callbacks.base import TwoWorldCallback
+from keras_prune_kit.checks import as_path
 from keras_prune_kit.pruner import active_pruner
 
 _BUCKETS = 50
@@ -48,7 +49,7 @@ class SparsitySummaries(TwoWorldCallback):
     def __init__(self, log_dir: str | os.PathLike[str]) -> None:
         super().__init__()
         _require_tensorboard()
-        self.log_dir = os.fspath(log_dir)
+        self.log_dir = os.fspath(as_path("log_dir", log_dir))
         self._events: EventFile | None = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:

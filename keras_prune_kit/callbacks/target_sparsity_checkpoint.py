@@ -8,8 +8,11 @@ from typing import Any
 
 from keras_prune_kit import _keras
 from keras_prune_kit.callbacks.base import TwoWorldCallback
+from keras_prune_kit.checks import as_path, check_flag, is_one_of
 from keras_prune_kit.files import replacing_folder
 from keras_prune_kit.pruner import IncompletePruningWarning, active_pruner
+
+_MODES = ("auto", "min", "max")
 
 
 class TargetSparsityCheckpoint(TwoWorldCallback):
@@ -50,7 +53,14 @@ class TargetSparsityCheckpoint(TwoWorldCallback):
         save_weights_only: bool = False,
     ) -> None:
         super().__init__()
-        self.filepath = os.fspath(filepath)
+        self.filepath = os.fspath(as_path("filepath", filepath))
+        if not isinstance(monitor, str):
+            raise TypeError(
+                f"monitor is the name of an entry of logs. Received: {monitor!r}."
+            )
+        if not is_one_of(mode, _MODES):
+            raise ValueError(f"mode is one of {_MODES}. Received: mode={mode!r}.")
+        check_flag("save_weights_only", save_weights_only)
         self.monitor = monitor
         self.mode = mode
         self.save_weights_only = save_weights_only

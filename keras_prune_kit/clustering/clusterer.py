@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from keras_prune_kit import _keras
+from keras_prune_kit.checks import is_whole
 from keras_prune_kit.clustering.clustered_weight import ClusteredWeight
 from keras_prune_kit.policies import Match, choose_weights
 from keras_prune_kit.pruner import Pruner, active_pruner
@@ -172,11 +173,7 @@ class Clusterer:
 
 def check_clusters(clusters: object) -> None:
     """Raises a `ValueError` unless it is a number of clusters that one byte tells."""
-    if (
-        isinstance(clusters, bool)
-        or not isinstance(clusters, int)
-        or not 2 <= clusters <= _MOST_CLUSTERS
-    ):
+    if not is_whole(clusters) or not 2 <= clusters <= _MOST_CLUSTERS:
         raise ValueError(
             "clusters is how many different values a weight may have, a whole number "
             f"of 2 to {_MOST_CLUSTERS}. Received: clusters={clusters!r}."

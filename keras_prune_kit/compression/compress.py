@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
+from keras_prune_kit import _keras
+from keras_prune_kit.checks import (
+    as_path,
+    check_whole,
+    is_number,
+    is_one_of,
+    using,
+)
 from keras_prune_kit.compression.job import Job
 from keras_prune_kit.compression.prune_once import prune_once
 from keras_prune_kit.compression.smallest import LEAST_EPOCHS, find_smallest
-from keras_prune_kit.datasets import check_rereadable, input_samples
+from keras_prune_kit.datasets import (
+    check_data,
+    check_rereadable,
+    input_samples,
+    labelled_samples,
+)
 from keras_prune_kit.policies import PrunePolicy, as_policy
 from keras_prune_kit.reports import CompressionReport
 from keras_prune_kit.schedules import Schedule
 
 _REPRESENTATIVE_SAMPLES = 200
+_TRIED_SAMPLES = 8
 
 _SPARSITY = 0.8
 _QUANTIZATION = "int8"
@@ -102,15 +114,24 @@ def compress(
     chosen = None if policy is None else as_policy(policy)
     (chosen or as_policy(_SPARSITY)).plan(model)
     _check_epochs(epochs, target)
+    if quantization is not None and not isinstance(quantization, str):
+        raise TypeError(f"quantization is a text. Received: {quantization!r}.")
+    _check_fit_options(batch_size, callbacks, verbose)
     _check_target(target, max_accuracy_drop)
-    if out_dir is not None:
-        Path(out_dir).mkdir(parents=True, exist_ok=True)
+    check_data(train_data, "train_data")
+    check_data(validation_data, "validation_data")
     check_rereadable(validation_data, "validation_data")
     if target is not None:
         check_rereadable(train_data, "train_data of several attempts")
     if representative_data is None and quantization in (None, "int8", "int16x8"):
         check_rereadable(train_data, "train_data without representative_data")
-        representative_data = input_samples(train_data, _REPRESENTATIVE_SAMPLES)
+        with using("train_data"):
+            representative_data = input_samples(train_data, _REPRESENTATIVE_SAMPLES)
+    _keras.check_compiled(model)
+    _check_fits(model, train_data, "train_data")
+    _check_fits(model, validation_data, "validation_data")
+    if out_dir is not None:
+        as_path("out_dir", out_dir).mkdir(parents=True, exist_ok=True)
     job = Job(
         model=model,
         train_data=train_data,
@@ -123,7 +144,9 @@ def compress(
     )
     if target is None:
         policy = chosen or as_policy(_SPARSITY)
-        report = prune_once(job, policy, quantization or _QUANTIZATION)
+        if quantization is None:
+            quantization = _QUANTIZATION
+        report = prune_once(job, policy, quantization)
     else:
         report = find_smallest(job, chosen, quantization, max_accuracy_drop)
     if out_dir is not None:
@@ -132,10 +155,7 @@ def compress(
 
 
 def _check_epochs(epochs: Any, target: str | None) -> None:
-    if not isinstance(epochs, int) or epochs < 1:
-        raise ValueError(
-            f"epochs is a whole number of at least 1. Received: {epochs!r}."
-        )
+    check_whole("epochs", epochs)
     if target is not None and epochs < LEAST_EPOCHS:
         raise ValueError(
             f"target='{target}' makes several attempts, which share at least "
@@ -144,13 +164,33 @@ def _check_epochs(epochs: Any, target: str | None) -> None:
         )
 
 
+def _check_fit_options(batch_size: Any, callbacks: Any, verbose: Any) -> None:
+    if batch_size is not None:
+        check_whole("batch_size", batch_size)
+    if not isinstance(callbacks, list | tuple) or not all(
+        hasattr(callback, "on_train_begin") and not isinstance(callback, type)
+        for callback in callbacks
+    ):
+        raise TypeError(f"callbacks is a list of them. Received: {callbacks!r}.")
+    if not is_one_of(verbose, ("auto", 0, 1, 2, False, True)):
+        raise ValueError(f"verbose is 'auto', 0, 1 or 2. Received: {verbose!r}.")
+
+
+def _check_fits(model: Any, data: Any, name: str) -> None:
+    """Tries the model on a few of the data, unless that would use them up."""
+    with using(name):
+        labelled = labelled_samples(data, _TRIED_SAMPLES)
+        if labelled is not None:
+            x, y = labelled
+            model.evaluate(x, y, batch_size=_TRIED_SAMPLES, verbose=0)
+
+
 def _check_target(target: Any, max_accuracy_drop: Any) -> None:
-    if target not in (None, "smallest"):
+    if target is not None and not is_one_of(target, ("smallest",)):
         raise ValueError(
             f"target is 'smallest' or None, which prunes once. Received: {target!r}."
         )
-    is_number = isinstance(max_accuracy_drop, int | float)
-    if not is_number or math.isnan(max_accuracy_drop) or not 0 <= max_accuracy_drop < 1:
+    if not is_number(max_accuracy_drop) or not 0 <= max_accuracy_drop < 1:
         raise ValueError(
             "max_accuracy_drop is a fraction of 0 to 1, such as 0.002 for 0.2 % of all "
             f"samples. Received: {max_accuracy_drop!r}."

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from keras_prune_kit.plots.style import DPI, WIDTH, open_frame
+from keras_prune_kit.plots.style import WIDTH, open_frame, write
 from keras_prune_kit.reports.colors import BLUE, ORANGE
 from keras_prune_kit.reports.measurement import Measurement
 from keras_prune_kit.reports.tables import bytes_text
@@ -28,7 +28,7 @@ def plot_sizes(
     """
     figure, (axes,) = _panels(1, len(measurements))
     _draw_sizes(axes, measurements)
-    figure.savefig(path, dpi=DPI)
+    write(figure, path)
 
 
 def plot_scores(
@@ -37,7 +37,7 @@ def plot_scores(
     """Draws the score of each model as a bar, likewise."""
     figure, (axes,) = _panels(1, len(measurements))
     _draw_scores(axes, measurements)
-    figure.savefig(path, dpi=DPI)
+    write(figure, path)
 
 
 def plot_sizes_and_scores(
@@ -47,7 +47,7 @@ def plot_sizes_and_scores(
     figure, (sizes, scores) = _panels(2, len(measurements))
     _draw_sizes(sizes, measurements)
     _draw_scores(scores, measurements)
-    figure.savefig(path, dpi=DPI)
+    write(figure, path)
 
 
 def _panels(count: int, bars: int) -> tuple[Figure, list[Axes]]:

@@ -7,7 +7,7 @@ import os
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from keras_prune_kit.plots.style import DPI, WIDTH, open_frame
+from keras_prune_kit.plots.style import WIDTH, open_frame, write
 from keras_prune_kit.reports.colors import BLUE, GREY, VERMILION
 from keras_prune_kit.reports.front import ParetoFront
 from keras_prune_kit.reports.tables import bytes_text
@@ -63,7 +63,7 @@ def plot_front(front: ParetoFront, path: str | os.PathLike[str]) -> None:
         title += f"; {hidden} below the picture"
     axes.set_title(title, loc="left")
     figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9)
-    figure.savefig(path, dpi=DPI)
+    write(figure, path)
 
 
 def _lowest_shown(front: ParetoFront) -> float:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from keras_prune_kit.files import replacing
-from keras_prune_kit.plots.style import DPI, WIDTH, open_frame
+from keras_prune_kit.plots.style import WIDTH, open_frame, write
 from keras_prune_kit.reports.colors import BLUE, ORANGE, VERMILION
 
 # What `History` holds that does not tell how good the model is.
@@ -45,9 +45,10 @@ def plot_sparsity(
     logs: Mapping[str, Sequence[float]] = getattr(history, "history", history)
     is_history = isinstance(logs, Mapping)
     if not is_history or not logs.get("sparsity"):
+        found = f" of {sorted(logs)}" if is_history else ""
         raise ValueError(
-            "A History with sparsity is needed, from a fit with a PruningCallback. "
-            f"Received: {history!r}" + (f" of {sorted(logs)}." if is_history else ".")
+            "history must be a History with sparsity, from a fit with a "
+            f"PruningCallback. Received: {history!r}{found}."
         )
     curves = _curves_of(logs, metric)
     first = getattr(history, "epoch", None) or [0]
@@ -72,7 +73,7 @@ def plot_sparsity(
     panels[-1].set_xlabel("Epoch")
     panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     with replacing(path) as part:
-        figure.savefig(part, dpi=DPI)
+        write(figure, part)
 
 
 def _curves_of(
@@ -82,7 +83,7 @@ def _curves_of(
     if metric is None:
         known = [n for n in logs if n not in _NO_METRICS and not n.startswith("val_")]
         metric = min(known, key=lambda name: "loss" in name, default=None)
-    elif metric not in logs:
+    elif not isinstance(metric, str) or metric not in logs:
         raise ValueError(
             f"metric is one of {sorted(logs)}, as in the history. "
             f"Received: metric={metric!r}."

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
-from keras_prune_kit.plots.style import DPI, WIDTH, open_frame
+from keras_prune_kit.plots.style import WIDTH, open_frame, write
 from keras_prune_kit.reports.colors import (
     BLUE,
     GREEN,
@@ -55,7 +55,7 @@ def plot_sensitivity(report: SensitivityReport, path: str | os.PathLike[str]) ->
     figure.legend(loc="outside lower left", ncols=ncols, frameon=False, fontsize=9)
     axes.grid(axis="y", alpha=0.3)
     open_frame(axes, "top", "right")
-    figure.savefig(path, dpi=DPI)
+    write(figure, path)
 
 
 def _draw(

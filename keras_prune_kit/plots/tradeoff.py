@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
-from keras_prune_kit.plots.style import DPI, WIDTH, open_frame
+from keras_prune_kit.plots.style import WIDTH, open_frame, write
 from keras_prune_kit.reports.colors import BLUE, GREY, VERMILION
 from keras_prune_kit.reports.measurement import Measurement
 from keras_prune_kit.reports.tables import bytes_text
@@ -53,7 +53,7 @@ def plot_tradeoff(
     open_frame(axes, "top", "right")
     figure.draw_without_rendering()  # From here on places in the picture are known.
     _label_points(axes, sizes, scores, [m.name for m in measurements])
-    figure.savefig(path, dpi=DPI)
+    write(figure, path)
 
 
 def _label_points(

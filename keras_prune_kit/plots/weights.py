@@ -7,7 +7,7 @@ import os
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from keras_prune_kit.plots.style import DPI, WIDTH, open_frame
+from keras_prune_kit.plots.style import WIDTH, open_frame, write
 from keras_prune_kit.reports.colors import BLUE, ORANGE
 from keras_prune_kit.reports.sparsity import SparsityReport
 
@@ -53,7 +53,7 @@ def plot_weights(report: SparsityReport, path: str | os.PathLike[str]) -> None:
     axes.xaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set_title(f"Sparsity: {report.sparsity:.1%} of {report.size:,}", loc="left")
     open_frame(axes, "top", "right")
-    figure.savefig(path, dpi=DPI)
+    write(figure, path)
 
 
 def _short(path: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from keras_prune_kit import _keras
+from keras_prune_kit.checks import is_one_of
 from keras_prune_kit.criteria import Criterion, gradients_needed, magnitude
 from keras_prune_kit.policies.data import decode, decode_matches, encode, encode_match
 from keras_prune_kit.policies.plan import PlannedWeight, PrunePlan
@@ -17,7 +18,12 @@ from keras_prune_kit.policies.rule import (
     name_of,
 )
 from keras_prune_kit.reports import Skipped, skipped_lines
-from keras_prune_kit.schedules import PolynomialDecay, Schedule, check_sparsity
+from keras_prune_kit.schedules import (
+    PolynomialDecay,
+    Schedule,
+    check_sparsity,
+    is_number,
+)
 from keras_prune_kit.structures import Structure, Unstructured
 
 _SCOPES = ("layer", "global")
@@ -74,10 +80,13 @@ class PrunePolicy:
         if not isinstance(self.schedule, Schedule):
             check_sparsity("schedule", self.schedule)
             object.__setattr__(self, "schedule", PolynomialDecay(0.0, self.schedule))
-        rules = (self.rules,) if isinstance(self.rules, Rule) else tuple(self.rules)
-        object.__setattr__(self, "rules", rules)
+        given = (self.rules,) if isinstance(self.rules, Rule) else self.rules
+        if not isinstance(given, Iterable):
+            raise TypeError(f"rules are Rule(match, schedule). Received: {given!r}.")
+        rules = tuple(given)
         if not all(isinstance(rule, Rule) for rule in rules):
             raise TypeError(f"rules are Rule(match, schedule). Received: {rules!r}.")
+        object.__setattr__(self, "rules", rules)
         check_structure(self.structure)
         check_criterion(self.criterion)
         self._check_scope()
@@ -190,7 +199,7 @@ class PrunePolicy:
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(
                 "A policy is a dict as PrunePolicy.to_dict() writes it. "
-                f"Received: {data!r} ({error})."
+                f"Received: data={data!r} ({error})."
             ) from error
 
     def _assign(self, weight: _keras.PrunableWeight) -> Assignment | Skipped:
@@ -215,7 +224,7 @@ class PrunePolicy:
         return self.schedule
 
     def _check_scope(self) -> None:
-        if self.scope not in _SCOPES:
+        if not is_one_of(self.scope, _SCOPES):
             raise ValueError(
                 f"scope is one of {_SCOPES}. Received: scope={self.scope!r}."
             )
@@ -237,7 +246,10 @@ def as_policy(policy: object) -> PrunePolicy:
     """
     if isinstance(policy, PrunePolicy):
         return policy
-    if isinstance(policy, Schedule | int | float):
+    if isinstance(policy, Schedule):
+        return PrunePolicy(policy)
+    if is_number(policy):
+        check_sparsity("policy", policy)
         return PrunePolicy(policy)
     raise TypeError(
         "policy is a PrunePolicy, a schedule or a final sparsity such as 0.8. "

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from keras_prune_kit import _keras
+from keras_prune_kit.checks import using
 from keras_prune_kit.criteria import Criterion
 from keras_prune_kit.schedules import Schedule, check_sparsity
 from keras_prune_kit.structures import Structure
@@ -71,8 +72,8 @@ class Rule:
         if not any(self.covers(weight) for weight in weights):
             known = ", ".join(weight.path for weight in weights) or "none"
             raise ValueError(
-                f"The rule for {name_of(self.match)} covers no prunable weight of "
-                f"the model. A regex must match the whole path, and a class must "
+                f"The rule for match={name_of(self.match)} covers no prunable weight "
+                f"of the model. A regex must match the whole path, and a class must "
                 f"be of the model's own Keras. Prunable weights: {known}."
             )
 
@@ -86,7 +87,7 @@ class Rule:
         return self.match if isinstance(self.match, tuple) else (self.match,)
 
 
-def single_matches(match: Match) -> tuple[Any, ...]:
+def single_matches(match: Match, name: str = "match") -> tuple[Any, ...]:
     """The parts of a match, checked.
 
     Raises:
@@ -96,33 +97,38 @@ def single_matches(match: Match) -> tuple[Any, ...]:
     is_many = isinstance(match, Sequence) and not isinstance(match, str)
     matches: tuple[Any, ...] = tuple(match) if is_many else (match,)  # pyright: ignore
     for single in matches:
-        _check_match(single)
+        _check_match(single, name)
     return matches
 
 
-def covers_layer(match: Any, path: str, layers: Sequence[Any]) -> bool:
+def covers_layer(
+    match: Any, path: str, layers: Sequence[Any], name: str = "match"
+) -> bool:
     """Whether a single match is meant for a layer, or for one that it is in.
 
     Args:
         match: A regex, a layer class or a callable.
         path: Names from the model down, joined by "/".
         layers: The layers from the outermost one inside the model to this one.
+        name: What the argument is called. Defaults to `"match"`.
     """
     if isinstance(match, str):
         return any(re.fullmatch(match, path) for path in _prefixes(path))
     if isinstance(match, type):
         return any(isinstance(layer, match) for layer in layers)
-    return any(match(layer) for layer in layers)
+    with using(name):
+        return any(match(layer) for layer in layers)
 
 
 def covered_layers(
-    match: Match, places: Iterable[tuple[str, tuple[Any, ...]]]
+    match: Match, places: Iterable[tuple[str, tuple[Any, ...]]], name: str = "match"
 ) -> set[int]:
     """The ids of all layers that a match is meant for.
 
     Args:
         match: As in `Rule`.
         places: Path, and layers from the outermost one to this, of each layer.
+        name: What the argument is called. Defaults to `"match"`.
 
     Raises:
         TypeError: If the match is of no known kind.
@@ -130,27 +136,27 @@ def covered_layers(
     """
     places = list(places)
     covered: set[int] = set()
-    for single in single_matches(match):
+    for single in single_matches(match, name):
         found = {
             id(layers[-1])
             for path, layers in places
-            if covers_layer(single, path, layers)
+            if covers_layer(single, path, layers, name)
         }
         if not found:
             raise ValueError(
-                f"{name_of(single)} covers no layer of the model. A regex must match "
-                "the whole path, and a class must be of the model's own Keras. "
+                f"{name}={name_of(single)} covers no layer of the model. A regex must "
+                "match the whole path, and a class must be of the model's own Keras. "
                 f"Layers: {', '.join(path for path, _ in places)}."
             )
         covered |= found
     return covered
 
 
-def check_structure(structure: object) -> None:
+def check_structure(structure: object, name: str = "structure") -> None:
     """Raises a `TypeError` unless it is a structure."""
     if not isinstance(structure, Structure):
         raise TypeError(
-            "structure is a value such as Unstructured() or NofM(2, 4). "
+            f"{name} is a value such as Unstructured() or NofM(2, 4). "
             f"Received: {structure!r}."
         )
 
@@ -164,17 +170,17 @@ def check_criterion(criterion: object) -> None:
         )
 
 
-def _check_match(match: object) -> None:
+def _check_match(match: object, name: str) -> None:
     if isinstance(match, str):
         try:
             re.compile(match)
         except re.error as error:
             raise ValueError(
-                f"match must be a regex that compiles ({error}). Received: {match!r}."
+                f"{name} must be a regex that compiles ({error}). Received: {match!r}."
             ) from error
     elif not callable(match):
         raise TypeError(
-            "match is a regex on the layer's path, a layer class, a callable that "
+            f"{name} is a regex on the layer's path, a layer class, a callable that "
             f"takes the layer, or a list of these. Received: {match!r}."
         )
 
@@ -196,4 +202,8 @@ def name_of(match: Any) -> str:
     """A match as a person would write it."""
     if isinstance(match, tuple):
         return " or ".join(map(name_of, match))
-    return repr(match) if isinstance(match, str) else match.__name__
+    return (
+        repr(match)
+        if isinstance(match, str)
+        else getattr(match, "__name__", repr(match))
+    )

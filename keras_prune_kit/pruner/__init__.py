@@ -4,6 +4,7 @@ from keras_prune_kit.pruner.errors import (
     IncompletePruningError,
     IncompletePruningWarning,
     MaskNotAppliedWarning,
+    check_on_incomplete,
 )
 from keras_prune_kit.pruner.pruner import Pruner, active_pruner
 
@@ -13,4 +14,5 @@ __all__ = [
     "MaskNotAppliedWarning",
     "Pruner",
     "active_pruner",
+    "check_on_incomplete",
 ]

@@ -1,5 +1,7 @@
 """What can go wrong while pruning."""
 
+from keras_prune_kit.checks import is_one_of
+
 
 class IncompletePruningWarning(UserWarning):
     """Training ended before a weight reached the sparsity that its policy asks for."""
@@ -11,3 +13,12 @@ class IncompletePruningError(RuntimeError):
 
 class MaskNotAppliedWarning(UserWarning):
     """A train step updated weights without applying their masks."""
+
+
+def check_on_incomplete(on_incomplete: object) -> None:
+    """Raises a `ValueError` unless it says what to do about a missed sparsity."""
+    if not is_one_of(on_incomplete, ("warn", "raise")):
+        raise ValueError(
+            'on_incomplete is "warn" or "raise". '
+            f"Received: on_incomplete={on_incomplete!r}."
+        )

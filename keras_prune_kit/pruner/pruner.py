@@ -17,10 +17,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from keras_prune_kit import _keras
+from keras_prune_kit.checks import check_whole
 from keras_prune_kit.policies import PrunePolicy, as_policy
 from keras_prune_kit.pruner.errors import (
     IncompletePruningError,
     IncompletePruningWarning,
+    check_on_incomplete,
 )
 from keras_prune_kit.pruner.global_ranking import global_masks
 from keras_prune_kit.pruner.pruned_weight import PrunedWeight
@@ -85,11 +87,7 @@ class Pruner:
         data: Any = None,
         initial_step: int = 0,
     ) -> None:
-        if not isinstance(initial_step, int) or initial_step < 0:
-            raise ValueError(
-                "initial_step is a whole number of at least 0. "
-                f"Received: {initial_step!r}."
-            )
+        check_whole("initial_step", initial_step, least=0)
         policy = as_policy(policy)
         variables = _keras.variables_of(model)
         assignments, self._skipped = policy.assign(model)
@@ -133,10 +131,7 @@ class Pruner:
             epochs: Epochs in the run, at least 1.
         """
         for name, value in (("steps_per_epoch", steps_per_epoch), ("epochs", epochs)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(
-                    f"{name} is a whole number of at least 1. Received: {value!r}."
-                )
+            check_whole(name, value)
         for weight in self._weights:
             weight.schedule = weight.schedule.resolve(
                 steps_per_epoch=steps_per_epoch, epochs=epochs
@@ -149,6 +144,8 @@ class Pruner:
             step: Optimizer steps done before, in a run that is resumed. Defaults to
                 `initial_step`.
         """
+        if step is not None:
+            check_whole("step", step, least=0)
         other = active_pruner(self.model)
         if other is not None:
             other.detach()
@@ -178,6 +175,8 @@ class Pruner:
                 "finalize(), or inside `with Pruner(...) as pruner:`. (Another pruner "
                 "started on the same model ends this one.)"
             )
+        if step is not None:
+            check_whole("step", step, least=0)
         self._require_run_length()
         now = self._current_step + 1 if step is None else step
         self._current_step = now
@@ -212,6 +211,7 @@ class Pruner:
             RuntimeError: If the pruner is not at work.
             IncompletePruningError: If asked for.
         """
+        check_on_incomplete(on_incomplete)
         if self._current_step is None:
             raise RuntimeError("The pruner is not at work, so there is no end to it.")
         ended_at = self._current_step

@@ -24,7 +24,7 @@ def quantize(
     """What `quantize_aware` does to a Keras 3 model."""
     check_model(model)
     places = list(_places(model))
-    skipped = set() if skip is None else covered_layers(skip, places)
+    skipped = set() if skip is None else covered_layers(skip, places, "skip")
     plan = plan_for(model, lambda layer: id(layer) in skipped)
     if not any(verdict.kind is Kind.KERNEL for verdict in plan.verdicts.values()):
         lines = skipped_lines(_skipped(plan, places))

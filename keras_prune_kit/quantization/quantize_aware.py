@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from keras_prune_kit import _keras, tfmot
+from keras_prune_kit.checks import check_flag, is_one_of
 from keras_prune_kit.policies import Match
 from keras_prune_kit.reports import Converted
 
@@ -68,10 +69,11 @@ def quantize_aware(
     kpk.export_tflite(quantized, "model.tflite", quantization="int8")
     ```
     """
-    if weight_bits not in WEIGHT_BITS or isinstance(weight_bits, bool):
+    if not is_one_of(weight_bits, WEIGHT_BITS):
         raise ValueError(
             f"weight_bits is one of {WEIGHT_BITS}. Received: {weight_bits!r}."
         )
+    check_flag("preserve_sparsity", preserve_sparsity)
     world = _keras.world(model)
     _keras.check_built(model)
     _keras.check_not_wrapped(model)

@@ -9,7 +9,7 @@ from typing import Any
 
 from keras_prune_kit.files import replacing
 from keras_prune_kit.reports.environment import Environment
-from keras_prune_kit.reports.measurement import Measurement
+from keras_prune_kit.reports.measurement import Measurement, check_measurement
 from keras_prune_kit.reports.samples import Samples
 from keras_prune_kit.reports.tables import markdown_table, percent, render_table
 
@@ -37,6 +37,7 @@ class Comparison:
 
     def size_ratio(self, measurement: Measurement) -> float:
         """How many times smaller than the first one it is, both gzipped."""
+        check_measurement("measurement", measurement)
         return self.measurements[0].gzip_bytes / measurement.gzip_bytes
 
     @property

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from keras_prune_kit.checks import as_path
 from keras_prune_kit.files import replacing
 from keras_prune_kit.reports.comparison import Comparison
-from keras_prune_kit.reports.measurement import Measurement
+from keras_prune_kit.reports.measurement import Measurement, check_measurement
 from keras_prune_kit.reports.search import Search
 from keras_prune_kit.reports.sparsity import SparsityReport
 from keras_prune_kit.reports.tables import percent, render_table
@@ -66,6 +67,7 @@ class CompressionReport:
 
     def size_ratio(self, stage: Measurement) -> float:
         """How many times smaller a stage is than the baseline, both gzipped."""
+        check_measurement("stage", stage)
         return self.comparison.size_ratio(stage)
 
     def to_dict(self) -> dict[str, Any]:
@@ -123,7 +125,7 @@ class CompressionReport:
         Raises:
             OSError: If the directory cannot be written.
         """
-        folder = Path(directory)
+        folder = as_path("directory", directory)
         folder.mkdir(parents=True, exist_ok=True)
         names = ("pruned.keras", "model.tflite", "report.txt", "report.json")
         paths = {name: folder / name for name in (*names, "report.html", "sizes.png")}

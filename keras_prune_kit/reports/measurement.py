@@ -106,3 +106,11 @@ class Measurement:
             "nonzero_parameters": self.nonzero_parameters,
             "latency_ms": self.latency_ms,
         }
+
+
+def check_measurement(name: str, value: object) -> None:
+    """Raises a `TypeError` unless it is one."""
+    if not isinstance(value, Measurement):
+        raise TypeError(
+            f"{name} is a Measurement, as a comparison has them. Received: {value!r}."
+        )

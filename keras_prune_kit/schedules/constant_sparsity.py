@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from keras_prune_kit.checks import check_whole
 from keras_prune_kit.schedules.schedule import Schedule, check_sparsity
 from keras_prune_kit.schedules.steps import Step, is_whole
 
@@ -52,9 +53,11 @@ class ConstantSparsity(Schedule):
         return self.target_sparsity
 
     def with_final_sparsity(self, sparsity: float) -> ConstantSparsity:
+        check_sparsity("sparsity", sparsity)
         return replace(self, target_sparsity=sparsity)
 
     def last_update(self, step: int) -> int | None:
+        check_whole("step", step, least=0)
         begin, _ = self._plain_bounds()
         if self.frequency is None:
             return None if step < begin else begin

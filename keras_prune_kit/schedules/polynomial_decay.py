@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from keras_prune_kit.schedules.schedule import Schedule, check_rise
+from keras_prune_kit.schedules.schedule import Schedule, check_rise, check_sparsity
 from keras_prune_kit.schedules.steps import Fraction, Step, is_number
 
 
@@ -54,5 +54,6 @@ class PolynomialDecay(Schedule):
         return self.final_sparsity + fall * (1 - self._progress(step)) ** self.power
 
     def with_final_sparsity(self, sparsity: float) -> PolynomialDecay:
+        check_sparsity("sparsity", sparsity)
         initial = min(self.initial_sparsity, sparsity)
         return replace(self, initial_sparsity=initial, final_sparsity=sparsity)

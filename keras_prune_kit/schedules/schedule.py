@@ -6,6 +6,7 @@ import abc
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from keras_prune_kit.checks import check_whole
 from keras_prune_kit.schedules.steps import (
     Epochs,
     Fraction,
@@ -82,6 +83,8 @@ class Schedule(abc.ABC):
         Raises:
             ValueError: If `begin_step` falls after `end_step`.
         """
+        check_whole("steps_per_epoch", steps_per_epoch)
+        check_whole("epochs", epochs)
 
         def plain(step: Step | None) -> int | None:
             if isinstance(step, Epochs | Fraction):
@@ -109,6 +112,7 @@ class Schedule(abc.ABC):
         Raises:
             ValueError: If the schedule is not resolved.
         """
+        check_whole("step", step, least=0)
         begin, end = self._plain_bounds()
         if step < begin:
             return None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import numbers
 from dataclasses import dataclass
-from typing import TypeGuard
+
+from keras_prune_kit.checks import check_whole, is_number, is_whole
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,13 @@ class Epochs:
     def __post_init__(self) -> None:
         if not is_number(self.count) or not 0 <= self.count < math.inf:
             raise ValueError(
-                f"Epochs counts from 0 upwards. Received: Epochs({self.count!r})."
+                "Epochs(count) counts from 0 upwards. "
+                f"Received: Epochs({self.count!r})."
             )
 
     def steps(self, *, steps_per_epoch: int, epochs: int) -> int:
         """The moment in optimizer steps."""
+        _check_length(steps_per_epoch, epochs)
         return round(self.count * steps_per_epoch)
 
 
@@ -52,12 +54,13 @@ class Fraction:
     def __post_init__(self) -> None:
         if not is_number(self.of_run) or not 0 <= self.of_run <= 1:
             raise ValueError(
-                "Fraction is a part of the run, 0 to 1. "
+                "Fraction(of_run) is a part of the run, 0 to 1. "
                 f"Received: Fraction({self.of_run!r})."
             )
 
     def steps(self, *, steps_per_epoch: int, epochs: int) -> int:
         """The moment in optimizer steps."""
+        _check_length(steps_per_epoch, epochs)
         return round(self.of_run * steps_per_epoch * epochs)
 
 
@@ -75,6 +78,11 @@ def check_step(name: str, step: object) -> None:
         )
 
 
+def _check_length(steps_per_epoch: object, epochs: object) -> None:
+    check_whole("steps_per_epoch", steps_per_epoch, least=0)
+    check_whole("epochs", epochs, least=0)
+
+
 def check_order(begin: Step, end: Step) -> None:
     """Compares what can be compared before the length of the run is known."""
     positions = {
@@ -89,13 +97,3 @@ def check_order(begin: Step, end: Step) -> None:
                     "begin_step must not come after end_step. "
                     f"Received: begin_step={begin}, end_step={end}."
                 )
-
-
-def is_number(value: object) -> TypeGuard[float]:
-    """Whether it is a real number and not a bool."""
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
-
-
-def is_whole(value: object) -> TypeGuard[int]:
-    """Whether it is a whole number and not a bool."""
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from keras_prune_kit.checks import as_array, is_one_of
 from keras_prune_kit.structures.ranking import count_zeros, keep_highest, zero_fraction
-from keras_prune_kit.structures.structure import Structure, is_count
+from keras_prune_kit.structures.structure import Structure, check_shape, is_count
 
 _POOLINGS = ("avg", "max")
 
@@ -50,12 +51,13 @@ class Block(Structure):
                 f"outputs. Received: shape={sizes!r}."
             )
         object.__setattr__(self, "shape", tuple(sizes))
-        if self.pooling not in _POOLINGS:
+        if not is_one_of(self.pooling, _POOLINGS):
             raise ValueError(
                 f"pooling is one of {_POOLINGS}. Received: pooling={self.pooling!r}."
             )
 
     def mask(self, scores: np.ndarray, sparsity: float) -> np.ndarray:
+        scores = as_array("scores", scores, least_axes=2)
         pooled = self._pool(scores)
         kept = keep_highest(pooled, count_zeros(sparsity, pooled.size))
         height, width = self.shape
@@ -63,9 +65,11 @@ class Block(Structure):
         return blocks[..., : scores.shape[-2], : scores.shape[-1]]
 
     def sparsity(self, weights: np.ndarray) -> float:
+        weights = as_array("weights", weights, least_axes=2)
         return zero_fraction(self._reduce(np.logical_or, weights != 0))
 
     def check(self, shape: tuple[int, ...], final_sparsity: float) -> None:
+        check_shape(shape)
         if len(shape) < 2 or any(
             b > n for b, n in zip(self.shape, shape[-2:], strict=True)
         ):

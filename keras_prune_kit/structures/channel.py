@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from keras_prune_kit.checks import as_array, is_one_of
 from keras_prune_kit.structures.ranking import count_zeros, keep_highest, zero_fraction
-from keras_prune_kit.structures.structure import Structure
+from keras_prune_kit.structures.structure import Structure, check_shape
 
 
 @dataclass(frozen=True)
@@ -33,21 +34,24 @@ class Channel(Structure):
     axis: int = -1
 
     def __post_init__(self) -> None:
-        if self.axis not in (-1, -2):
+        if not is_one_of(self.axis, (-1, -2)):
             raise ValueError(
                 "axis is -1 for output channels or -2 for input channels. "
                 f"Received: axis={self.axis!r}."
             )
 
     def mask(self, scores: np.ndarray, sparsity: float) -> np.ndarray:
+        scores = as_array("scores", scores, least_axes=2)
         channels = scores.mean(axis=self._others(scores), keepdims=True)
         kept = keep_highest(channels, count_zeros(sparsity, channels.size))
         return np.broadcast_to(kept, scores.shape).copy()
 
     def sparsity(self, weights: np.ndarray) -> float:
+        weights = as_array("weights", weights, least_axes=2)
         return zero_fraction((weights != 0).any(axis=self._others(weights)))
 
     def check(self, shape: tuple[int, ...], final_sparsity: float) -> None:
+        check_shape(shape)
         if len(shape) < 2:
             raise ValueError(
                 f"{self} needs a kernel with inputs and outputs. Received: a weight of "

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from keras_prune_kit.checks import as_array, check_number
 from keras_prune_kit.structures.ranking import count_zeros, keep_highest, zero_fraction
-from keras_prune_kit.structures.structure import Structure, is_count
+from keras_prune_kit.structures.structure import Structure, check_shape, is_count
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class NofM(Structure):
             )
 
     def mask(self, scores: np.ndarray, sparsity: float) -> np.ndarray:
+        scores = self._fitting(as_array("scores", scores, least_axes=2))
         pattern = self._pattern(scores)
         zeros = count_zeros(sparsity, scores.size)
         if zeros >= scores.size - np.count_nonzero(pattern):
@@ -51,9 +53,11 @@ class NofM(Structure):
         return keep_highest(np.where(pattern, np.inf, scores), zeros)
 
     def sparsity(self, weights: np.ndarray) -> float:
-        return zero_fraction(weights)
+        return zero_fraction(as_array("weights", weights))
 
     def check(self, shape: tuple[int, ...], final_sparsity: float) -> None:
+        check_shape(shape)
+        check_number("final_sparsity", final_sparsity, 0, 1)
         if len(shape) < 2 or shape[-2] % self.m:
             raise ValueError(
                 f"{self} needs a kernel whose inputs are a multiple of {self.m}. "
@@ -63,9 +67,17 @@ class NofM(Structure):
         own = 1 - self.n / self.m
         if not math.isclose(final_sparsity, own):
             raise ValueError(
-                f"{self} means a final sparsity of {own:g}. "
-                f"Received: {final_sparsity:g}. Ask for {own:g}."
+                f"{self} means a final sparsity of {own:g}. Received: "
+                f"final_sparsity={final_sparsity:g}. Ask for {own:g}."
             )
+
+    def _fitting(self, scores: np.ndarray) -> np.ndarray:
+        if scores.shape[-2] % self.m:
+            raise ValueError(
+                f"scores for {self} must have inputs, on the last axis but one, that "
+                f"are a multiple of {self.m}. Received: shape {scores.shape}."
+            )
+        return scores
 
     def _pattern(self, scores: np.ndarray) -> np.ndarray:
         """The whole pattern: each weight's rank in its group, compared with n."""

@@ -6,11 +6,14 @@ import math
 
 import numpy as np
 
+from keras_prune_kit.checks import check_number
+
 _SAMPLE = 16384
 
 
 def count_zeros(sparsity: float, size: int) -> int:
     """How many of `size` weights go: `round(sparsity * size)`, but never all."""
+    check_number("sparsity", sparsity, 0, 1)
     return max(0, min(round(sparsity * size), size - 1))
 
 

@@ -6,6 +6,8 @@ import abc
 
 import numpy as np
 
+from keras_prune_kit.checks import is_whole
+
 
 class Structure(abc.ABC):
     """Base of all structures."""
@@ -35,6 +37,15 @@ class Structure(abc.ABC):
             shape: Shape of the kernel, `(..., inputs, outputs)`.
             final_sparsity: The sparsity to reach, at least 0 and below 1.
         """
+
+
+def check_shape(shape: object) -> None:
+    """Raises a `TypeError` unless it is the shape of an array."""
+    if not isinstance(shape, list | tuple) or not all(map(is_whole, shape)):
+        raise TypeError(
+            "shape is a tuple of whole numbers, the sizes of a kernel. "
+            f"Received: shape={shape!r}."
+        )
 
 
 def is_count(value: object) -> bool:

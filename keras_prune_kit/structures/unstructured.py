@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from keras_prune_kit.checks import as_array
 from keras_prune_kit.structures.ranking import count_zeros, keep_highest, zero_fraction
 from keras_prune_kit.structures.structure import Structure
 
@@ -23,10 +24,11 @@ class Unstructured(Structure):
     """
 
     def mask(self, scores: np.ndarray, sparsity: float) -> np.ndarray:
+        scores = as_array("scores", scores)
         return keep_highest(scores, count_zeros(sparsity, scores.size))
 
     def sparsity(self, weights: np.ndarray) -> float:
-        return zero_fraction(weights)
+        return zero_fraction(as_array("weights", weights))
 
     def check(self, shape: tuple[int, ...], final_sparsity: float) -> None:
         """Every kernel will do."""

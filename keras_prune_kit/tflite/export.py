@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from keras_prune_kit import _keras
+from keras_prune_kit.checks import check_flag, is_one_of
 from keras_prune_kit.files import check_writable
 from keras_prune_kit.tflite import flatbuffer
 from keras_prune_kit.tflite.model import TFLiteModel
@@ -113,7 +114,7 @@ def export_tflite(
         content = conversion.convert(
             quantization, samples, io_dtype=io_dtype, sparse_storage=sparse_storage
         )
-        exported = TFLiteModel(content)
+        exported = TFLiteModel.converted(content)
         if sparse_storage:
             dense = conversion.convert(quantization, samples)
             _check_nothing_lost(dense, content)
@@ -130,16 +131,17 @@ def export_tflite(
 
 
 def _check_options(quantization: str, io_dtype: str, sparse_storage: bool) -> None:
-    if quantization not in _IO_DTYPES:
+    if not is_one_of(quantization, list(_IO_DTYPES)):
         raise ValueError(
             f"quantization must be one of {list(_IO_DTYPES)}. Received: "
             f"{quantization!r}."
         )
-    if io_dtype not in _IO_DTYPES[quantization]:
+    if not is_one_of(io_dtype, _IO_DTYPES[quantization]):
         raise ValueError(
             f"io_dtype must be one of {list(_IO_DTYPES[quantization])} with "
             f"quantization='{quantization}'. Received: {io_dtype!r}."
         )
+    check_flag("sparse_storage", sparse_storage)
     if sparse_storage and quantization not in _KEEPS_SPARSE_STORAGE:
         raise ValueError(
             "sparse_storage works with quantization "

@@ -98,7 +98,7 @@ def float_operator_names(content: bytes) -> set[str]:
 
 
 def _names_by_index(entries: Iterator[Any]) -> dict[int, str]:
-    return {entry.TensorIndex(): entry.Name().decode() for entry in entries}
+    return {entry.TensorIndex(): (entry.Name() or b"").decode() for entry in entries}
 
 
 def _permute(

@@ -32,7 +32,7 @@ def accuracy(y_true: np.ndarray, y_pred: np.ndarray) -> float:
         y_true = y_true.argmax(-1)
     else:
         raise ValueError(
-            f"For accuracy, labels must have shape {positions} (class numbers) or "
+            f"For accuracy, labels y must have shape {positions} (class numbers) or "
             f"{y_pred.shape} (one-hot). Received: {y_true.shape}."
         )
     return float(np.mean(y_pred.argmax(-1) == y_true))

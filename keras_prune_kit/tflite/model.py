@@ -6,18 +6,24 @@ import builtins
 import os
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from keras_prune_kit.checks import as_array, as_path, check_whole, is_one_of, using
 from keras_prune_kit.files import replacing
 from keras_prune_kit.progress import track
 from keras_prune_kit.reports import SparsityReport
 from keras_prune_kit.sizes import gzip_bytes
 from keras_prune_kit.tflite import flatbuffer
 from keras_prune_kit.tflite.metrics import accuracy
-from keras_prune_kit.tflite.runner import Runner, TensorSpec, open_interpreter
+from keras_prune_kit.tflite.runner import (
+    Runner,
+    TensorSpec,
+    check_threads,
+    open_interpreter,
+)
+from keras_prune_kit.tflite.trial import check_runs
 
 Metric = Callable[[np.ndarray, np.ndarray], Any]
 
@@ -49,16 +55,27 @@ class TFLiteModel:
         self._content, origin = _read(source)
         if not flatbuffer.looks_like_tflite(self._content):
             raise ValueError(
-                "A .tflite file is needed, which has 'TFL3' at byte 4. Received: "
+                "source must be a .tflite file, which has 'TFL3' at byte 4. Received: "
                 f"{origin}."
             )
+        # Code that reads a damaged file can raise anything.
         try:
-            self.inputs, self.outputs = _open(self._content)
-        except (ValueError, RuntimeError) as error:
+            check_runs(self._content)
+            self._open()
+            flatbuffer.sparsity_report(self._content)
+        except Exception as error:
             raise ValueError(
-                f"The interpreter does not accept {origin}; it is damaged or needs "
-                f"operators that are not built in: {error}"
+                f"The interpreter does not accept {origin} as source; it is damaged or "
+                f"needs operators that are not built in: {error}"
             ) from error
+
+    @classmethod
+    def converted(cls, content: builtins.bytes) -> TFLiteModel:
+        """A file that the converter has just made, which is opened without a trial."""
+        model = cls.__new__(cls)
+        model._content = content
+        model._open()
+        return model
 
     def __repr__(self) -> str:
         inputs = ", ".join(map(str, self.inputs))
@@ -106,15 +123,17 @@ class TFLiteModel:
         Raises:
             ValueError: If the arrays do not fit the inputs.
         """
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1. Received: {batch_size}.")
+        check_whole("batch_size", batch_size)
+        if num_threads is not None:
+            check_threads(num_threads)
         arrays = self._arrays(x)
-        runner = Runner(self._content, num_threads or os.cpu_count() or 1)
         starts = range(0, len(arrays[0]), batch_size)
-        parts = [
-            runner.run([array[start : start + batch_size] for array in arrays])
-            for start in track(starts, "running the .tflite")
-        ]
+        with using("x"):
+            runner = Runner(self._content, num_threads or os.cpu_count() or 1)
+            parts = [
+                runner.run([array[start : start + batch_size] for array in arrays])
+                for start in track(starts, "running the .tflite")
+            ]
         outputs = [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
         return outputs[0] if len(outputs) == 1 else outputs
 
@@ -148,7 +167,7 @@ class TFLiteModel:
         >>> model.evaluate(x, y, metric=mse)  # doctest: +SKIP
         0.0213
         """
-        if metric != "accuracy" and not callable(metric):
+        if not is_one_of(metric, ("accuracy",)) and not callable(metric):
             raise ValueError(
                 "metric must be 'accuracy' or a function (y_true, y_pred). Received: "
                 f"{metric!r}."
@@ -190,8 +209,8 @@ class TFLiteModel:
             ValueError: If the arrays do not fit the inputs, or are missing where
                 sizes are open.
         """
-        if runs < 1:
-            raise ValueError(f"runs must be at least 1. Received: {runs}.")
+        check_whole("runs", runs)
+        check_threads(num_threads)
         if x is None and any(spec.has_open_sizes for spec in self.inputs):
             raise ValueError(
                 "x must be given where sizes of an input are open. Received: None for "
@@ -201,8 +220,9 @@ class TFLiteModel:
             arrays = [np.zeros((1, *spec.shape[1:])) for spec in self.inputs]  # pyright: ignore
         else:
             arrays = [array[:1] for array in self._arrays(x)]
-        runner = Runner(self._content, num_threads)
-        runner.run(arrays)
+        with using("x"):
+            runner = Runner(self._content, num_threads)
+            runner.run(arrays)
         for _ in range(_WARM_UP_RUNS):
             runner.interpreter.invoke()
         times = []
@@ -211,6 +231,9 @@ class TFLiteModel:
             runner.interpreter.invoke()
             times.append(time.perf_counter() - start)
         return 1000 * float(np.median(times))
+
+    def _open(self) -> None:
+        self.inputs, self.outputs = _open(self._content)
 
     def _arrays(self, x: Any) -> list[np.ndarray]:
         """One array an input, in the order of the file, each of the right shape."""
@@ -236,7 +259,7 @@ class TFLiteModel:
                 f"{len(items)}."
             )
         arrays = [
-            spec.checked(np.asarray(item))
+            spec.checked(as_array("x", item))
             for spec, item in zip(self.inputs, items, strict=True)
         ]
         lengths = {len(array) for array in arrays}
@@ -254,12 +277,12 @@ def _read(source: Any) -> tuple[builtins.bytes, str]:
         return bytes(source), f"{len(source):,} bytes"
     if not isinstance(source, str | os.PathLike):
         raise TypeError(
-            "TFLiteModel takes the path of a .tflite file or its bytes. Received: "
+            "source is the path of a .tflite file or its bytes. Received: "
             f"{type(source).__name__}."
         )
-    path = Path(source)
+    path = as_path("source", source)
     if not path.is_file():
-        raise FileNotFoundError(f"TFLiteModel needs an existing file: '{path}'.")
+        raise FileNotFoundError(f"source must be an existing file: '{path}'.")
     return path.read_bytes(), f"the file '{path}'"
 
 
@@ -283,10 +306,11 @@ def _open(
 
 
 def _score(metric: Metric, y: Any, predictions: np.ndarray) -> float:
-    y = np.asarray(y)
+    y = as_array("y", y, least_axes=1)
     if len(y) != len(predictions):
         raise ValueError(
             f"y must have one label for each of the {len(predictions)} samples. "
             f"Received: {len(y)}."
         )
-    return float(np.mean(np.asarray(metric(y, predictions))))
+    with using("metric"):
+        return float(np.mean(np.asarray(metric(y, predictions))))

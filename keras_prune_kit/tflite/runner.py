@@ -9,6 +9,19 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
+from keras_prune_kit.checks import is_whole
+
+_MOST_THREADS = 1024
+
+
+def check_threads(num_threads: object) -> None:
+    """Raises a `ValueError` for a number of threads that no machine has."""
+    if not is_whole(num_threads) or not 1 <= num_threads <= _MOST_THREADS:
+        raise ValueError(
+            f"num_threads is a whole number of 1 to {_MOST_THREADS}. Received: "
+            f"num_threads={num_threads!r}."
+        )
+
 
 def open_interpreter(content: bytes, num_threads: int) -> Interpreter:
     """An interpreter on a .tflite file in memory."""
@@ -41,6 +54,7 @@ class TensorSpec:
         sizes = detail["shape_signature"]
         if not len(sizes):  # Old files have no signature of shapes.
             sizes = detail["shape"]
+        _check_sizes(detail["name"], sizes, detail["shape"])
         return cls(
             name=names.get(detail["index"], detail["name"]),
             shape=tuple(None if size < 0 else int(size) for size in sizes),
@@ -67,14 +81,14 @@ class TensorSpec:
         if not fits:
             sizes = ["any" if size is None else str(size) for size in self.shape[1:]]
             raise ValueError(
-                f"Input '{self.name}' must have shape ({', '.join(['n', *sizes])}). "
-                f"Received: {array.shape}."
+                f"x for input '{self.name}' must have shape "
+                f"({', '.join(['n', *sizes])}). Received: {array.shape}."
             )
         takes_integers = not self.scale and np.dtype(self.dtype).kind in "iu"
         if takes_integers and not np.array_equal(array, np.rint(array)):
             raise ValueError(
-                f"Input '{self.name}' takes whole numbers ({self.dtype}). Received "
-                "values with a fraction."
+                f"x for input '{self.name}' takes whole numbers ({self.dtype}). "
+                "Received values with a fraction."
             )
         return array
 
@@ -91,6 +105,17 @@ class TensorSpec:
         if not self.scale:
             return array
         return (array.astype(np.float32) - self.zero_point) * np.float32(self.scale)
+
+
+def _check_sizes(name: str, sizes: Sequence[int], shape: Sequence[int]) -> None:
+    """Raises a `ValueError` unless a tensor starts with the sizes that are fixed."""
+    if len(sizes) != len(shape) or any(
+        size not in (-1, given) for size, given in zip(sizes, shape, strict=True)
+    ):
+        raise ValueError(
+            f"the sizes of '{name}' contradict each other: {list(sizes)} and "
+            f"{list(shape)}"
+        )
 
 
 class Runner:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from keras_prune_kit import _keras
+from keras_prune_kit.checks import is_whole
 from keras_prune_kit.reports import Converted, LayerReport, Skipped
 from keras_prune_kit.tfmot._import import core, tfmot
 from keras_prune_kit.tfmot._models import (
@@ -42,7 +43,7 @@ def cluster(model: Any, clusters: int) -> Converted:
     model = kpk.tfmot.strip(clustered)
     ```
     """
-    if isinstance(clusters, bool) or not isinstance(clusters, int) or clusters < 2:
+    if not is_whole(clusters) or clusters < 2:
         raise ValueError(
             "clusters is the number of different values a kernel may have, at least "
             f"2. Received: clusters={clusters!r}."

@@ -6,6 +6,7 @@ import os
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from keras_prune_kit.checks import as_path
 from keras_prune_kit.tfmot._wrapper import step_of
 from keras_prune_kit.tfmot.training import (
     check_final_sparsity,
@@ -49,6 +50,8 @@ class LoopPruning:
     def __init__(
         self, model: Any, log_dir: str | os.PathLike[str] | None = None
     ) -> None:
+        if log_dir is not None:
+            as_path("log_dir", log_dir)
         self.model = model
         self._wrappers = check_wrapped(model)
         self._summaries = None

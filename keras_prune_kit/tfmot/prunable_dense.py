@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from keras_prune_kit.checks import check_flag, check_whole
 from keras_prune_kit.tfmot._import import tf_keras, tfmot
 
 
@@ -39,6 +40,8 @@ def prunable_dense() -> Any:
         def __init__(
             self, units: int, *, prune_bias: bool = False, **kwargs: Any
         ) -> None:
+            check_whole("units", units)
+            check_flag("prune_bias", prune_bias)
             super().__init__(units, **kwargs)
             self.prune_bias = prune_bias
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit import _keras
+from keras_prune_kit.checks import is_one_of
 from keras_prune_kit.policies import Match, covered_layers
 from keras_prune_kit.reports import Converted, LayerReport, Skipped
 from keras_prune_kit.tfmot._import import tf_keras, tfmot
@@ -58,7 +59,7 @@ def quantize_aware(
     quantized.fit(x, y, epochs=1)
     ```
     """
-    if preserve not in _PRESERVE:
+    if not is_one_of(preserve, _PRESERVE):
         raise ValueError(
             f"preserve is one of {_PRESERVE}. Received: preserve={preserve!r}."
         )
@@ -67,7 +68,7 @@ def quantize_aware(
         "Export a Keras 3 model with kpk.export_tflite(model, quantization='int8').",
     )
     places = [(layer.name, (layer,)) for layer in model.layers]
-    skipped = set() if skip is None else covered_layers(skip, places)
+    skipped = set() if skip is None else covered_layers(skip, places, "skip")
     annotator = _Annotator(preserve, skipped)
     annotated = tf_keras().models.clone_model(model, clone_function=annotator)
     if not annotated.built:

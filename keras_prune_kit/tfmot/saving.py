@@ -6,25 +6,33 @@ import contextlib
 import os
 from typing import Any
 
+from keras_prune_kit import _keras
+from keras_prune_kit.checks import as_path, check_flag, using
 from keras_prune_kit.tfmot._import import tf_keras, tfmot
 from keras_prune_kit.tfmot._schedules import cosine_decay
 from keras_prune_kit.tfmot._wrapper import wrapper_class
 from keras_prune_kit.tfmot.prunable_dense import prunable_dense
 
+_TRUSTED = ("keras_prune_kit", "tensorflow_model_optimization")
 
-def load(path: str | os.PathLike[str]) -> Any:
+
+def load(path: str | os.PathLike[str], *, unsafe: bool = False) -> Any:
     """Loads a wrapped, clustered or quantization-aware model, ready to train on.
 
     Optimizer and pruning go on from the step at which `model.save(path)` was called.
 
     Args:
-        path: A `.keras` or `.h5` file, or a SavedModel folder.
+        path: A `.keras` or `.h5` file, or a SavedModel folder, which is a program: load
+            one only of whom you trust.
+        unsafe: Whether code in a file may run: a Lambda layer, or classes that are
+            neither of Keras nor of TFMOT. Defaults to `False`.
 
     Returns:
         A `tf_keras` model, compiled if the saved one was.
 
     Raises:
         OSError: If there is no such file.
+        ValueError: If it cannot be loaded, or holds code of others.
 
     Example:
 
@@ -33,9 +41,12 @@ def load(path: str | os.PathLike[str]) -> Any:
     wrapped.fit(x, y, initial_epoch=3, epochs=5, callbacks=kpk.tfmot.callbacks())
     ```
     """
-    path = os.fspath(path)
+    path = os.fspath(as_path("path", path))
+    check_flag("unsafe", unsafe)
     if not os.path.exists(path):
         raise FileNotFoundError(f"There is no such file: {path}.")
+    if os.path.isfile(path) and not unsafe:
+        _keras.check_safe(path, _TRUSTED)
     ours = {
         "PruneLowMagnitude": wrapper_class(),
         "CosineDecay": cosine_decay(),
@@ -45,4 +56,5 @@ def load(path: str | os.PathLike[str]) -> Any:
         scopes.enter_context(tfmot().clustering.keras.cluster_scope())
         scopes.enter_context(tfmot().quantization.keras.quantize_scope())
         scopes.enter_context(tf_keras().utils.custom_object_scope(ours))
-        return tf_keras().models.load_model(path)
+        scopes.enter_context(using(f"path {path}"))
+        return tf_keras().models.load_model(path, safe_mode=not unsafe)

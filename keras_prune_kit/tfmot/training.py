@@ -8,6 +8,7 @@ import os
 import warnings
 from typing import Any
 
+from keras_prune_kit.checks import as_path
 from keras_prune_kit.pruner import IncompletePruningWarning
 from keras_prune_kit.tfmot._import import tf_keras, tfmot
 from keras_prune_kit.tfmot._models import check_world, wrappers
@@ -45,7 +46,9 @@ def callbacks(log_dir: str | os.PathLike[str] | None = None) -> list[Any]:
 
 def summaries_to(log_dir: str | os.PathLike[str]) -> Any:
     """TFMOT's `PruningSummaries`."""
-    return tfmot().sparsity.keras.PruningSummaries(log_dir=os.fspath(log_dir))
+    return tfmot().sparsity.keras.PruningSummaries(
+        log_dir=os.fspath(as_path("log_dir", log_dir))
+    )
 
 
 def check_wrapped(model: Any) -> list[Any]:

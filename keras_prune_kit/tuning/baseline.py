@@ -43,7 +43,7 @@ class Baseline:
         else:
             self.model = source
         self._scored: tuple[Any, Evaluation, float] | None = None
-        _keras.world(self.model)
+        _keras.world(self.model, "baseline")
         _keras.check_built(self.model)
         _check_compiled(self.model)
         _check_trained(self.model)

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from keras_prune_kit.checks import as_path
 from keras_prune_kit.reports import ParetoFront, SearchTrial
 from keras_prune_kit.tuning.trial_folder import RECORD
 
@@ -37,7 +38,13 @@ def pareto_front(tuner: Any) -> ParetoFront:
     model = kpk.TFLiteModel(front.smallest_within().folder / "model.tflite")
     ```
     """
-    folder = Path(tuner if isinstance(tuner, str | os.PathLike) else tuner.project_dir)
+    is_path = isinstance(tuner, str | os.PathLike)
+    if not is_path and not hasattr(tuner, "project_dir"):
+        raise TypeError(
+            "tuner is one that has searched, or the folder of its search. "
+            f"Received: {tuner!r}."
+        )
+    folder = as_path("tuner", tuner if is_path else tuner.project_dir)
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no such folder of a search: {folder}.")
     records = {path.parent: _read(path) for path in folder.glob(f"trial_*/{RECORD}")}

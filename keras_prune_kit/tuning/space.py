@@ -202,7 +202,7 @@ def _check_range(sparsity: Any) -> None:
 def _check_quantization(names: Any) -> None:
     _check_list("quantization", names, "('dynamic', 'int8')")
     for name in names:
-        if name not in _EXPORTS and not (isinstance(name, str) and _bits(name)):
+        if not isinstance(name, str) or (name not in _EXPORTS and not _bits(name)):
             raise ValueError(
                 f"A quantization is one of {', '.join(_EXPORTS)}, or 'qat8', 'qat6', "
                 "'qat5', 'qat4', 'qat3' or 'qat2' for weights of so many bits that "
@@ -225,7 +225,7 @@ def _check_groups(groups: Any) -> None:
 def _check_structures(structures: Any) -> None:
     _check_list("structures", structures, "[Unstructured()]")
     for structure in structures:
-        check_structure(structure)
+        check_structure(structure, "each of structures")
 
 
 def _check_list(name: str, items: Any, example: str) -> None:

@@ -11,6 +11,7 @@ import keras_tuner
 
 from keras_prune_kit import _keras
 from keras_prune_kit.callbacks.sparsity_summaries import EventFile
+from keras_prune_kit.checks import as_path, check_flag
 from keras_prune_kit.tuning.hyper_model import CompressionHyperModel
 from keras_prune_kit.tuning.oracle_files import keep_whole, settle, write_json
 from keras_prune_kit.tuning.trial_folder import WEIGHTS
@@ -63,8 +64,26 @@ class CompressionTuner(keras_tuner.Tuner):
     ) -> None:
         if not isinstance(hypermodel, CompressionHyperModel):
             raise TypeError(
-                "CompressionTuner searches a CompressionHyperModel. "
+                "CompressionTuner searches a CompressionHyperModel as hypermodel. "
                 f"Received: {type(hypermodel).__name__}."
+            )
+        if not isinstance(oracle, keras_tuner.Oracle):
+            raise TypeError(
+                "oracle is one of keras_tuner.oracles. "
+                f"Received: {type(oracle).__name__}."
+            )
+        check_flag("overwrite", overwrite)
+        if directory is not None:
+            as_path("directory", directory)
+        for name, text in (("project_name", project_name), ("tuner_id", tuner_id)):
+            if text is not None and not isinstance(text, str):
+                raise TypeError(f"{name} is a text. Received: {text!r}.")
+        if distribution_strategy is not None and not hasattr(
+            distribution_strategy, "extended"
+        ):
+            raise TypeError(
+                "distribution_strategy is a tf.distribute.Strategy. "
+                f"Received: {distribution_strategy!r}."
             )
         keep_whole(oracle)
         super().__init__(

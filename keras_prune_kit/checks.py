@@ -1,0 +1,121 @@
+"""Small checks of arguments. Each message names the argument."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import numbers
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether it is a real number and not a bool."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def is_whole(value: object) -> TypeGuard[int]:
+    """Whether it is a whole number and not a bool."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+def is_one_of(value: object, choices: Sequence[Any]) -> bool:
+    """Whether it is a choice, in kind too; an array is none, and is not compared."""
+    return any(type(value) is type(choice) and value == choice for choice in choices)
+
+
+def check_whole(name: str, value: object, least: int = 1) -> None:
+    """Raises a `ValueError` unless it is a whole number that is large enough."""
+    if not is_whole(value) or value < least:
+        raise ValueError(
+            f"{name} is a whole number of at least {least}. Received: {name}={value!r}."
+        )
+
+
+def check_flag(name: str, value: object) -> None:
+    """Raises a `TypeError` unless it is `True` or `False`."""
+    # numpy's own is called bool_ or bool, by its version.
+    if type(value).__name__ not in ("bool", "bool_"):
+        raise TypeError(f"{name} is True or False. Received: {name}={value!r}.")
+
+
+def check_number(
+    name: str, value: object, least: float, most: float = math.inf
+) -> None:
+    """Raises a `ValueError` unless it is a finite number within bounds."""
+    if not is_number(value) or not math.isfinite(value) or not least <= value <= most:
+        bounds = f"of {least} to {most}" if most < math.inf else f"of at least {least}"
+        raise ValueError(f"{name} is a number {bounds}. Received: {name}={value!r}.")
+
+
+def as_path(name: str, value: Any) -> Path:
+    """The path that a value stands for.
+
+    Raises:
+        TypeError: If it is neither a text nor a path.
+        ValueError: If no file can be called so.
+    """
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError(
+            f"{name} is a path: a text or a pathlib.Path. Received: {name}={value!r}."
+        )
+    path = Path(value)
+    try:
+        name_bytes = os.fsencode(value)
+        is_possible = bool(name_bytes) and b"\0" not in name_bytes
+    except UnicodeEncodeError:
+        is_possible = False
+    if not is_possible:
+        raise ValueError(f"{name} can be no file's. Received: {name}={value!r}.")
+    return path
+
+
+def as_array(name: str, value: Any, least_axes: int = 0) -> np.ndarray:
+    """A value as an array of real numbers.
+
+    Args:
+        name: The name of the argument.
+        value: An array, or what numpy makes one of.
+        least_axes: How many axes it must have.
+
+    Raises:
+        TypeError: If it holds anything else than numbers.
+        ValueError: If it has fewer axes.
+    """
+    # Here, because `--help` needs paths alone, and no numpy.
+    import numpy as np
+
+    try:
+        array = np.asarray(value)
+    except Exception as error:  # Whatever the parts of a nest think of it.
+        raise _no_array(name, value) from error
+    if array.dtype.kind not in "biufV":  # V is what bfloat16 counts as.
+        raise _no_array(name, value)
+    if array.ndim < least_axes:
+        raise ValueError(
+            f"{name} must have {least_axes} axes or more. Received: an array of shape "
+            f"{array.shape}."
+        )
+    return array
+
+
+@contextlib.contextmanager
+def using(name: str) -> Iterator[None]:
+    """Says which argument it was that code of others could not use."""
+    try:
+        yield
+    except Exception as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise ValueError(f"{name} cannot be used: {reason}") from error
+
+
+def _no_array(name: str, value: object) -> TypeError:
+    return TypeError(
+        f"{name} is an array of numbers. Received: a value of type "
+        f"{type(value).__name__}."
+    )
