@@ -1,7 +1,8 @@
 """How small five networks get at the accuracy they had, beside TFMOT's pipeline.
 
 Ours: train; then `quantize_aware` and `PruningCallback` together, with one ranking of
-all layers and targets softened by the dense network; export to int8. TFMOT: train;
+all layers and targets softened by the dense network, the MobileNet after some epochs of
+pruning in float32; export to int8. TFMOT: train;
 prune each layer from 50 % to what the published tutorials ask for, strip; export with
 dynamic range. Both see the same pictures for as many epochs, and Adam's rate follows
 the same cosine. Ours keeps the epoch at the target that is best on the data held out of
@@ -38,6 +39,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import trashnet_mobilenet as trashnet
 
 BATCH = 128
+FLOAT_PART = 0.99  # how much of the sparsity pruning in float32 ends at
 
 
 @dataclass(frozen=True)
@@ -45,21 +47,25 @@ class Recipe:
     """How a network is trained and made smaller.
 
     Attributes:
-        epochs: Epochs of the baseline, and of what comes after it.
-        rates: Peak rates of Adam for the two.
+        epochs: Epochs of the baseline, of pruning in float32, and of pruning while
+            weights are rounded; TFMOT's pipeline prunes for as many as the last two.
+        rates: Peak rates of Adam for the three; TFMOT's has the highest of the last
+            two.
         sparsity: What ours is pruned to.
         weight_bits: Bits of a weight in ours.
         tfmot_sparsity: What TFMOT's pipeline prunes to.
+        ramps: The part of ours, in float32 and while rounded, in which sparsity rises.
         criterion: What ours ranks all weights of the network by.
         shift: How far MNIST's training pictures are moved, in parts of their size.
         soft: How much of a target is the dense network's, in ours.
     """
 
-    epochs: tuple[int, int]
-    rates: tuple[float, float]
+    epochs: tuple[int, int, int]
+    rates: tuple[float, float, float]
     sparsity: float
     weight_bits: int
     tfmot_sparsity: float
+    ramps: tuple[float, float] = (0.4, 0.6)
     criterion: str = "magnitude"
     shift: float = 0.0
     soft: float = 0.5
@@ -115,31 +121,35 @@ def mobilenet(K, folder):
 ROWS = {
     "mnist_cnn": Row(
         classifier([(32, 3), (64, 3)], [256]),
-        Recipe((10, 40), (1e-3, 2e-3), 0.986, 4, 0.7, shift=0.07),
+        Recipe((10, 0, 40), (1e-3, 0, 2e-3), 0.986, 4, 0.7, shift=0.07),
         False,
         (120, 0.9924),
     ),
     "tiny_cnn": Row(
         classifier([(12, 3)], []),
-        Recipe((10, 40), (1e-3, 2e-3), 0.815, 4, 0.8, shift=0.07),
+        Recipe((10, 0, 40), (1e-3, 0, 2e-3), 0.815, 4, 0.8, shift=0.07),
         False,
         (15, None),
     ),
     "lenet_5": Row(
         classifier([(20, 5), (50, 5)], [500]),
-        Recipe((10, 40), (1e-3, 2e-3), 0.9875, 4, 0.92, shift=0.07),
+        Recipe((10, 0, 40), (1e-3, 0, 2e-3), 0.9875, 4, 0.92, shift=0.07),
         True,
         (150, 0.9926),
     ),
     "lenet_300_100": Row(
         classifier([], [300, 100]),
-        Recipe((10, 30), (1e-3, 2e-3), 0.957, 4, 0.92, shift=0.07),
+        Recipe((10, 0, 30), (1e-3, 0, 2e-3), 0.957, 4, 0.92, shift=0.07),
         True,
         (60, 0.9842),
     ),
     "trashnet": Row(
         mobilenet,
-        Recipe((10, 30), (3e-3, 3e-3), 0.91, 4, 0.9, criterion="lamp"),
+        Recipe(
+            *((10, 20, 10), (3e-3, 5e-3, 5e-4), 0.91, 4, 0.9),
+            ramps=(0.4, 0.2),
+            criterion="lamp",
+        ),
         False,
         (20, None),
     ),
@@ -198,31 +208,43 @@ def train_baseline(K, row, data, folder):
 
 
 def compress(row, baseline, data):
-    """Ours: pruned and quantized in one training."""
+    """Ours: pruned and quantized in one training, perhaps after one in float32."""
     recipe = row.recipe
+    targets = kpk.soft_targets(baseline, data.train, weight=recipe.soft)
+    dense, begin = baseline, 0.0
+    if recipe.epochs[1]:
+        baseline, begin = keras.models.clone_model(dense), FLOAT_PART * recipe.sparsity
+        baseline.set_weights(dense.get_weights())
+        prune(baseline, recipe, 1, (0.5, begin), targets, data)
     model, _ = kpk.quantize_aware(baseline, weight_bits=recipe.weight_bits)
+    prune(model, recipe, 2, (begin, recipe.sparsity), targets, data)
+    return kpk.export_tflite(model, quantization="int8")
+
+
+def prune(model, recipe, phase, sparsities, targets, data):
+    """Trains and prunes; leaves the best epoch at the target in the model."""
     policy = kpk.PrunePolicy(
-        kpk.PolynomialDecay(0.0, recipe.sparsity, end_step=kpk.Fraction(0.6)),
+        kpk.PolynomialDecay(
+            *sparsities, end_step=kpk.Fraction(recipe.ramps[phase - 1])
+        ),
         criterion=getattr(kpk, recipe.criterion),
         scope="global",
     )
-    targets = kpk.soft_targets(baseline, data.train, weight=recipe.soft)
     with tempfile.TemporaryDirectory() as scratch:
         best = Path(scratch) / "best.weights.h5"
         checkpoint = kpk.TargetSparsityCheckpoint(
             best, monitor="val_accuracy", save_weights_only=True
         )
         pruning = kpk.PruningCallback(policy)
-        epochs, rate = recipe.epochs[1], recipe.rates[1]
+        epochs, rate = recipe.epochs[phase], recipe.rates[phase]
         fit(keras, model, data, epochs, rate, pruning, checkpoint, train=targets)
         model.load_weights(best)
-    return kpk.export_tflite(model, quantization="int8")
 
 
 def compress_with_tfmot(row, baseline, data):
     """TFMOT's wrappers and callback, each layer from 50 %, then dynamic range."""
     recipe = row.recipe
-    epochs, rate = recipe.epochs[1], recipe.rates[1]
+    epochs, rate = sum(recipe.epochs[1:]), max(recipe.rates[1:])
     model, _ = kpk.tfmot.wrap(
         baseline,
         kpk.PolynomialDecay(0.5, recipe.tfmot_sparsity),
