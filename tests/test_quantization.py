@@ -119,7 +119,10 @@ def test_low_bits_start_from_a_good_step():
 
 
 def test_a_folded_normalization_trains_as_it_did():
-    """In training the batch normalizes: the same as without folding."""
+    """In training the batch normalizes: the same as without folding.
+
+    But its scale is that of the file, where steps are rounded by a sixteenth at most.
+    """
     model = keras.Sequential(
         [
             keras.Input((8, 8, 3)),
@@ -131,7 +134,7 @@ def test_a_folded_normalization_trains_as_it_did():
     quantized = kpk.quantize_aware(model).model
     expected = model(x, training=True)
     found = quantized(x, training=True)
-    np.testing.assert_allclose(found, expected, atol=0.1)
+    np.testing.assert_allclose(found, expected, atol=0.1, rtol=1 / 16)
     inner = quantized.layers[-1].normalization
     for name in ("moving_mean", "moving_variance"):
         np.testing.assert_allclose(
