@@ -184,6 +184,7 @@ def test_data_of_another_kind(K, data):
 @pytest.fixture
 def distiller(data):
     """Keras 3 alone has a Distiller."""
+    pytest.importorskip("keras.distillation", reason="new in Keras 3.12")
     teacher, student = teacher_of(keras), teacher_of(keras)
     model = keras.distillation.Distiller(
         teacher, student, keras.distillation.FeatureDistillation("kl_divergence")

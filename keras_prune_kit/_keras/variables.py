@@ -150,7 +150,7 @@ def keep_zeros(variables: Variables, variable: Any) -> KeepZeros:
 
 
 class Keras3Variables(Variables):
-    """Variables of `keras`, through its public interface alone."""
+    """Variables of `keras`, through its public interface."""
 
     def __init__(self, keras: Any) -> None:
         self._keras = keras
@@ -183,7 +183,10 @@ class Keras3Variables(Variables):
         return variable.constraint
 
     def constrain(self, variable: Any, constraint: Any) -> None:
-        variable.constraint = constraint
+        try:
+            variable.constraint = constraint
+        except ValueError:  # Until 3.12 it takes no class but Keras' own.
+            variable._constraint = constraint
 
     def moving_average(self, optimizer: Any, variable: Any) -> Any:
         averages = getattr(optimizer, "_model_variables_moving_average", None)
