@@ -269,9 +269,11 @@ def test_bad_values_are_named(K, images, mlp):
     ]:
         with pytest.raises(error, match=message):
             kpk.allocate(model, **{"sparsity": 0.8, **arguments})
-    for levels in [(), (0.0,), (1.2,), "high", (0.5, float("nan"))]:
+    for levels in [(), (0.0,), (1.2,), (0.5, float("nan"))]:
         with pytest.raises(ValueError, match="levels are sparsities"):
             kpk.sensitivity(model, images, levels=levels)
+    with pytest.raises(TypeError, match="levels is an array of numbers"):
+        kpk.sensitivity(model, images, levels="high")
     report = kpk.sensitivity(model, images, levels=(0.5,))
     with pytest.raises(ValueError, match="of the same model"):
         kpk.allocate(mlp(), 0.8, "sensitivity", data=report)

@@ -369,7 +369,7 @@ class TestBadInput:
             ("nobody", ValueError, "'nobody' covers no layer of the model"),
             (tf_keras.layers.Dense, ValueError, "Dense covers no layer"),
             ("(", ValueError, "a regex that compiles"),
-            (3, TypeError, "match is a regex"),
+            (3, TypeError, "skip is a regex"),
         ],
     )
     def test_skip(self, skip, error, message):
