@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from keras_prune_kit import _keras
-from keras_prune_kit.checks import is_one_of
+from keras_prune_kit.checks import is_number, is_one_of
 from keras_prune_kit.criteria import Criterion, gradients_needed, magnitude
 from keras_prune_kit.policies.data import decode, decode_matches, encode, encode_match
 from keras_prune_kit.policies.plan import PlannedWeight, PrunePlan
@@ -22,7 +22,6 @@ from keras_prune_kit.schedules import (
     PolynomialDecay,
     Schedule,
     check_sparsity,
-    is_number,
 )
 from keras_prune_kit.structures import Structure, Unstructured
 

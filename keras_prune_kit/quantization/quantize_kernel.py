@@ -210,8 +210,7 @@ class QuantizeKernel(QuantizeOutput):
         level = tf.clip_by_value(level, -levels, levels)
         kernel = straight_through(kernel, level * step)
         if factor is not None:
-            gain = self._gain()
-            factor = factor if gain is None else factor * gain
+            factor = factor * self._gain()
             kernel, step = kernel * factor, step * tf.abs(factor)
         bias = self._stage_bias(index, training=False)
         reach = safe_reach(step * levels_of(bits), bias)

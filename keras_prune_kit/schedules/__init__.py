@@ -18,8 +18,6 @@ from keras_prune_kit.schedules.steps import (
     Epochs,
     Fraction,
     Step,
-    is_number,
-    is_whole,
 )
 
 __all__ = [
@@ -32,6 +30,4 @@ __all__ = [
     "Schedule",
     "Step",
     "check_sparsity",
-    "is_number",
-    "is_whole",
 ]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from keras_prune_kit.checks import check_whole
+from keras_prune_kit.checks import check_whole, is_whole
 from keras_prune_kit.schedules.schedule import Schedule, check_sparsity
-from keras_prune_kit.schedules.steps import Step, is_whole
+from keras_prune_kit.schedules.steps import Step
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,13 @@ import abc
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from keras_prune_kit.checks import check_whole
+from keras_prune_kit.checks import check_whole, is_number, is_whole
 from keras_prune_kit.schedules.steps import (
     Epochs,
     Fraction,
     Step,
     check_order,
     check_step,
-    is_number,
-    is_whole,
 )
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import Any
 from keras_tuner import Objective
 from keras_tuner.errors import FatalValueError
 
+from keras_prune_kit.checks import is_number
 from keras_prune_kit.reports import is_within
-from keras_prune_kit.schedules import is_number
 
 Measures = Mapping[str, float]
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit import _keras
+from keras_prune_kit.checks import is_whole
 from keras_prune_kit.policies import (
     PrunePolicy,
     Rule,
@@ -23,7 +24,6 @@ from keras_prune_kit.schedules import (
     PolynomialDecay,
     Schedule,
     check_sparsity,
-    is_whole,
 )
 from keras_prune_kit.structures import NofM, Structure, Unstructured
 
