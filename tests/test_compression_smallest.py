@@ -13,7 +13,9 @@ import tf_keras
 import keras_prune_kit as kpk
 from keras_prune_kit.compression.job import Job
 from keras_prune_kit.compression.search import Bisection, Ladder, Setting
+from keras_prune_kit.compression.smallest import _shares
 from keras_prune_kit.compression.teaching import Teaching
+from keras_prune_kit.compression.trail import Trail
 from keras_prune_kit.datasets import fit_arguments
 from keras_prune_kit.digits import load_digits
 
@@ -71,8 +73,8 @@ def tried(bisection, holds):
     found = []
     for _ in range(bisection.attempts):
         setting = bisection.next()
-        found.append(setting.sparsity)
-        bisection.tell(setting, holds=setting.sparsity <= holds)
+        found.append(setting.sought)
+        bisection.tell(setting, holds=setting.sought <= holds)
     return found
 
 
@@ -81,19 +83,16 @@ def tried(bisection, holds):
 )
 def test_the_more_steps_the_sparser_it_starts(steps, first):
     setting = Bisection("int8", 4, steps, 4).next()
-    assert setting.sparsity == pytest.approx(first)
-    assert setting.policy.scope == "global"
+    assert setting.sought == pytest.approx(first)
+    assert setting.policy(0.0).scope == "global"
     assert str(setting) == f"{100 * first:.2f} %, 4-bit QAT"
 
 
 def test_the_kept_part_is_halved_between_what_held_and_what_did_not():
-    sparsities = tried(Bisection("int8", 8, 10_000, 4), holds=0.93)
-    kept = [1 - sparsity for sparsity in sparsities]
-    expected = [0.02, math.sqrt(0.5 * 0.02)]
-    expected.append(math.sqrt(0.5 * expected[-1]))
-    assert kept[:2] == pytest.approx(expected[:2], abs=1e-4)
-    assert sparsities[1] <= 0.93 < sparsities[0]
-    assert kept[2] == pytest.approx(math.sqrt(kept[1] * kept[0]), abs=1e-3)
+    sparsities = tried(Bisection("int8", 8, 10_000, 4), holds=0.965)
+    between = 1 - math.sqrt(0.04 * 0.02)
+    beside = 1 - math.sqrt(0.04 * (1 - between))
+    assert sparsities == pytest.approx([0.98, 0.96, between, beside], abs=1e-4)
 
 
 def test_where_all_hold_it_goes_on():
@@ -101,20 +100,23 @@ def test_where_all_hold_it_goes_on():
     assert sparsities == sorted(sparsities) and sparsities[-1] > 0.995
 
 
-def test_where_none_holds_it_comes_down():
+def test_where_none_holds_it_comes_down_faster_and_faster():
     sparsities = tried(Bisection("int8", 8, 10_000, 4), holds=0)
-    assert sparsities == sorted(sparsities, reverse=True)
-    assert 0.5 < sparsities[-1] < 0.7
+    assert sparsities == pytest.approx([0.98, 0.96, 0.84, 0.5])
 
 
-def test_an_attempt_begins_at_what_held():
-    bisection = Bisection("int8", 8, 10_000, 4)
-    first = bisection.next()
-    assert first.policy.schedule.initial_sparsity == 0
-    bisection.tell(first, holds=True)
-    assert bisection.next().policy.schedule.initial_sparsity == pytest.approx(
-        first.sparsity
-    )
+def test_the_ramp_begins_where_the_weights_are():
+    setting = Bisection("int8", 8, 10_000, 4).next()
+    assert setting.policy(0.7).schedule.initial_sparsity == 0.7
+    assert setting.policy(0.99).schedule.initial_sparsity == setting.sought
+
+
+@pytest.mark.parametrize(
+    ("epochs", "attempts", "shares"),
+    [(30, 4, [15, 5, 5, 5]), (8, 4, [2] * 4), (9, 4, [3, 2, 2, 2]), (5, 1, [5])],
+)
+def test_the_first_attempt_has_half_of_the_epochs(epochs, attempts, shares):
+    assert _shares(epochs, attempts) == shares
 
 
 def test_a_ladder_ends_where_one_holds():
@@ -213,6 +215,23 @@ def test_what_is_given_is_not_searched(trained, digits):
     assert attempt.setting == "your policy, dynamic" and attempt.epochs == 4
     assert report.final.name == "pruned + dynamic"
     assert report.sparsity_report.sparsity == pytest.approx(0.5, abs=1e-3)
+
+
+def test_what_a_failed_attempt_has_passed_is_where_the_next_begins(K, mlp, tmp_path):
+    model, trail = mlp(), Trail(tmp_path)
+    trail.set_model(model)
+    seen = {}
+    for epoch, sparsity in enumerate([0.3, 0.6, 0.9, 0.9]):
+        model.set_weights([w + 1 for w in model.get_weights()])
+        trail.on_epoch_end(epoch, {"sparsity": sparsity})
+        seen[sparsity] = model.get_weights()
+    assert trail.sparsest_up_to(0.2) is None
+    for asked, expected in ((0.6, 0.6), (0.89, 0.6), (0.95, 0.9)):
+        milestone = trail.sparsest_up_to(asked)
+        assert milestone.sparsity == expected
+        model.load_weights(milestone.weights)
+        assert all(map(np.array_equal, model.get_weights(), seen[expected]))
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 # What attempts learn.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from keras_prune_kit import _keras
@@ -10,6 +11,7 @@ from keras_prune_kit.compression.job import Job
 from keras_prune_kit.compression.prune_once import pruning_for
 from keras_prune_kit.compression.search import Setting
 from keras_prune_kit.compression.teaching import Teaching
+from keras_prune_kit.compression.trail import Trail
 from keras_prune_kit.quantization import quantize_aware, strip_quantization
 from keras_prune_kit.reports import SparsityReport
 from keras_prune_kit.tflite import TFLiteModel
@@ -23,49 +25,42 @@ class Outcome:
         model: An ordinary Keras model that computes with the weights of the file.
         tflite: The file.
         sparsity_report: The zeros of each pruned weight.
-        weights: What a later attempt can begin with.
     """
 
     model: Any
     tflite: TFLiteModel
     sparsity_report: SparsityReport
-    weights: list[Any]
 
 
 class Trainer:
-    """Makes attempts.
+    """Makes attempts. One at a searched sparsity begins where an earlier one has been.
 
     Args:
         job: What is asked for.
         teaching: What attempts learn from.
+        folder: For the weights to begin with.
     """
 
-    def __init__(self, job: Job, teaching: Teaching) -> None:
+    def __init__(self, job: Job, teaching: Teaching, folder: Path) -> None:
         self._job = job
         self._teaching = teaching
+        self._trail = Trail(folder)
 
-    def attempt(
-        self, setting: Setting, epochs: int, start: list[Any] | None
-    ) -> Outcome:
-        """Trains a copy of the model, with other weights to start from if given."""
+    def attempt(self, setting: Setting, epochs: int) -> Outcome:
+        """Trains a copy of the model."""
         if setting.weight_bits is None:
-            return self._quantized_afterwards(setting, epochs, start)
+            return self._quantized_afterwards(setting, epochs)
         if _keras.world(self._job.model).__name__ == "tf_keras":
-            return self._quantized_at_last(setting, epochs, start)
-        return self._quantized_throughout(setting, epochs, start)
+            return self._quantized_at_last(setting, epochs)
+        return self._quantized_throughout(setting, epochs)
 
-    def _quantized_afterwards(
-        self, setting: Setting, epochs: int, start: list[Any] | None
-    ) -> Outcome:
-        model, report = self._prune(
-            _keras.clone(self._job.model), setting, epochs, start
-        )
+    def _quantized_afterwards(self, setting: Setting, epochs: int) -> Outcome:
+        model = _keras.clone(self._job.model)
+        report = self._prune(model, setting, epochs)
         exported = self._job.export(model, setting.quantization)
-        return self._outcome(model, exported, report, model)
+        return self._outcome(model, exported, report)
 
-    def _quantized_throughout(
-        self, setting: Setting, epochs: int, start: list[Any] | None
-    ) -> Outcome:
+    def _quantized_throughout(self, setting: Setting, epochs: int) -> Outcome:
         """Prunes while it trains quantized."""
         # The masks of pruning keep the zeros.
         quantized = quantize_aware(
@@ -73,39 +68,42 @@ class Trainer:
             weight_bits=setting.weight_bits or 8,
             preserve_sparsity=False,
         ).model
-        model, report = self._prune(quantized, setting, epochs, start)
-        exported = self._job.export(model, setting.quantization)
-        return self._outcome(strip_quantization(model), exported, report, model)
+        report = self._prune(quantized, setting, epochs)
+        exported = self._job.export(quantized, setting.quantization)
+        return self._outcome(strip_quantization(quantized), exported, report)
 
-    def _quantized_at_last(
-        self, setting: Setting, epochs: int, start: list[Any] | None
-    ) -> Outcome:
+    def _quantized_at_last(self, setting: Setting, epochs: int) -> Outcome:
         """Prunes first: in TFMOT's layers there are no kernels that could be."""
         last = max(1, epochs // 3)
         pruned = _keras.clone(self._job.model)
-        pruned, report = self._prune(pruned, setting, epochs - last, start)
+        report = self._prune(pruned, setting, epochs - last)
         quantized = quantize_aware(pruned).model
         self._teaching.compile(quantized, self._job.steps(last))
-        self._teaching.lessons.train(quantized, **self._options(last))
+        options = {"epochs": last, **self._job.fit_options}
+        self._teaching.lessons.train(quantized, self._job.callbacks, **options)
         exported = self._job.export(quantized, setting.quantization)
-        return self._outcome(strip_quantization(quantized), exported, report, pruned)
+        return self._outcome(strip_quantization(quantized), exported, report)
 
-    def _prune(
-        self, model: Any, setting: Setting, epochs: int, start: list[Any] | None
-    ) -> tuple[Any, SparsityReport]:
-        if start is not None:
-            model.set_weights(start)
+    def _prune(self, model: Any, setting: Setting, epochs: int) -> SparsityReport:
+        begin = 0.0
+        if isinstance(setting.sought, float):
+            milestone = self._trail.sparsest_up_to(setting.sought)
+            if milestone is not None:
+                model.load_weights(milestone.weights)
+                begin = milestone.sparsity
         self._teaching.compile(model, self._job.steps(epochs))
-        pruning = pruning_for(self._job, setting.policy)
-        lessons = self._teaching.lessons
-        return model, lessons.prune(model, pruning, **self._options(epochs))
-
-    def _options(self, epochs: int) -> dict[str, Any]:
-        callbacks = self._job.callbacks
-        return {"callbacks": callbacks, "epochs": epochs, **self._job.fit_options}
+        report = self._teaching.lessons.prune(
+            model,
+            pruning_for(self._job, setting.policy(begin)),
+            [self._trail, *self._job.callbacks],
+            epochs=epochs,
+            **self._job.fit_options,
+        )
+        self._trail.mark(report.sparsity, model)  # its best epoch
+        return report
 
     def _outcome(
-        self, model: Any, exported: TFLiteModel, report: SparsityReport, trained: Any
+        self, model: Any, exported: TFLiteModel, report: SparsityReport
     ) -> Outcome:
         _keras.compile_like(self._job.model, model)
-        return Outcome(model, exported, report, trained.get_weights())
+        return Outcome(model, exported, report)

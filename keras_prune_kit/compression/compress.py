@@ -58,9 +58,10 @@ def compress(
     once more on data of its own before you publish a figure.
 
     With `target="smallest"` it looks for the smallest file whose accuracy holds. Up to
-    four attempts share the epochs: the first is as sparse as so many epochs may allow,
-    the others halve the distance between what held and what did not, and one that
-    follows one that held begins with its weights. Each learns half of its labels from
+    four attempts share the epochs: the first has half of them and is as sparse as so
+    many epochs may allow, the others halve the distance between what held and what did
+    not. Each begins with the sparsest weights that an earlier one had on its way and
+    that are no sparser than it will be. Each learns half of its labels from
     the dense model where that is a classifier with one output, by Adam along a cosine,
     and ranks the weights of all layers together. On Keras 3 it prunes while it trains
     quantized to 4 bits, on `tf_keras` TFMOT's 8-bit training follows. What holds is

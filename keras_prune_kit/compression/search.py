@@ -26,17 +26,23 @@ class Setting:
     """What one attempt does.
 
     Attributes:
-        policy: What is pruned.
+        sought: The policy that was asked for, or the final sparsity that the search
+            chose.
         quantization: The quantization of the file.
         weight_bits: Bits of weights in quantization-aware training; `None` quantizes
             after training.
-        sparsity: The final sparsity, if the search chose it.
     """
 
-    policy: PrunePolicy
+    sought: PrunePolicy | float
     quantization: str
     weight_bits: int | None = None
-    sparsity: float | None = None
+
+    def policy(self, begin: float) -> PrunePolicy:
+        """What to prune, from a model of which some part is zero already."""
+        if isinstance(self.sought, PrunePolicy):
+            return self.sought
+        ramp = PolynomialDecay(min(begin, self.sought), self.sought, end_step=_RAMP)
+        return PrunePolicy(ramp, scope="global")
 
     @property
     def numbers(self) -> str:
@@ -46,15 +52,17 @@ class Setting:
         return "float32" if self.quantization == "none" else self.quantization
 
     def __str__(self) -> str:
-        how = "your policy" if self.sparsity is None else percent(self.sparsity)
-        return f"{how}, {self.numbers}"
+        if isinstance(self.sought, PrunePolicy):
+            return f"your policy, {self.numbers}"
+        return f"{percent(self.sought)}, {self.numbers}"
 
 
 class Bisection:
     """Looks for the highest sparsity that holds, the highest one first.
 
-    The fraction that is kept is halved on a logarithmic scale, between the sparsest
-    setting that held and the least sparse one that did not.
+    While none holds, twice as many weights stay, then four times, then eight times as
+    many. Later the fraction that stays is halved on a logarithmic scale, between the
+    sparsest setting that held and the least sparse one that did not.
 
     Args:
         quantization: The quantization of all settings.
@@ -75,6 +83,7 @@ class Bisection:
         self._weight_bits = weight_bits
         self._held: float | None = None
         self._failed: float | None = None
+        self._failures = 0
         self._first = _DENSITY_OF_UNKNOWN_STEPS
         if steps is not None:
             least, most = _DENSITIES
@@ -82,29 +91,28 @@ class Bisection:
         self.attempts = attempts
 
     def next(self) -> Setting | None:
-        """The setting to try now, which begins where the one that held ended."""
+        """The setting to try now."""
         sparsity = round(1 - self._density(), 4)
-        begin = 0.0 if self._held is None else 1 - self._held
-        ramp = PolynomialDecay(min(begin, sparsity), sparsity, end_step=_RAMP)
-        return Setting(
-            PrunePolicy(ramp, scope="global"),
-            self._quantization,
-            self._weight_bits,
-            sparsity,
-        )
+        return Setting(sparsity, self._quantization, self._weight_bits)
 
     def tell(self, setting: Setting, holds: bool) -> None:
         """Says whether a setting held."""
-        density = 1 - (setting.sparsity or 0.0)
+        if isinstance(setting.sought, PrunePolicy):
+            raise TypeError(f"A bisection has no policies. Received: {setting}.")
         if holds:
-            self._held = density
+            self._held = 1 - setting.sought
         else:
-            self._failed = density
+            self._failed = 1 - setting.sought
+            self._failures += 1
 
     def _density(self) -> float:
-        if self._failed is not None:
-            return math.sqrt((self._held or _DENSEST) * self._failed)
-        return self._first if self._held is None else self._held * _NEXT_DENSITY
+        if self._held is None:
+            if self._failed is None:
+                return self._first
+            return min(self._failed * 2**self._failures, _DENSEST)
+        if self._failed is None:
+            return self._held * _NEXT_DENSITY
+        return math.sqrt(self._held * self._failed)
 
 
 class Ladder:

@@ -11,6 +11,7 @@ from keras_prune_kit.compression.job import LATENCY_RUNS, Job, number_name
 from keras_prune_kit.compression.search import Bisection, Ladder, Setting
 from keras_prune_kit.compression.teaching import Teaching
 from keras_prune_kit.evaluation import Evaluation
+from keras_prune_kit.files import scratch_folder
 from keras_prune_kit.policies import PrunePolicy
 from keras_prune_kit.quantization import quantize_aware
 from keras_prune_kit.reports import Attempt, CompressionReport, Search
@@ -21,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 # An attempt on tf_keras prunes for an epoch and trains quantized for another.
 LEAST_EPOCHS = 4
-_EPOCHS_OF_AN_ATTEMPT = 2
+_LEAST_SHARE = 2
 _MOST_ATTEMPTS = 4
 
 _BITS = {"keras": (4, 8), "tf_keras": (8,)}  # the strongest first
@@ -54,7 +55,9 @@ def find_smallest(
     baseline = evaluate.keras(job.model)[metric]
     tries = _Tries(evaluate, metric, baseline - max_accuracy_drop)
     tries.add(f"dense, {number_name(numbers)}", 0, dense)
-    _try_all(tries, plan, Trainer(job, Teaching(job, metric)), job.epochs)
+    with scratch_folder() as folder:
+        trainer = Trainer(job, Teaching(job, metric), folder)
+        _try_all(tries, plan, trainer, job.epochs)
 
     models = {"baseline": job.model, f"baseline + {number_name(numbers)}": dense}
     chosen, model, exported, sparsity = 0, untouched, dense, None
@@ -113,13 +116,12 @@ class _Tries:
 def _try_all(
     tries: _Tries, plan: Bisection | Ladder, trainer: Trainer, epochs: int
 ) -> None:
-    """Goes through the plan; each attempt begins where the last that held ended."""
+    """Goes through the plan."""
     for share in _shares(epochs, plan.attempts):
         setting = plan.next()
         if setting is None:
             return
-        start = tries.held[-1][-1].weights if tries.held else None
-        outcome = trainer.attempt(setting, share, start)
+        outcome = trainer.attempt(setting, share)
         holds = tries.add(str(setting), share, outcome.tflite)
         plan.tell(setting, holds=holds)
         if holds:
@@ -152,11 +154,15 @@ def _plan(
     quantization = quantization or "int8"
     if policy is not None:
         return Ladder([Setting(policy, quantization, number) for number in bits])
-    attempts = min(_MOST_ATTEMPTS, job.epochs // _EPOCHS_OF_AN_ATTEMPT)
+    attempts = min(_MOST_ATTEMPTS, job.epochs // _LEAST_SHARE)
     return Bisection(quantization, bits[0], job.steps(job.epochs), attempts)
 
 
 def _shares(epochs: int, attempts: int) -> list[int]:
-    """The epochs of each attempt; the first ones get what is left over."""
-    share, rest = divmod(epochs, attempts)
-    return [share + (index < rest) for index in range(attempts)]
+    """The epochs of each attempt.
+
+    The first gets half of them or more: the others begin with what it has learned.
+    """
+    later = attempts - 1
+    share = max(_LEAST_SHARE, epochs // (2 * later)) if later else 0
+    return [epochs - later * share, *[share] * later]
