@@ -13,6 +13,9 @@ import tensorflow as tf
 
 import keras_prune_kit as kpk
 from keras_prune_kit import callbacks
+from keras_prune_kit.callbacks import last_good
+
+STEPS = 8  # of an epoch of `data` in batches of 16
 
 BUILDERS = {
     "ClusteringCallback": lambda folder: kpk.ClusteringCallback(8),
@@ -251,35 +254,60 @@ def test_a_checkpoint_without_a_pruning_callback_says_so(mlp, data, tmp_path):
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_a_loss_that_becomes_nan_brings_the_begin_of_the_epoch_back(
-    K, mlp, data, optimizer
+@pytest.mark.parametrize("rest", [0, 1e9], ids=["each batch", "once"])
+def test_a_loss_that_becomes_nan_brings_the_last_good_weights_back(
+    K, mlp, data, optimizer, rest, monkeypatch
 ):
-    x, y = data
+    monkeypatch.setattr(last_good, "_REST", rest)
     model = mlp()
     model.compile(optimizer, model.loss)
     seen = {}
 
     class Spoil(K.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
-            if epoch == 2:
-                seen["weights"] = model.get_weights()
-                seen["iterations"] = int(model.optimizer.iterations)
+            if epoch == 0:
+                self.note("when training began")
 
         def on_train_batch_end(self, batch, logs=None):
-            if len(seen) == 2 and batch == 1:
+            self.note(f"after batch {batch + 1} of epoch {self.epochs}")
+            if len(seen) == 2 * STEPS + 3:
                 model.layers[-1].bias.assign(model.layers[-1].bias * np.nan)
 
+        def note(self, moment):
+            weights = [weight.copy() for weight in model.get_weights()]
+            seen[moment] = weights, int(model.optimizer.iterations)
+
+        @property
+        def epochs(self):
+            return (len(seen) - 1) // STEPS + 1
+
     pruning = kpk.PruningCallback(kpk.ConstantSparsity(0.8))
-    with pytest.raises(ValueError, match="batch 3 of epoch 3. The loss is nan"):
+    with pytest.raises(ValueError, match="batch 3 of epoch 3. The loss is nan") as info:
         model.fit(
             *data, epochs=4, batch_size=16, verbose=0, callbacks=[pruning, Spoil()]
         )
-    assert all(map(np.array_equal, model.get_weights(), seen["weights"]))
-    assert int(model.optimizer.iterations) == seen["iterations"]
+    moment = "after batch 2 of epoch 3" if rest == 0 else "when training began"
+    assert f"Weights and optimizer are what they were {moment}." in str(info.value)
+    weights, iterations = seen[moment]
+    assert all(map(np.array_equal, model.get_weights(), weights))
+    assert int(model.optimizer.iterations) == iterations
     assert kpk.sparsity_report(model).zeros == 140
     # Nothing in the optimizer is NaN either, so it can go on.
     history = model.fit(*data, epochs=1, verbose=0, callbacks=[pruning])
     assert np.isfinite(history.history["loss"][0])
+
+
+def test_weights_that_are_not_finite_are_not_kept(mlp, monkeypatch):
+    monkeypatch.setattr(last_good, "_REST", 0)
+    model = mlp()
+    kept = last_good.LastGood(model)
+    kept.save_if_due("before")
+    before = model.get_weights()
+    model.set_weights([np.full_like(weight, np.inf) for weight in before])
+    kept.save_if_due("after")
+    assert kept.moment == "before"
+    kept.restore()
+    assert all(map(np.array_equal, model.get_weights(), before))
 
 
 def test_without_room_for_the_weights_training_goes_on(mlp, data, monkeypatch, caplog):

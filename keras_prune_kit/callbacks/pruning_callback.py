@@ -28,7 +28,8 @@ class PruningCallback(TwoWorldCallback):
     teacher.
 
     A loss that becomes NaN or infinite ends training with an error, and weights and
-    optimizer are again what they were at the begin of that epoch.
+    optimizer are again what they were when they were last kept, which is as often as a
+    fiftieth of the time allows.
 
     Where the number of batches is not known beforehand (a generator, a dataset of
     unknown length), a schedule in `Epochs` or `Fraction` waits for the end of the
@@ -95,9 +96,8 @@ class PruningCallback(TwoWorldCallback):
         if not self._started:
             # Not in `on_train_begin`: BackupAndRestore may load weights there.
             self._engine().start(self._steps_done())
+            self._keep("when training began")
             self._started = True
-        if self._last_good is not None:
-            self._last_good.save()
 
     def on_train_batch_end(
         self, batch: int, logs: dict[str, Any] | None = None
@@ -111,6 +111,7 @@ class PruningCallback(TwoWorldCallback):
                 self._engine().step(self._steps_done())
             except _keras.NotFiniteError as error:
                 self._stop(str(error))
+        self._keep(f"after batch {self._batches} of epoch {self._epoch + 1}")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self._steps_per_epoch is None:
@@ -129,18 +130,22 @@ class PruningCallback(TwoWorldCallback):
             )
         return self._pruner
 
+    def _keep(self, moment: str) -> None:
+        if self._last_good is not None:
+            self._last_good.save_if_due(moment)
+
     def _stop(self, reason: str) -> NoReturn:
         """Ends a run that diverged, with the last good weights in the model."""
         self._engine().detach()
         self._pruner, last_good = None, self._last_good
         self._last_good = None
-        at_begin = last_good is not None and last_good.restore()
+        if last_good is not None and last_good.moment is not None:
+            last_good.restore()
+            reason += f" Weights and optimizer are what they were {last_good.moment}."
         raise ValueError(
             f"Training stops at batch {self._batches} of epoch {self._epoch + 1}. "
-            f"{reason} "
-            + ("Weights and optimizer are what they were when it began. " * at_begin)
-            + "A lower learning rate or clipnorm=1.0 in the optimizer often helps; "
-            "otherwise look for NaN in the data."
+            f"{reason} A lower learning rate or clipnorm=1.0 in the optimizer often "
+            "helps; otherwise look for NaN in the data."
         )
 
     def _steps_done(self) -> int:
