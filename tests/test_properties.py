@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 
 import hypothesis
 import keras
@@ -10,6 +11,8 @@ import pytest
 from hypothesis import strategies as st
 
 import keras_prune_kit as kpk
+from keras_prune_kit import _keras
+from keras_prune_kit.policies.places import Places, covers_layer
 
 hypothesis.settings.register_profile("quick", deadline=None, max_examples=60)
 hypothesis.settings.load_profile("quick")
@@ -157,6 +160,29 @@ def test_the_last_rule_that_matches_wins(chosen):
         last = len(names) - 1 - names[::-1].index(name) if name in names else None
         expected = 0.25 if last is None else chosen[last][1]
         assert weight.schedule.final_sparsity == expected
+
+
+def compiles(text):
+    try:
+        re.compile(text)
+        return True
+    except re.error:
+        return False
+
+
+def weight_at(path):
+    return _keras.PrunableWeight(path, "kernel", None, (), False, (0, 1), 0)
+
+
+@hypothesis.given(
+    st.text("ab/.*+|()[]?^$\\", max_size=8).filter(compiles) | st.just("a/b/kernel"),
+    st.lists(st.text("ab./", min_size=1, max_size=6), max_size=8),
+)
+def test_one_look_at_all_paths_finds_what_a_look_at_each_weight_does(regex, paths):
+    weights = [weight_at(path) for path in paths]
+    found = {id(weight) for weight in Places(weights).covered(regex)}
+    expected = {id(w) for w in weights if covers_layer(regex, w.path, ())}
+    assert found == expected
 
 
 @hypothesis.given(st.binary(max_size=5000))

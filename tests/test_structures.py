@@ -1,5 +1,7 @@
 """Structures: small arrays beside masks written by hand, then TFMOT's masks."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -58,6 +60,20 @@ def test_a_large_array_is_ranked_as_exactly_as_a_small_one(kind):
         expected = np.ones(n, bool)
         expected[order[:zeros]] = False
         assert (keep_highest(scores, zeros) == expected).all()
+
+
+@pytest.mark.parametrize("kind", ["random", "equal"])
+def test_ranking_takes_little_memory_beside_its_mask(kind):
+    n = 8_000_000
+    scores = np.random.default_rng(0).random(n, np.float32)
+    if kind == "equal":
+        scores[:] = 1
+    tracemalloc.start()
+    mask = keep_highest(scores, n // 2)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert mask.sum() == n // 2
+    assert peak < 1.8 * n
 
 
 def test_block_removes_whole_blocks():

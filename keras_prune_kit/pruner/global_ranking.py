@@ -22,13 +22,15 @@ def global_masks(weights: Sequence[PrunedWeight]) -> list[np.ndarray]:
     Returns:
         A mask a weight.
     """
-    scores, shapes = [], []
+    # One array from the start: a copy of all scores would be as large as the model.
+    ends = np.cumsum([weight.size for weight in weights])
+    scores = np.empty(ends[-1], np.float32)
+    parts, shapes = np.split(scores, ends[:-1]), []
     wanted = there = final = 0
-    for weight in weights:
+    for weight, part in zip(weights, parts, strict=True):
         kernel = weight.read_canonical()
-        flat = np.array(weight.scores(kernel), np.float32).ravel()
-        flat[flat.argmax()] = np.inf
-        scores.append(flat)
+        part[:] = weight.scores(kernel).ravel()
+        part[part.argmax()] = np.inf
         shapes.append(kernel.shape)
         sparsity = 1 - count_nonzero(kernel) / kernel.size
         wanted += count_zeros(weight.scheduled, kernel.size)
@@ -37,9 +39,8 @@ def global_masks(weights: Sequence[PrunedWeight]) -> list[np.ndarray]:
     zeros = max(wanted, there)
     for weight in weights:
         weight.reached = weight.schedule.final_sparsity if zeros >= final else 0.0
-    mask = keep_highest(np.concatenate(scores), zeros)
-    parts = np.split(mask, np.cumsum([flat.size for flat in scores])[:-1])
+    masks = np.split(keep_highest(scores, zeros), ends[:-1])
     return [
-        weight.from_canonical(part.reshape(shape))
-        for weight, part, shape in zip(weights, parts, shapes, strict=True)
+        weight.from_canonical(mask.reshape(shape))
+        for weight, mask, shape in zip(weights, masks, shapes, strict=True)
     ]
