@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import keras_prune_kit as kpk
-from keras_prune_kit.structures import keep_highest
+from keras_prune_kit.structures import keep_highest, keep_highest_parts
 
 
 def test_unstructured_removes_the_lowest():
@@ -60,6 +60,15 @@ def test_a_large_array_is_ranked_as_exactly_as_a_small_one(kind):
         expected = np.ones(n, bool)
         expected[order[:zeros]] = False
         assert (keep_highest(scores, zeros) == expected).all()
+
+
+@pytest.mark.parametrize("zeros", [0, 1, 7, 500, 999])
+def test_parts_are_ranked_together(zeros):
+    scores = np.random.default_rng(0).integers(0, 9, 1000).astype("float32")
+    masks = list(keep_highest_parts(scores, zeros, [10, 10, 700]))
+    assert [mask.size for mask in masks] == [10, 0, 690, 300]
+    assert (np.concatenate(masks) == keep_highest(scores, zeros)).all()
+    assert np.count_nonzero(~np.concatenate(masks)) == zeros
 
 
 @pytest.mark.parametrize("kind", ["random", "equal"])

@@ -4,7 +4,7 @@
 
 Prints a line of JSON for each measurement. Expect about half of the weights' bytes
 beyond what plain training takes at its peak, with a mask update in every step (one
-ranking of all layers takes 1.4 times the weights' bytes: it has a score of each); a
+ranking of all layers takes 1.1 times the weights' bytes: it has a score of each); a
 second for the masks of 100 million weights; and less than that for the plan of 2,000
 layers, with 1,000 rules too.
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -30,19 +30,35 @@ def keep_highest(scores: np.ndarray, zeros: int) -> np.ndarray:
     Of equal scores the one that comes first stays. Selection, not sorting, so the
     time grows with the size alone.
     """
-    if zeros == 0:
-        return np.ones(scores.shape, bool)
-    flat = scores.ravel()
-    threshold = _nth_lowest(flat, zeros - 1)
-    mask = flat > threshold
-    missing = flat.size - zeros - np.count_nonzero(mask)
-    for piece, kept in zip(_pieces(flat), _pieces(mask), strict=True):
-        if not missing:
-            break
-        ties = np.flatnonzero(piece == threshold)[:missing]
-        kept[ties] = True
-        missing -= ties.size
+    (mask,) = keep_highest_parts(scores.ravel(), zeros, ())
     return mask.reshape(scores.shape)
+
+
+def keep_highest_parts(
+    scores: np.ndarray, zeros: int, ends: Sequence[int]
+) -> Iterator[np.ndarray]:
+    """The same for parts of a flat array that are ranked together, one by one.
+
+    Args:
+        scores: The scores of all parts.
+        zeros: Entries that are `False` in all masks together.
+        ends: Where each part ends, but for the last.
+    """
+    parts = np.split(scores, ends)
+    if zeros == 0:
+        yield from (np.ones(part.shape, bool) for part in parts)
+        return
+    threshold = _nth_lowest(scores, zeros - 1)
+    missing = scores.size - zeros - _count(np.greater, scores, threshold)
+    for part in parts:
+        mask = part > threshold
+        for piece, kept in zip(_pieces(part), _pieces(mask), strict=True):
+            if not missing:
+                break
+            ties = np.flatnonzero(piece == threshold)[:missing]
+            kept[ties] = True
+            missing -= ties.size
+        yield mask
 
 
 def _pieces(values: np.ndarray) -> Iterator[np.ndarray]:
