@@ -35,7 +35,7 @@ def keep_highest(scores: np.ndarray, zeros: int) -> np.ndarray:
 
 
 def keep_highest_parts(
-    scores: np.ndarray, zeros: int, ends: Sequence[int]
+    scores: np.ndarray, zeros: int, ends: Sequence[int] | np.ndarray
 ) -> Iterator[np.ndarray]:
     """The same for parts of a flat array that are ranked together, one by one.
 
