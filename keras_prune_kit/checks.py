@@ -104,6 +104,13 @@ def as_array(name: str, value: Any, least_axes: int = 0) -> np.ndarray:
     return array
 
 
+def widened(array: np.ndarray) -> np.ndarray:
+    """The array in float32 at least: in half precision products and means become 0."""
+    import numpy as np  # Here, as above.
+
+    return array.astype(np.promote_types(array.dtype, np.float32), copy=False)
+
+
 @contextlib.contextmanager
 def using(name: str) -> Iterator[None]:
     """Says which argument it was that code of others could not use."""

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from keras_prune_kit.checks import as_array, check_whole, is_one_of
+from keras_prune_kit.checks import as_array, check_whole, is_one_of, widened
 
 Criterion = Callable[..., np.ndarray]
 CriterionT = TypeVar("CriterionT", bound=Criterion)
@@ -124,14 +124,14 @@ def lamp(weights: np.ndarray) -> np.ndarray:
 
 
 def _pair(weights: object, gradients: object) -> tuple[np.ndarray, np.ndarray]:
-    """Weights and gradients as arrays of one shape."""
+    """Weights and gradients as arrays of one shape, in float32 at least."""
     kernel, slope = as_array("weights", weights), as_array("gradients", gradients)
     if kernel.shape != slope.shape:
         raise ValueError(
             "weights and gradients must have the same shape. Received: "
             f"{kernel.shape} and {slope.shape}."
         )
-    return kernel, slope
+    return widened(kernel), widened(slope)
 
 
 @needs_gradients("absolute", batch_size=32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import signal
@@ -67,7 +68,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     with scratch_folder(target.parent) as folder:
         # The ending stays: Keras and matplotlib choose the format by it.
         part = folder / target.name
-        yield part
+        with telling_full_disk(target):
+            yield part
         os.replace(part, target)
 
 
@@ -89,17 +91,41 @@ def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
     if target.is_dir():
         # Inside, as the folder may be a file system of its own.
         with scratch_folder(target) as folder:
-            yield folder
-            with _interrupts_wait():
-                for part in folder.iterdir():
-                    _move(part, target / part.name)
+            with telling_full_disk(target):
+                yield folder
+            _move_all(folder, target)
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     with scratch_folder(target.parent) as folder:
         part = folder / target.name
         part.mkdir()
-        yield part
-        os.replace(part, target)
+        with telling_full_disk(target):
+            yield part
+        try:
+            os.replace(part, target)
+        except OSError:
+            if not target.is_dir():
+                raise
+            _move_all(part, target)  # Another process has made it meanwhile.
+
+
+@contextlib.contextmanager
+def telling_full_disk(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Says where there is no space left, in whatever words code of others found out.
+
+    Args:
+        path: The file or folder that is being written.
+
+    Raises:
+        OSError: In place of any error that means so.
+    """
+    try:
+        yield
+    except Exception as error:
+        is_full = getattr(error, "errno", None) == errno.ENOSPC
+        if not is_full and os.strerror(errno.ENOSPC) not in str(error):
+            raise
+        raise OSError(errno.ENOSPC, "The disk is full", os.fspath(path)) from error
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
@@ -159,6 +185,12 @@ def _lock(folder: Path, *, wait: bool) -> Iterator[bool]:
         yield has_it
     finally:
         os.close(descriptor)
+
+
+def _move_all(folder: Path, target: Path) -> None:
+    with _interrupts_wait():
+        for part in folder.iterdir():
+            _move(part, target / part.name)
 
 
 def _move(source: Path, target: Path) -> None:

@@ -58,6 +58,17 @@ def test_files_of_the_same_names_are_replaced(full):
     assert contents(full) == {"a": "new", "b": "new", "mine": "old"}
 
 
+def test_a_folder_that_another_process_makes_meanwhile_is_filled(tmp_path):
+    with replacing_folder(tmp_path / "new") as part:
+        write_two(part)
+        (tmp_path / "new").mkdir()
+        for name in ("a", "theirs"):
+            (tmp_path / "new" / name).write_text("old")
+    expected = {"a": "new", "b": "new", "theirs": "old"}
+    assert contents(tmp_path / "new") == expected
+    assert os.listdir(tmp_path) == ["new"]
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError, SystemExit])
 def test_after_an_error_all_is_as_it_was(full, tmp_path, error):
     for target in (full, tmp_path / "new"):

@@ -2,14 +2,18 @@
 
 import gzip
 import json
+import re
 
 import hypothesis
 import keras
 import numpy as np
 import pytest
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes
 
 import keras_prune_kit as kpk
+from keras_prune_kit import _keras
+from keras_prune_kit.policies.places import Places, covers_layer
 
 hypothesis.settings.register_profile("quick", deadline=None, max_examples=60)
 hypothesis.settings.load_profile("quick")
@@ -61,6 +65,39 @@ policies = st.builds(
 )
 
 
+moments = (
+    steps
+    | st.builds(kpk.Epochs, st.floats(0, 9))
+    | st.builds(kpk.Fraction, st.floats(0, 1))
+)
+
+
+@st.composite
+def unresolved(draw):
+    """Schedules as people write them, in steps, epochs and parts of the run."""
+    end = draw(moments)
+    if draw(st.booleans()):
+        return kpk.ConstantSparsity(draw(sparsities), draw(moments))
+    low, high = sorted(draw(st.tuples(sparsities, sparsities)))
+    kind = draw(st.sampled_from([kpk.PolynomialDecay, kpk.CosineDecay]))
+    return kind(low, high, end_step=end)
+
+
+all_rules = rules | st.builds(
+    kpk.Rule,
+    st.sampled_from([keras.layers.Dense, ["a", keras.layers.Conv2D], ["a", "b"]]),
+    st.none() | unresolved(),
+)
+all_policies = policies | st.builds(
+    kpk.PrunePolicy,
+    unresolved(),
+    st.lists(all_rules, max_size=3).map(
+        lambda chosen: [kpk.Rule(rule.match, rule.schedule) for rule in chosen]
+    ),
+    scope=st.sampled_from(["layer", "global"]),
+)
+
+
 @st.composite
 def scores(draw, divisor=8):
     """Scores of any rank that a kernel has, with ties, inputs a multiple of 8."""
@@ -83,6 +120,21 @@ def test_a_ramp_hits_both_ends_exactly(ramp, later):
     assert ramp(ramp.end_step + later) == ramp.final_sparsity
     if ramp.begin_step < ramp.end_step:
         assert ramp(ramp.begin_step) == pytest.approx(ramp.initial_sparsity, abs=1e-12)
+
+
+@hypothesis.given(unresolved(), st.integers(1, 300), st.integers(1, 9))
+def test_a_schedule_keeps_its_bounds_whatever_the_length_of_the_run(
+    schedule, steps_per_epoch, epochs
+):
+    whole = schedule.resolve(steps_per_epoch=steps_per_epoch, epochs=epochs)
+    assert whole.is_resolved
+    end = whole.begin_step if whole.end_step is None else whole.end_step
+    values = [whole(step) for step in range(0, end + 2, max(1, end // 50))]
+    assert values == sorted(values)
+    assert 0 <= values[0] and values[-1] <= whole(end) == schedule.final_sparsity
+    if whole.begin_step < end:
+        low = whole.initial_sparsity
+        assert whole(whole.begin_step) == pytest.approx(low, abs=1e-12)
 
 
 @hypothesis.given(schedules, steps, steps)
@@ -120,6 +172,21 @@ def test_a_structure_counts_the_zeros_that_it_makes(values, structure, sparsity)
     assert found == pytest.approx(min(round(sparsity * count), count - 1) / count)
 
 
+@hypothesis.given(
+    array_shapes(min_dims=2, max_dims=5, max_side=7), structures, sparsities
+)
+def test_every_shape_gets_exactly_the_zeros_that_are_asked_for(
+    shape, structure, sparsity
+):
+    """Also where blocks do not divide it; n of m, which must, is above."""
+    hypothesis.assume(not isinstance(structure, kpk.NofM))
+    values = np.random.default_rng(0).normal(size=shape)
+    mask = structure.mask(np.abs(values), sparsity)
+    count = units(structure, shape)
+    gone = structure.sparsity(np.where(mask, values, 0)) * count
+    assert gone == pytest.approx(min(round(sparsity * count), count - 1))
+
+
 def units(structure, shape):
     """How many weights, blocks or channels there are."""
     *spatial, inputs, outputs = shape
@@ -139,7 +206,7 @@ def test_n_of_every_m_inputs_stay(values, pattern):
     assert (groups.sum(axis=1) == n).all()
 
 
-@hypothesis.given(policies)
+@hypothesis.given(all_policies)
 def test_policies_go_through_json(policy):
     data = json.loads(json.dumps(policy.to_dict()))
     assert kpk.PrunePolicy.from_dict(data) == policy
@@ -157,6 +224,63 @@ def test_the_last_rule_that_matches_wins(chosen):
         last = len(names) - 1 - names[::-1].index(name) if name in names else None
         expected = 0.25 if last is None else chosen[last][1]
         assert weight.schedule.final_sparsity == expected
+
+
+@pytest.fixture(scope="module")
+def small_model():
+    layers = [keras.layers.Dense(8, use_bias=False), keras.layers.Dense(4)]
+    return keras.Sequential([keras.layers.Input((8,)), *layers])
+
+
+@hypothesis.given(
+    ramps(),
+    st.lists(st.integers(0, 400), max_size=6),
+    st.sampled_from(["layer", "global"]),
+    st.integers(0, 99),
+)
+@hypothesis.settings(max_examples=25)
+def test_sparsity_never_falls_while_weights_move(small_model, ramp, gaps, scope, seed):
+    """Nor does it depend on which steps were looked at, as after a resume."""
+    rng = np.random.default_rng(seed)
+    kernels = [layer.kernel for layer in small_model.layers]
+    for kernel in kernels:
+        kernel.assign(rng.normal(size=kernel.shape))
+    pruner = kpk.Pruner(small_model, kpk.PrunePolicy(ramp, scope=scope))
+    pruner.start()
+    seen = [pruner.sparsity]
+    for step in [*np.cumsum(gaps, dtype=int).tolist(), 10_000]:
+        for kernel in kernels:  # As an optimizer does.
+            moved = kernel.value + rng.normal(size=kernel.shape)
+            kernel.assign(kernel.constraint(moved))
+        pruner.step(step)
+        seen.append(pruner.sparsity)
+    assert seen == sorted(seen)
+    sizes = [kernel.shape[0] * kernel.shape[1] for kernel in kernels]
+    zeros = sum(min(round(ramp.final_sparsity * size), size - 1) for size in sizes)
+    assert pruner.finalize().zeros == zeros
+
+
+def compiles(text):
+    try:
+        re.compile(text)
+        return True
+    except (re.error, FutureWarning):  # Such as of [[, which may mean more one day.
+        return False
+
+
+def weight_at(path):
+    return _keras.PrunableWeight(path, "kernel", None, (), False, (0, 1), 0)
+
+
+@hypothesis.given(
+    st.text("ab/.*+|()[]?^$\\", max_size=8).filter(compiles) | st.just("a/b/kernel"),
+    st.lists(st.text("ab./", min_size=1, max_size=6), max_size=8),
+)
+def test_one_look_at_all_paths_finds_what_a_look_at_each_weight_does(regex, paths):
+    weights = [weight_at(path) for path in paths]
+    found = {id(weight) for weight in Places(weights).covered(regex)}
+    expected = {id(w) for w in weights if covers_layer(regex, w.path, ())}
+    assert found == expected
 
 
 @hypothesis.given(st.binary(max_size=5000))

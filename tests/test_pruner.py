@@ -1,5 +1,7 @@
 """The pruner: exact zeros in every kind of model, and nothing left behind."""
 
+import tracemalloc
+
 import models
 import numpy as np
 import pytest
@@ -104,6 +106,20 @@ def test_global_scope_leaves_no_layer_empty(K):
     with kpk.Pruner(model, policy):
         pass
     assert all(np.count_nonzero(kernel) for kernel in model.get_weights()[::2])
+
+
+def test_ranking_all_layers_copies_no_model(K):
+    layers = [K.layers.Dense(500, use_bias=False) for _ in range(16)]
+    model = K.Sequential([K.layers.Input((500,)), *layers])
+    policy = kpk.PrunePolicy(kpk.ConstantSparsity(0.5, 1), scope="global")
+    with kpk.Pruner(model, policy) as pruner:
+        tracemalloc.start()
+        pruner.step()
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert pruner.report().zeros == model.count_params() // 2
+    # A score is four bytes; masks come one by one.
+    assert peak < 5 * model.count_params()
 
 
 def test_sparsity_follows_the_schedule_step_by_step(K):

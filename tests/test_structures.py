@@ -1,10 +1,12 @@
 """Structures: small arrays beside masks written by hand, then TFMOT's masks."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 import keras_prune_kit as kpk
-from keras_prune_kit.structures import keep_highest
+from keras_prune_kit.structures import keep_highest, keep_highest_parts
 
 
 def test_unstructured_removes_the_lowest():
@@ -58,6 +60,29 @@ def test_a_large_array_is_ranked_as_exactly_as_a_small_one(kind):
         expected = np.ones(n, bool)
         expected[order[:zeros]] = False
         assert (keep_highest(scores, zeros) == expected).all()
+
+
+@pytest.mark.parametrize("zeros", [0, 1, 7, 500, 999])
+def test_parts_are_ranked_together(zeros):
+    scores = np.random.default_rng(0).integers(0, 9, 1000).astype("float32")
+    masks = list(keep_highest_parts(scores, zeros, [10, 10, 700]))
+    assert [mask.size for mask in masks] == [10, 0, 690, 300]
+    assert (np.concatenate(masks) == keep_highest(scores, zeros)).all()
+    assert np.count_nonzero(~np.concatenate(masks)) == zeros
+
+
+@pytest.mark.parametrize("kind", ["random", "equal"])
+def test_ranking_takes_little_memory_beside_its_mask(kind):
+    n = 8_000_000
+    scores = np.random.default_rng(0).random(n, np.float32)
+    if kind == "equal":
+        scores[:] = 1
+    tracemalloc.start()
+    mask = keep_highest(scores, n // 2)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert mask.sum() == n // 2
+    assert peak < 1.8 * n
 
 
 def test_block_removes_whole_blocks():

@@ -69,7 +69,12 @@ class GradientProbe:
         gradients = tape.gradient(
             loss, watched, unconnected_gradients=tf.UnconnectedGradients.ZERO
         )
-        return [tf.convert_to_tensor(gradient) for gradient in gradients]
+        return [self._widened(tf.convert_to_tensor(item)) for item in gradients]
+
+    def _widened(self, gradient: Any) -> Any:
+        """In float32 at least: the square of a small one is 0 in half precision."""
+        is_half = gradient.dtype.size < self._tf.float32.size
+        return self._tf.cast(gradient, self._tf.float32) if is_half else gradient
 
     def _value_of(self, variable: Any) -> Any:
         return variable.value if self._is_keras_3 else variable

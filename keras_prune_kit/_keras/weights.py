@@ -124,6 +124,8 @@ def find_weights(model: Any) -> Iterator[PrunableWeight | Unprunable]:
                 if id(found.variable) in seen:
                     continue
                 seen.add(id(found.variable))
+                if 0 in found.shape:
+                    found = Unprunable(path, f"its {found.attribute} is empty")
             yield found
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_prune_kit.callbacks.base import TwoWorldCallback
 from keras_prune_kit.checks import as_path
+from keras_prune_kit.files import telling_full_disk
 from keras_prune_kit.pruner import active_pruner
 
 _BUCKETS = 50
@@ -98,7 +99,9 @@ class EventFile:
 
         self._events: Any = event_pb2
         self._summaries: Any = summary_pb2
-        self._writer = EventFileWriter(folder)
+        self._folder = folder
+        with telling_full_disk(folder):
+            self._writer = EventFileWriter(folder)
 
     def write(self, step: int, values: dict[str, float | np.ndarray]) -> None:
         """Writes numbers as curves and arrays as histograms, and flushes them."""
@@ -114,10 +117,10 @@ class EventFile:
 
     def write_summary(self, step: int, summary: Any) -> None:
         """Writes what TensorBoard has made, and flushes it."""
-        self._writer.add_event(
-            self._events.Event(wall_time=time.time(), step=step, summary=summary)
-        )
-        self._writer.flush()
+        event = self._events.Event(wall_time=time.time(), step=step, summary=summary)
+        with telling_full_disk(self._folder):
+            self._writer.add_event(event)
+            self._writer.flush()
 
     def close(self) -> None:
         """Ends the file."""

@@ -23,6 +23,7 @@ from keras_prune_kit.datasets import (
     input_samples,
     labelled_samples,
 )
+from keras_prune_kit.files import check_writable_folder
 from keras_prune_kit.policies import PrunePolicy, as_policy
 from keras_prune_kit.reports import CompressionReport
 from keras_prune_kit.schedules import Schedule
@@ -132,7 +133,7 @@ def compress(
     _check_fits(model, train_data, "train_data")
     _check_fits(model, validation_data, "validation_data")
     if out_dir is not None:
-        as_path("out_dir", out_dir).mkdir(parents=True, exist_ok=True)
+        check_writable_folder(as_path("out_dir", out_dir))
     job = Job(
         model=model,
         train_data=train_data,

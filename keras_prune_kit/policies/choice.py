@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from keras_prune_kit import _keras
+from keras_prune_kit.policies.places import Places
 from keras_prune_kit.policies.rule import Match, Rule
 from keras_prune_kit.reports import Skipped, skipped_lines
 
@@ -28,9 +29,8 @@ def choose_weights(
     found = list(_keras.find_weights(model))
     weights = [item for item in found if isinstance(item, _keras.PrunableWeight)]
     if match is not None:
-        rule = Rule(match, None)
-        rule.check_covers(weights)
-        return [weight for weight in weights if rule.covers(weight)], []
+        covered = Rule(match, None).covered(Places(weights))
+        return [weight for weight in weights if id(weight) in covered], []
     chosen = [weight for weight in weights if not weight.is_depthwise]
     skipped = [
         Skipped(item.layer_path, item.reason)

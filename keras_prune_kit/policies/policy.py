@@ -10,6 +10,7 @@ from keras_prune_kit import _keras
 from keras_prune_kit.checks import is_number, is_one_of
 from keras_prune_kit.criteria import Criterion, gradients_needed, magnitude
 from keras_prune_kit.policies.data import decode, decode_matches, encode, encode_match
+from keras_prune_kit.policies.places import Places
 from keras_prune_kit.policies.plan import PlannedWeight, PrunePlan
 from keras_prune_kit.policies.rule import (
     Rule,
@@ -125,13 +126,11 @@ class PrunePolicy:
         _keras.check_built(model)
         _keras.check_not_wrapped(model)
         found = list(_keras.find_weights(model))
-        weights = [w for w in found if isinstance(w, _keras.PrunableWeight)]
-        for rule in self.rules:
-            rule.check_covers(weights)
+        winners = self._winners(found)
         decisions = [
             Skipped(item.layer_path, item.reason)
             if isinstance(item, _keras.Unprunable)
-            else self._assign(item)
+            else self._assign(item, winners.get(id(item)))
             for item in found
         ]
         assignments = [item for item in decisions if isinstance(item, Assignment)]
@@ -201,8 +200,17 @@ class PrunePolicy:
                 f"Received: data={data!r} ({error})."
             ) from error
 
-    def _assign(self, weight: _keras.PrunableWeight) -> Assignment | Skipped:
-        winner = next((r for r in reversed(self.rules) if r.covers(weight)), None)
+    def _winners(self, found: Iterable[Any]) -> dict[int, Rule]:
+        """The rule that decides, by the id of the weight; none for most weights."""
+        places = Places(w for w in found if isinstance(w, _keras.PrunableWeight))
+        winners: dict[int, Rule] = {}
+        for rule in self.rules:
+            winners.update(dict.fromkeys(rule.covered(places), rule))
+        return winners
+
+    def _assign(
+        self, weight: _keras.PrunableWeight, winner: Rule | None
+    ) -> Assignment | Skipped:
         if winner is None and weight.is_depthwise:
             return Skipped(weight.path, "depthwise kernels are few and precious")
         rule = Rule(".*", self.schedule) if winner is None else winner

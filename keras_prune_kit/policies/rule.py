@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from keras_prune_kit import _keras
-from keras_prune_kit.checks import using
 from keras_prune_kit.criteria import Criterion
+from keras_prune_kit.policies.places import Places, covers_layer
 from keras_prune_kit.schedules import Schedule, check_sparsity
 from keras_prune_kit.structures import Structure
 
@@ -59,28 +58,23 @@ class Rule:
         if self.criterion is not None:
             check_criterion(self.criterion)
 
-    def covers(self, weight: _keras.PrunableWeight) -> bool:
-        """Whether the rule says something about a weight."""
-        return any(self._covers(match, weight) for match in self.matches())
+    def covered(self, places: Places) -> set[int]:
+        """The ids of the weights that the rule says something about.
 
-    def check_covers(self, weights: Iterable[_keras.PrunableWeight]) -> None:
-        """Raises a `ValueError` if the rule says something about none of the weights.
-
-        Most often that is a typo.
+        Raises:
+            ValueError: If there are none. Most often that is a typo.
         """
-        weights = list(weights)
-        if not any(self.covers(weight) for weight in weights):
-            known = ", ".join(weight.path for weight in weights) or "none"
+        found = {
+            id(weight) for match in self.matches() for weight in places.covered(match)
+        }
+        if not found:
+            known = ", ".join(weight.path for weight in places.weights) or "none"
             raise ValueError(
                 f"The rule for match={name_of(self.match)} covers no prunable weight "
                 f"of the model. A regex must match the whole path, and a class must "
                 f"be of the model's own Keras. Prunable weights: {known}."
             )
-
-    def _covers(self, match: Any, weight: _keras.PrunableWeight) -> bool:
-        if weight.is_depthwise and not _names_depthwise(match, weight):
-            return False
-        return covers_layer(match, weight.path, weight.layers)
+        return found
 
     def matches(self) -> tuple[Any, ...]:
         """The single matches of the rule."""
@@ -99,25 +93,6 @@ def single_matches(match: Match, name: str = "match") -> tuple[Any, ...]:
     for single in matches:
         _check_match(single, name)
     return matches
-
-
-def covers_layer(
-    match: Any, path: str, layers: Sequence[Any], name: str = "match"
-) -> bool:
-    """Whether a single match is meant for a layer, or for one that it is in.
-
-    Args:
-        match: A regex, a layer class or a callable.
-        path: Names from the model down, joined by "/".
-        layers: The layers from the outermost one inside the model to this one.
-        name: What the argument is called. Defaults to `"match"`.
-    """
-    if isinstance(match, str):
-        return any(re.fullmatch(match, path) for path in _prefixes(path))
-    if isinstance(match, type):
-        return any(isinstance(layer, match) for layer in layers)
-    with using(name):
-        return any(match(layer) for layer in layers)
 
 
 def covered_layers(
@@ -183,19 +158,6 @@ def _check_match(match: object, name: str) -> None:
             f"{name} is a regex on the layer's path, a layer class, a callable that "
             f"takes the layer, or a list of these. Received: {match!r}."
         )
-
-
-def _prefixes(path: str) -> list[str]:
-    """The path itself and those of all layers around it."""
-    parts = path.split("/")
-    return ["/".join(parts[: i + 1]) for i in range(len(parts))]
-
-
-def _names_depthwise(match: Any, weight: _keras.PrunableWeight) -> bool:
-    """Whether a match is meant for a depthwise kernel: its class or its own name."""
-    if isinstance(match, str):
-        return match.endswith(weight.attribute)
-    return isinstance(match, type) and isinstance(weight.layer, match)
 
 
 def name_of(match: Any) -> str:

@@ -10,12 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from keras_prune_kit.checks import as_path
-from keras_prune_kit.files import replacing
+from keras_prune_kit.files import replacing, replacing_folder
 from keras_prune_kit.reports.comparison import Comparison
 from keras_prune_kit.reports.measurement import Measurement, check_measurement
 from keras_prune_kit.reports.search import Search
 from keras_prune_kit.reports.sparsity import SparsityReport
 from keras_prune_kit.reports.tables import percent, render_table
+
+_FILES = (
+    *("pruned.keras", "model.tflite"),
+    *("report.txt", "report.json", "report.html", "sizes.png"),
+)
 
 
 @dataclass(frozen=True)
@@ -115,8 +120,8 @@ class CompressionReport:
         """Writes all there is: both models, the table, the data and the pictures.
 
         Args:
-            directory: Made if it is not there. Files of the same names are replaced,
-                each as a whole.
+            directory: Made if it is not there. Files of the same names are replaced
+                once all are written.
 
         Returns:
             The paths of `pruned.keras`, `model.tflite`, `report.txt`, `report.json`,
@@ -126,22 +131,16 @@ class CompressionReport:
             OSError: If the directory cannot be written.
         """
         folder = as_path("directory", directory)
-        folder.mkdir(parents=True, exist_ok=True)
-        names = ("pruned.keras", "model.tflite", "report.txt", "report.json")
-        paths = {name: folder / name for name in (*names, "report.html", "sizes.png")}
-        with replacing(paths["pruned.keras"]) as part:
-            self.model.save(part)
-        self.tflite.save(paths["model.tflite"])
-        text = f"{self}\n\n{self.sparsity_report}\n"
-        for name, content in (
-            ("report.txt", text),
-            ("report.json", json.dumps(self.to_dict(), indent=2) + "\n"),
-        ):
-            with replacing(paths[name]) as part:
-                part.write_text(content, encoding="utf-8")
-        self.to_html(paths["report.html"])
-        self.plot(paths["sizes.png"])
-        return paths
+        with replacing_folder(folder) as part:
+            pruned, tflite, text, data, page, picture = (part / n for n in _FILES)
+            self.model.save(pruned)
+            self.tflite.save(tflite)
+            text.write_text(f"{self}\n\n{self.sparsity_report}\n", encoding="utf-8")
+            content = json.dumps(self.to_dict(), indent=2) + "\n"
+            data.write_text(content, encoding="utf-8")
+            self.to_html(page)
+            self.plot(picture)
+        return {name: folder / name for name in _FILES}
 
     def __str__(self) -> str:
         table = render_table(

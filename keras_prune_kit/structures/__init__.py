@@ -8,7 +8,12 @@ layer's own layout is.
 from keras_prune_kit.structures.block import Block
 from keras_prune_kit.structures.channel import Channel
 from keras_prune_kit.structures.n_of_m import NofM
-from keras_prune_kit.structures.ranking import count_nonzero, count_zeros, keep_highest
+from keras_prune_kit.structures.ranking import (
+    count_nonzero,
+    count_zeros,
+    keep_highest,
+    keep_highest_parts,
+)
 from keras_prune_kit.structures.structure import Structure
 from keras_prune_kit.structures.unstructured import Unstructured
 
@@ -21,4 +26,5 @@ __all__ = [
     "count_nonzero",
     "count_zeros",
     "keep_highest",
+    "keep_highest_parts",
 ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_prune_kit.checks import as_array, is_one_of
+from keras_prune_kit.checks import as_array, is_one_of, widened
 from keras_prune_kit.structures.ranking import count_zeros, keep_highest, zero_fraction
 from keras_prune_kit.structures.structure import Structure, check_shape, is_count
 
@@ -82,6 +82,7 @@ class Block(Structure):
     def _pool(self, scores: np.ndarray) -> np.ndarray:
         if self.pooling == "max":
             return self._reduce(np.maximum, scores)
+        scores = widened(scores)
         sums = self._reduce(np.add, scores)
         return sums / self._reduce(np.add, np.ones(scores.shape[-2:], scores.dtype))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_prune_kit.checks import as_array, is_one_of
+from keras_prune_kit.checks import as_array, is_one_of, widened
 from keras_prune_kit.structures.ranking import count_zeros, keep_highest, zero_fraction
 from keras_prune_kit.structures.structure import Structure, check_shape
 
@@ -42,12 +42,16 @@ class Channel(Structure):
 
     def mask(self, scores: np.ndarray, sparsity: float) -> np.ndarray:
         scores = as_array("scores", scores, least_axes=2)
-        channels = scores.mean(axis=self._others(scores), keepdims=True)
+        if not scores.size:
+            return np.ones(scores.shape, bool)
+        channels = widened(scores).mean(axis=self._others(scores), keepdims=True)
         kept = keep_highest(channels, count_zeros(sparsity, channels.size))
         return np.broadcast_to(kept, scores.shape).copy()
 
     def sparsity(self, weights: np.ndarray) -> float:
         weights = as_array("weights", weights, least_axes=2)
+        if not weights.size:
+            return 0.0
         return zero_fraction((weights != 0).any(axis=self._others(weights)))
 
     def check(self, shape: tuple[int, ...], final_sparsity: float) -> None:

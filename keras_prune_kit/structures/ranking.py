@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from keras_prune_kit.checks import check_number
 
 _SAMPLE = 16384
+_PIECE = 1 << 18
 
 
 def count_zeros(sparsity: float, size: int) -> int:
@@ -28,15 +30,40 @@ def keep_highest(scores: np.ndarray, zeros: int) -> np.ndarray:
     Of equal scores the one that comes first stays. Selection, not sorting, so the
     time grows with the size alone.
     """
-    if zeros == 0:
-        return np.ones(scores.shape, bool)
-    flat = scores.ravel()
-    threshold = _nth_lowest(flat, zeros - 1)
-    mask = flat > threshold
-    missing = flat.size - zeros - np.count_nonzero(mask)
-    if missing:
-        mask[np.flatnonzero(flat == threshold)[:missing]] = True
+    (mask,) = keep_highest_parts(scores.ravel(), zeros, ())
     return mask.reshape(scores.shape)
+
+
+def keep_highest_parts(
+    scores: np.ndarray, zeros: int, ends: Sequence[int] | np.ndarray
+) -> Iterator[np.ndarray]:
+    """The same for parts of a flat array that are ranked together, one by one.
+
+    Args:
+        scores: The scores of all parts.
+        zeros: Entries that are `False` in all masks together.
+        ends: Where each part ends, but for the last.
+    """
+    parts = np.split(scores, ends)
+    if zeros == 0:
+        yield from (np.ones(part.shape, bool) for part in parts)
+        return
+    threshold = _nth_lowest(scores, zeros - 1)
+    missing = scores.size - zeros - _count(np.greater, scores, threshold)
+    for part in parts:
+        mask = part > threshold
+        for piece, kept in zip(_pieces(part), _pieces(mask), strict=True):
+            if not missing:
+                break
+            ties = np.flatnonzero(piece == threshold)[:missing]
+            kept[ties] = True
+            missing -= ties.size
+        yield mask
+
+
+def _pieces(values: np.ndarray) -> Iterator[np.ndarray]:
+    """Views that fit into a cache: what is computed of each takes no memory."""
+    return (values[at : at + _PIECE] for at in range(0, values.size, _PIECE))
 
 
 def _nth_lowest(values: np.ndarray, n: int) -> np.floating:
@@ -53,20 +80,22 @@ def _nth_lowest(values: np.ndarray, n: int) -> np.floating:
     rank = min(round(n / stride), sample.size - 1)
     # One exact count tells how far off the sample's ranks are around here; what is
     # left is the noise of counting that many more (five standard deviations of it).
-    off = round((n - int(np.count_nonzero(values <= sample[rank]))) / stride)
+    off = round((n - _count(np.less_equal, values, sample[rank])) / stride)
     margin = 8 + math.ceil(5 * math.sqrt(abs(off)))
     low, high = sample.take((rank + off - margin, rank + off + margin), mode="clip")
-    is_above_low = values > low
-    up_to_low = values.size - int(np.count_nonzero(is_above_low))
+    up_to_low = _count(np.less_equal, values, low)
     if n < up_to_low:
-        is_right = n >= np.count_nonzero(values < low)
+        is_right = n >= _count(np.less, values, low)
         return low if is_right else np.partition(values, n)[n]
-    is_above_low &= values < high
-    band = values[is_above_low]
+    band = np.concatenate([v[(v > low) & (v < high)] for v in _pieces(values)])
     if n < up_to_low + band.size:
         return np.partition(band, n - up_to_low)[n - up_to_low]
-    is_right = n < np.count_nonzero(values <= high)
+    is_right = n < _count(np.less_equal, values, high)
     return high if is_right else np.partition(values, n)[n]
+
+
+def _count(compare: np.ufunc, values: np.ndarray, limit: np.floating) -> int:
+    return sum(int(np.count_nonzero(compare(v, limit))) for v in _pieces(values))
 
 
 def zero_fraction(values: np.ndarray) -> float:

@@ -13,11 +13,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-# The converter's own failures have no public name.
-from tensorflow.lite.python.convert_phase import ConverterError
-
 from keras_prune_kit import progress
-from keras_prune_kit.files import scratch_folder
+from keras_prune_kit.files import scratch_folder, telling_full_disk
 from keras_prune_kit.tflite import flatbuffer
 from keras_prune_kit.tflite.lstm import mend_states
 from keras_prune_kit.tflite.samples import Sample
@@ -81,7 +78,7 @@ class Conversion:
         """
         if quantization in _INTEGER_OPS:
             self._check_no_loop()
-        with _quiet(), scratch_folder() as folder:
+        with _quiet(), scratch_folder() as folder, telling_full_disk(folder.parent):
             converter = self._converter(os.fspath(folder))
             _quantize(converter, quantization, is_calibrated=bool(samples))
             if samples:
@@ -96,7 +93,7 @@ class Conversion:
             try:
                 with progress.stage("converting"):
                     content = converter.convert()
-            except (ConverterError, RuntimeError, ValueError) as error:
+            except Exception as error:  # Anything, from the depths of it.
                 raise ConversionFailed(_reason(str(error))) from error
         inputs = [item.name for item in self._signature.inputs]
         content = flatbuffer.reorder(content, inputs, self._output_names)

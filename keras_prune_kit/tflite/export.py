@@ -118,7 +118,7 @@ def export_tflite(
         if sparse_storage:
             dense = conversion.convert(quantization, samples)
             _check_nothing_lost(dense, content)
-    except (ConversionFailed, ValueError) as error:
+    except (ConversionFailed, ValueError, RuntimeError) as error:
         raise ExportError(
             f"Model '{model.name}' cannot be exported with quantization="
             f"'{quantization}': {error}"
