@@ -62,11 +62,12 @@ def compress(
     four attempts share the epochs: the first has half of them and is as sparse as so
     many epochs may allow, the others halve the distance between what held and what did
     not. Each begins with the sparsest weights that an earlier one had on its way and
-    that are no sparser than it will be. Each learns half of its labels from
-    the dense model where that is a classifier with one output, by Adam along a cosine,
-    and ranks the weights of all layers together. On Keras 3 it prunes while it trains
-    quantized to 4 bits, on `tf_keras` TFMOT's 8-bit training follows. What holds is
-    decided on the .tflite and the validation data; the report has every attempt.
+    that are no sparser than it will be (a temporary folder has those of each epoch).
+    Each learns half of its labels from the dense model where that is a classifier with
+    one output, by Adam along a cosine, and ranks the weights of all layers together. On
+    Keras 3 it prunes while it trains quantized to 4 bits, on `tf_keras` TFMOT's 8-bit
+    training follows. What holds is decided on the .tflite and the validation data; the
+    report has every attempt.
 
     Args:
         model: A trained and compiled model of either world. It is left as it was.
