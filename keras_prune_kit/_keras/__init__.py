@@ -6,6 +6,7 @@ above this package sees one world.
 """
 
 from keras_prune_kit._keras.constraints import ClusterConstraint, without
+from keras_prune_kit._keras.exporting import exporting, is_exporting
 from keras_prune_kit._keras.files import UnsafeModelError, check_safe, load
 from keras_prune_kit._keras.gradients import GradientProbe
 from keras_prune_kit._keras.layers import LayerWeights, find_layers
@@ -65,9 +66,11 @@ __all__ = [
     "check_not_wrapped",
     "clone",
     "compile_like",
+    "exporting",
     "find_layers",
     "find_weights",
     "is_compiled",
+    "is_exporting",
     "is_quantization_aware",
     "keep_zeros",
     "keep_zeros_of",

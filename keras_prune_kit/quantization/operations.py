@@ -10,6 +10,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_prune_kit import _keras
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -150,28 +152,25 @@ def _conv_transpose(layer: Any, x: Any, kernel: Any, bias: Any, training: bool) 
 
 def _depthwise(layer: Any, x: Any, kernel: Any, bias: Any, training: bool) -> Any:
     kernel = _split_last(layer, kernel)
-    y = _depthwise_2d(
-        x, kernel, layer.strides, layer.padding, layer.dilation_rate, training
-    )
+    y = _depthwise_2d(x, kernel, layer.strides, layer.padding, layer.dilation_rate)
     return _biased(y, bias)
 
 
 def _depthwise_1d(layer: Any, x: Any, kernel: Any, bias: Any, training: bool) -> Any:
     kernel = _split_last(layer, kernel)
     strides, dilation = layer.strides * 2, (1, *layer.dilation_rate)
-    y = _depthwise_2d(
-        tf.expand_dims(x, 1), kernel, strides, layer.padding, dilation, training
-    )
+    y = _depthwise_2d(tf.expand_dims(x, 1), kernel, strides, layer.padding, dilation)
     return tf.squeeze(_biased(y, bias), 1)
 
 
 def _depthwise_2d(
-    x: Any, kernel: Any, strides: Any, padding: str, dilation: Any, training: bool
+    x: Any, kernel: Any, strides: Any, padding: str, dilation: Any
 ) -> Any:
-    if training or max(dilation) == 1:
+    if max(dilation) == 1 or not _keras.is_exporting():
         return keras.ops.depthwise_conv(
             x, kernel, strides, padding, dilation_rate=dilation
         )
+    # One operator here too. Few processors have a kernel for it, but files need none.
     return tf.raw_ops.DepthwiseConv2dNative(
         input=x,
         filter=kernel,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_prune_kit import progress
+from keras_prune_kit import _keras, progress
 from keras_prune_kit.files import scratch_folder, telling_full_disk
 from keras_prune_kit.tflite import flatbuffer
 from keras_prune_kit.tflite.lstm import mend_states
@@ -101,7 +101,8 @@ class Conversion:
 
     def _trace(self) -> Any:
         def serve(*tensors: Any) -> dict[str, Any]:
-            outputs = self._model(self._signature.pack(tensors), training=False)
+            with _keras.exporting():
+                outputs = self._model(self._signature.pack(tensors), training=False)
             named = _named_outputs(self._model, outputs)
             self._output_names = list(named)
             return named
