@@ -36,20 +36,17 @@ class Trail(TwoWorldCallback):
     def __init__(self, folder: Path) -> None:
         super().__init__()
         self._folder = folder
-        self._milestones: dict[float, Milestone] = {}
+        self._files: dict[float, Path] = {}
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.mark((logs or {})["sparsity"], self.model)
 
     def mark(self, sparsity: float, model: Any) -> None:
         """Keeps what a model has now."""
-        name = f"{len(self._milestones)}{_keras.weights_ending(model)}"
-        known = self._milestones.get(sparsity)
-        path = known.weights if known else self._folder / name
-        model.save_weights(path)
-        self._milestones[sparsity] = Milestone(sparsity, path)
+        name = f"{len(self._files)}{_keras.weights_ending(model)}"
+        model.save_weights(self._files.setdefault(sparsity, self._folder / name))
 
     def sparsest_up_to(self, sparsity: float) -> Milestone | None:
         """Where to begin on the way to some sparsity; `None` for the dense model."""
-        passed = [found for found in self._milestones if found <= sparsity]
-        return self._milestones[max(passed)] if passed else None
+        found = max((s for s in self._files if s <= sparsity), default=None)
+        return None if found is None else Milestone(found, self._files[found])
