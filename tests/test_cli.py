@@ -11,7 +11,7 @@ import models
 import pytest
 
 import keras_prune_kit as kpk
-from keras_prune_kit.cli import main, options
+from keras_prune_kit.cli import main, names, options
 from keras_prune_kit.cli.result import Result
 from keras_prune_kit.tflite import export
 
@@ -224,8 +224,8 @@ def test_help_fits_a_terminal(words, capsys, monkeypatch):
 
 
 def test_the_words_for_quantizations_are_those_of_the_exporter():
-    assert options.QUANTIZATIONS == tuple(export._IO_DTYPES)
-    assert options.CALIBRATED == export._NEEDS_SAMPLES
+    assert names.QUANTIZATIONS == tuple(export._IO_DTYPES)
+    assert names.CALIBRATED == export._NEEDS_SAMPLES
 
 
 def test_json_has_no_nan():

@@ -124,7 +124,12 @@ def mobilenet(K, folder):
 ROWS = {
     "mnist_cnn": Row(
         classifier([(32, 3), (64, 3)], [256]),
-        Recipe((10, 0, 40), (1e-3, 0, 2e-3), 0.986, 4, 0.7, shift=0.07),
+        Recipe(
+            *((10, 3, 22), (1e-3, 1e-3, 2e-3), 0.981, 3, 0.7),
+            ramps=(0.6, 0.6),
+            units=0.75,
+            shift=0.036,
+        ),
         False,
         (120, 0.9924),
     ),

@@ -9,6 +9,7 @@ from keras_prune_kit._keras.constraints import ClusterConstraint, without
 from keras_prune_kit._keras.exporting import exporting, is_exporting
 from keras_prune_kit._keras.files import UnsafeModelError, check_safe, load
 from keras_prune_kit._keras.gradients import GradientProbe
+from keras_prune_kit._keras.layer_classes import layer_class, layer_class_name
 from keras_prune_kit._keras.layers import LayerWeights, find_layers
 from keras_prune_kit._keras.losses import LossProbe
 from keras_prune_kit._keras.models import (
@@ -41,8 +42,6 @@ from keras_prune_kit._keras.weights import (
     check_not_wrapped,
     find_weights,
     is_quantization_aware,
-    layer_class,
-    layer_class_name,
     without_range,
 )
 from keras_prune_kit._keras.zeros import keep_zeros_of

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from keras_prune_kit._keras.layer_classes import WORLDS
 from keras_prune_kit._keras.models import trained_model
 
-_WORLDS = ("keras", "tf_keras")
 _CONV = ("Conv1D", "Conv2D", "Conv3D")
 _CONV_TRANSPOSE = ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")
 _DEPTHWISE = ("DepthwiseConv1D", "DepthwiseConv2D")
@@ -158,43 +157,6 @@ def without_range(model: Any) -> list[str]:
     ]
 
 
-def layer_class(name: str) -> type:
-    """The layer class that a name such as `"keras.layers.Dense"` stands for.
-
-    Raises:
-        ValueError: If there is none in `keras.layers` or `tf_keras.layers`.
-    """
-    root, _, rest = name.partition(".")
-    namespace, _, class_name = rest.partition(".")
-    layers = getattr(sys.modules.get(root), "layers", None)
-    found = getattr(layers, class_name, None)
-    if root not in _WORLDS or namespace != "layers" or not isinstance(found, type):
-        raise ValueError(
-            "A layer class is named as keras.layers.NAME or tf_keras.layers.NAME, and "
-            f"that package must be imported. Received: {name!r}."
-        )
-    return found
-
-
-def layer_class_name(kind: type) -> str:
-    """The public name of a built-in layer class; the inverse of `layer_class`.
-
-    Raises:
-        ValueError: If it is not a class of `keras.layers` or `tf_keras.layers`.
-    """
-    name = f"{kind.__module__.partition('.')[0]}.layers.{kind.__name__}"
-    try:
-        known = layer_class(name) is kind
-    except ValueError:
-        known = False
-    if not known:
-        raise ValueError(
-            "Only built-in layer classes can be written down. Match a custom layer by "
-            f"a regex on its path instead. Received: {kind!r}."
-        )
-    return name
-
-
 def walk(
     parent: Any, path: str = "", layers: tuple[Any, ...] = ()
 ) -> Iterator[tuple[str, tuple[Any, ...]]]:
@@ -287,7 +249,7 @@ def _einsum_layout(equation: str) -> tuple[tuple[int, ...], int, int]:
 
 def _known_class(layer: Any) -> str | None:
     for base in type(layer).__mro__:
-        if base.__module__.partition(".")[0] in _WORLDS and base.__name__ in _KERNELS:
+        if base.__module__.partition(".")[0] in WORLDS and base.__name__ in _KERNELS:
             return base.__name__
     return None
 

@@ -17,7 +17,7 @@ from keras_tuner.oracles import BayesianOptimizationOracle
 from keras_prune_kit import _keras
 from keras_prune_kit.callbacks import StageProgress
 from keras_prune_kit.cli.compress import opened
-from keras_prune_kit.cli.options import SEARCH_FOLDER
+from keras_prune_kit.cli.names import SEARCH_FOLDER
 from keras_prune_kit.cli.result import Result
 from keras_prune_kit.datasets import input_samples
 from keras_prune_kit.files import replacing_folder

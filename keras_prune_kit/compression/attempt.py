@@ -85,9 +85,11 @@ class Trainer:
         return self._outcome(strip_quantization(quantized), exported, report)
 
     def _prune(self, model: Any, setting: Setting, epochs: int) -> SparsityReport:
-        begin = 0.0
-        if isinstance(setting.sought, float):
-            milestone = self._trail.sparsest_up_to(setting.sought)
+        begin, callbacks, sought = 0.0, self._job.callbacks, setting.sought
+        is_searched = isinstance(sought, float)
+        if is_searched:
+            callbacks = [self._trail, *callbacks]
+            milestone = self._trail.sparsest_up_to(sought)
             if milestone is not None:
                 model.load_weights(milestone.weights)
                 begin = milestone.sparsity
@@ -95,11 +97,12 @@ class Trainer:
         report = self._teaching.lessons.prune(
             model,
             pruning_for(self._job, setting.policy(begin)),
-            [self._trail, *self._job.callbacks],
+            callbacks,
             epochs=epochs,
             **self._job.fit_options,
         )
-        self._trail.mark(report.sparsity, model)  # its best epoch
+        if is_searched:
+            self._trail.mark(report.sparsity, model)  # its best epoch
         return report
 
     def _outcome(

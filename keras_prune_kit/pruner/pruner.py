@@ -25,6 +25,7 @@ from keras_prune_kit.pruner.errors import (
     check_on_incomplete,
 )
 from keras_prune_kit.pruner.global_ranking import global_masks
+from keras_prune_kit.pruner.gradients import Gradients
 from keras_prune_kit.pruner.pruned_weight import PrunedWeight
 from keras_prune_kit.reports import SparsityReport, WeightSparsity
 from keras_prune_kit.schedules import Schedule
@@ -94,7 +95,7 @@ class Pruner:
         self.model = model
         self.policy = policy
         self._weights = [PrunedWeight(plan, variables) for plan in assignments]
-        self._probe = self._gradient_probe(data)
+        self._gradients = Gradients(model, self._weights, data)
         self._initial_step = initial_step
         self._current_step: int | None = None
         for weight in self._weights:
@@ -264,38 +265,13 @@ class Pruner:
         """Computes masks on the host and assigns them."""
         for weight in due:
             weight.update = weight.last_update(self._current_step or 0)
-        if self._probe is not None:
-            self._take_gradients(self._probe, due)
+        self._gradients.give(due)
         if self.policy.scope == "global":
             for weight, mask in zip(due, global_masks(due), strict=True):
                 weight.set_mask(mask)
         else:
             for weight in due:
                 weight.set_mask(weight.compute_mask())
-
-    def _gradient_probe(self, data: Any) -> _keras.GradientProbe | None:
-        blind = [w.path for w in self._weights if w.gradients_needed is not None]
-        if not blind:
-            return None
-        if data is None:
-            raise ValueError(
-                f"The criterion of {blind[0]} looks at gradients, so it needs a sample "
-                "of the training data: pass data=(x, y)."
-            )
-        variables = [weight.variable for weight in self._weights]
-        return _keras.GradientProbe(self.model, data, variables)
-
-    def _take_gradients(
-        self, probe: _keras.GradientProbe, due: list[PrunedWeight]
-    ) -> None:
-        """Lets the criteria of the weights that are due look at gradients."""
-        for needed in {weight.gradients_needed for weight in due}:
-            if needed is None:
-                continue
-            means = probe.mean(needed.statistic, needed.batch_size)
-            for weight, gradients in zip(self._weights, means, strict=True):
-                if weight.gradients_needed == needed:
-                    weight.set_gradients(gradients)
 
     def _remask_what_constraints_miss(self) -> None:
         optimizer = _keras.optimizer_of(self.model)

@@ -21,7 +21,7 @@ class Stage:
         attribute: What the layer calls the kernel.
         outputs_last: Brings the kernel of `(layer, kernel)` into the layout
             `(..., outputs)`, in which it is rounded.
-        apply: Computes `(layer, x, kernel, bias, training)` with the kernel in that
+        apply: Computes `(layer, x, kernel, bias)` with the kernel in that
             layout.
         as_stored: Brings `(kernel, shape)` back into the layout of the layer.
         is_per_channel: Whether each output has a step of its own. The converter
@@ -32,7 +32,7 @@ class Stage:
 
     attribute: str
     outputs_last: Callable[[Any, Any], Any]
-    apply: Callable[[Any, Any, Any, Any, bool], Any]
+    apply: Callable[[Any, Any, Any, Any], Any]
     as_stored: Callable[[Any, Any], Any] = tf.reshape
     is_per_channel: bool = True
     has_int4: bool = True
@@ -82,7 +82,7 @@ def _biased(y: Any, bias: Any) -> Any:
     return y if bias is None else y + bias
 
 
-def _dense(layer: Any, x: Any, kernel: Any, bias: Any, training: bool) -> Any:
+def _dense(layer: Any, x: Any, kernel: Any, bias: Any) -> Any:
     # `matmul` of more than two axes computes shapes on its way, which .tflite cannot
     # do in int8.
     is_matrix = x.shape.rank == 2
@@ -90,13 +90,13 @@ def _dense(layer: Any, x: Any, kernel: Any, bias: Any, training: bool) -> Any:
     return _biased(y, bias)
 
 
-def _einsum(layer: Any, x: Any, kernel: Any, bias: Any, training: bool) -> Any:
+def _einsum(layer: Any, x: Any, kernel: Any, bias: Any) -> Any:
     inputs, outputs = einsum_sizes(layer) or (1, 1)
     sizes = tuple(layer.kernel.shape[inputs:])
     if bias is not None:
         bias = tf.reshape(tf.broadcast_to(bias, sizes), [-1])
     x = x if inputs == 1 else _reshape_last(x, inputs, kernel.shape[:1])
-    y = _dense(layer, x, kernel, bias, training)
+    y = _dense(layer, x, kernel, bias)
     return y if outputs == 1 else _reshape_last(y, 1, sizes)
 
 
@@ -108,25 +108,23 @@ def _reshape_last(x: Any, count: int, sizes: Any) -> Any:
     return tf.reshape(x, (-1, *kept, *sizes))
 
 
-def _conv(layer: Any, x: Any, kernel: Any, bias: Any, training: bool) -> Any:
-    y = _conv_2d(x, kernel, layer.strides, layer.padding, layer.dilation_rate, training)
+def _conv(layer: Any, x: Any, kernel: Any, bias: Any) -> Any:
+    y = _conv_2d(x, kernel, layer.strides, layer.padding, layer.dilation_rate)
     return _biased(y, bias)
 
 
-def _conv_1d(layer: Any, x: Any, kernel: Any, bias: Any, training: bool) -> Any:
+def _conv_1d(layer: Any, x: Any, kernel: Any, bias: Any) -> Any:
     padding = layer.padding
     if padding == "causal":
         before = layer.dilation_rate[0] * (layer.kernel_size[0] - 1)
         x, padding = tf.pad(x, [[0, 0], [before, 0], [0, 0]]), "valid"
     strides, dilation = (1, *layer.strides), (1, *layer.dilation_rate)
-    y = _conv_2d(tf.expand_dims(x, 1), kernel, strides, padding, dilation, training)
+    y = _conv_2d(tf.expand_dims(x, 1), kernel, strides, padding, dilation)
     return tf.squeeze(_biased(y, bias), 1)
 
 
-def _conv_2d(
-    x: Any, kernel: Any, strides: Any, padding: str, dilation: Any, training: bool
-) -> Any:
-    if training or max(dilation) == 1:
+def _conv_2d(x: Any, kernel: Any, strides: Any, padding: str, dilation: Any) -> Any:
+    if max(dilation) == 1 or not _keras.is_exporting():
         return keras.ops.conv(x, kernel, strides, padding, dilation_rate=dilation)
     # One operator, where Keras has three so that there is a gradient on a CPU.
     return tf.nn.conv2d(
@@ -138,7 +136,7 @@ def _conv_2d(
     )
 
 
-def _conv_transpose(layer: Any, x: Any, kernel: Any, bias: Any, training: bool) -> Any:
+def _conv_transpose(layer: Any, x: Any, kernel: Any, bias: Any) -> Any:
     y = keras.ops.conv_transpose(
         x,
         _swap_last(layer, kernel),
@@ -150,13 +148,13 @@ def _conv_transpose(layer: Any, x: Any, kernel: Any, bias: Any, training: bool) 
     return _biased(y, bias)
 
 
-def _depthwise(layer: Any, x: Any, kernel: Any, bias: Any, training: bool) -> Any:
+def _depthwise(layer: Any, x: Any, kernel: Any, bias: Any) -> Any:
     kernel = _split_last(layer, kernel)
     y = _depthwise_2d(x, kernel, layer.strides, layer.padding, layer.dilation_rate)
     return _biased(y, bias)
 
 
-def _depthwise_1d(layer: Any, x: Any, kernel: Any, bias: Any, training: bool) -> Any:
+def _depthwise_1d(layer: Any, x: Any, kernel: Any, bias: Any) -> Any:
     kernel = _split_last(layer, kernel)
     strides, dilation = layer.strides * 2, (1, *layer.dilation_rate)
     y = _depthwise_2d(tf.expand_dims(x, 1), kernel, strides, layer.padding, dilation)
@@ -180,14 +178,12 @@ def _depthwise_2d(
     )
 
 
-def _pointwise(layer: Any, x: Any, kernel: Any, bias: Any, training: bool) -> Any:
-    return _biased(_conv_2d(x, kernel, (1, 1), "valid", (1, 1), training), bias)
+def _pointwise(layer: Any, x: Any, kernel: Any, bias: Any) -> Any:
+    return _biased(_conv_2d(x, kernel, (1, 1), "valid", (1, 1)), bias)
 
 
-def _pointwise_1d(layer: Any, x: Any, kernel: Any, bias: Any, training: bool) -> Any:
-    return tf.squeeze(
-        _pointwise(layer, tf.expand_dims(x, 1), kernel, bias, training), 1
-    )
+def _pointwise_1d(layer: Any, x: Any, kernel: Any, bias: Any) -> Any:
+    return tf.squeeze(_pointwise(layer, tf.expand_dims(x, 1), kernel, bias), 1)
 
 
 def _split_last(layer: Any, kernel: Any) -> Any:

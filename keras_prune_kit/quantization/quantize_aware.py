@@ -47,7 +47,9 @@ def quantize_aware(
         weight_bits: Bits of a weight: 8, 6, 5, 4, 3 or 2. Defaults to 8.
         preserve_sparsity: Whether a weight that is zero before a training step is zero
             after it. Also keeps zeros that a constraint such as `NonNeg` makes; a
-            kernel of nothing but zeros is free. Defaults to `True`.
+            kernel of nothing but zeros is free. A model that is saved and loaded
+            keeps those of its quantized layers, no longer those of layers that stay
+            float. Defaults to `True`.
         skip: Layers to leave float: a regex that matches the whole of the path (or of
             one it is in), a layer class, a callable that takes the layer, or a list
             of these, as in `Rule`. Defaults to `None`.

@@ -96,7 +96,7 @@ class QuantizeKernel(QuantizeOutput):
                 x = self._between(x, training=training)
             kernel = self._rounded_kernel(index, training)
             bias = self._stage_bias(index, training)
-            x = stage.apply(self.layer, x, kernel, bias, training)
+            x = stage.apply(self.layer, x, kernel, bias)
         if training and self.normalization is not None:
             x = self._scaled_as_stored(self.normalization(x, training=True))
         if self._before_activation is not None:

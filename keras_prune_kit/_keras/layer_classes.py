@@ -1,0 +1,44 @@
+"""Names of built-in layer classes, as policies write them down."""
+
+from __future__ import annotations
+
+import sys
+
+WORLDS = ("keras", "tf_keras")
+
+
+def layer_class(name: str) -> type:
+    """The layer class that a name such as `"keras.layers.Dense"` stands for.
+
+    Raises:
+        ValueError: If there is none in `keras.layers` or `tf_keras.layers`.
+    """
+    root, _, rest = name.partition(".")
+    namespace, _, class_name = rest.partition(".")
+    layers = getattr(sys.modules.get(root), "layers", None)
+    found = getattr(layers, class_name, None)
+    if root not in WORLDS or namespace != "layers" or not isinstance(found, type):
+        raise ValueError(
+            "A layer class is named as keras.layers.NAME or tf_keras.layers.NAME, and "
+            f"that package must be imported. Received: {name!r}."
+        )
+    return found
+
+
+def layer_class_name(kind: type) -> str:
+    """The public name of a built-in layer class; the inverse of `layer_class`.
+
+    Raises:
+        ValueError: If it is not a class of `keras.layers` or `tf_keras.layers`.
+    """
+    name = f"{kind.__module__.partition('.')[0]}.layers.{kind.__name__}"
+    try:
+        known = layer_class(name) is kind
+    except ValueError:
+        known = False
+    if not known:
+        raise ValueError(
+            "Only built-in layer classes can be written down. Match a custom layer by "
+            f"a regex on its path instead. Received: {kind!r}."
+        )
+    return name

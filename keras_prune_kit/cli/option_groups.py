@@ -1,0 +1,117 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+import argparse
+
+from keras_prune_kit.cli import arguments
+from keras_prune_kit.cli.names import KERAS_FILES, QUANTIZATIONS
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        type=arguments.existing(KERAS_FILES),
+        help="a .keras or .h5 file of Keras 3 or Keras 2",
+    )
+
+
+def add_training(parser: argparse.ArgumentParser, use: str) -> None:
+    parser.add_argument(
+        "--train",
+        metavar="DATA",
+        required=True,
+        type=arguments.data,
+        help="to train with",
+    )
+    parser.add_argument(
+        "--validation",
+        metavar="DATA",
+        type=arguments.data,
+        help=f"to {use} (default: x_val and y_val of the .npz to train with, or else a "
+        "tenth of its data, always the same)",
+    )
+
+
+def add_epochs(
+    parser: argparse.ArgumentParser, default: int | None, meaning: str = "%(default)s"
+) -> None:
+    parser.add_argument(
+        "--epochs",
+        type=arguments.count,
+        default=default,
+        metavar="N",
+        help=f"epochs of fine-tuning (default: {meaning})",
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=arguments.count,
+        metavar="N",
+        help="samples in a batch (default: 32)",
+    )
+
+
+def add_sparsity(
+    parser: argparse._ActionsContainer,
+    default: float | None = 0.8,
+    meaning: str = "%(default)s",
+) -> None:
+    parser.add_argument(
+        "--sparsity",
+        type=arguments.sparsity,
+        default=default,
+        metavar="FRACTION",
+        help=f"how much of each kernel becomes zero (default: {meaning})",
+    )
+
+
+def add_quantize(
+    parser: argparse.ArgumentParser, default: str | None, meaning: str = "%(default)s"
+) -> None:
+    parser.add_argument(
+        "--quantize",
+        choices=QUANTIZATIONS,
+        default=default,
+        metavar="KIND",
+        help=f"one of {', '.join(QUANTIZATIONS)} (default: {meaning})",
+    )
+
+
+def add_scale(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--scale",
+        metavar="FACTOR[,OFFSET]",
+        type=arguments.scale,
+        default=(1.0, 0.0),
+        help="what the model expects: inputs are multiplied by FACTOR, then OFFSET is "
+        "added, so that pictures of 0 to 255 become 0 to 1 with 1/255, -1 to 1 with "
+        "1/127.5,-1 (default: 1, inputs as they are)",
+    )
+
+
+def add_out_folder(parser: argparse.ArgumentParser, default: str | None = None):
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        default=default,
+        required=default is None,
+        help="the folder to write" + (" (default: %(default)s)" if default else ""),
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="write even if that folder is not empty; other files in it stay",
+    )
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON and no progress"
+    )
+    parser.add_argument(
+        "--unsafe",
+        action="store_true",
+        help="run code that a model file holds or names, such as Lambda layers: only "
+        "for files whose maker you trust",
+    )

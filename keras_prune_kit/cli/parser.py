@@ -1,0 +1,218 @@
+"""The words of the command line."""
+
+from __future__ import annotations
+
+import argparse
+from typing import NoReturn
+
+import keras_prune_kit as kpk
+from keras_prune_kit.cli import arguments
+from keras_prune_kit.cli.names import KERAS_FILES, QUANTIZATIONS, TRAINED_QUANTIZATIONS
+from keras_prune_kit.cli.option_groups import (
+    add_common,
+    add_epochs,
+    add_model,
+    add_out_folder,
+    add_quantize,
+    add_scale,
+    add_sparsity,
+    add_training,
+)
+
+_EXIT_CODES = """\
+exit codes: 0 done; 1 the job failed; 2 bad usage, found before any work (a
+wrong option, a path that is not there, an output that is); 130 interrupted"""
+_DATA = """\
+DATA is one of
+  FILE.npz         arrays x and y, or x_train and y_train to train with, x_val
+                   and y_val to choose the best epoch with, x_test and y_test
+                   to measure with; test data never train or choose
+  DIR              pictures, one folder a class; the classes are numbered in
+                   the alphabetical order of their folders, the pictures are
+                   resized to what the model takes
+  MODULE:FUNCTION  a function without arguments that returns (x, y) or a
+                   dataset of batches; it is looked for here first
+
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"error: {message} (see {self.prog} --help)\n")
+
+
+def parser_of_commands() -> argparse.ArgumentParser:
+    """The parser of `keras-prune-kit`."""
+    parser = _Parser(
+        prog="keras-prune-kit",
+        description="Makes Keras models smaller.",
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=kpk.__version__)
+    adder = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, add_arguments, summary, epilog in (
+        ("demo", _demo, "train, prune, quantize and measure a small network", ""),
+        ("inspect", _inspect, "show the layers of a model file, zeros and sizes", ""),
+        ("compress", _compress, "prune, fine-tune, quantize and measure", _DATA),
+        ("search", _search, "find the smallest file that is good enough", _DATA),
+        ("compare", _compare, "measure model files side by side", _DATA),
+        ("export", _export, "convert a model file to .tflite", _DATA),
+    ):
+        command = adder.add_parser(
+            name,
+            help=summary,
+            description=add_arguments.__doc__,
+            epilog=epilog + _EXIT_CODES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        add_arguments(command)
+    return parser
+
+
+def _demo(parser: argparse.ArgumentParser) -> None:
+    """\
+Trains a network on real handwritten digits that come with the package,
+prunes and quantizes it, and measures every file. Takes half a minute."""
+    parser.set_defaults(json=False)
+    add_out_folder(parser, default="keras_prune_kit_demo")
+    add_sparsity(parser)
+
+
+def _inspect(parser: argparse.ArgumentParser) -> None:
+    """\
+Shows the layers of a model file, their shapes and zeros, and what the file
+weighs."""
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        type=arguments.existing((*KERAS_FILES, ".tflite")),
+        help="a .keras, .h5 or .tflite file",
+    )
+    add_common(parser)
+
+
+def _compress(parser: argparse.ArgumentParser) -> None:
+    """\
+Fine-tunes a trained model while it prunes it, keeps the best epoch, exports
+it to .tflite and measures every file. Writes the pruned model, the .tflite
+and a report. The model itself stays as it is. With --target smallest it tries
+several sparsities and keeps the smallest file whose accuracy holds."""
+    add_model(parser)
+    add_training(parser, "choose the best epoch with")
+    how_sparse = parser.add_mutually_exclusive_group()
+    add_sparsity(how_sparse, None, "0.8; with --target, what the search finds")
+    how_sparse.add_argument(
+        "--policy",
+        metavar="FILE.json",
+        type=arguments.existing((".json",)),
+        help="a policy, as PrunePolicy.to_dict() gives it",
+    )
+    parser.add_argument(
+        "--target",
+        choices=("smallest",),
+        help="smallest: search for the smallest file whose accuracy holds",
+    )
+    parser.add_argument(
+        "--max-drop",
+        type=arguments.sparsity,
+        default=0.002,
+        metavar="FRACTION",
+        help="accuracy on the validation data that a search may give up (default: "
+        "%(default)s)",
+    )
+    add_quantize(parser, None, "int8; with --target, trained quantized")
+    add_epochs(parser, None, "5; with --target 20, of all attempts together")
+    add_scale(parser)
+    add_out_folder(parser)
+    add_common(parser)
+
+
+def _search(parser: argparse.ArgumentParser) -> None:
+    """\
+Tries out sparsities, schedules and quantizations on copies of a trained model,
+measures each .tflite, and writes the smallest one that is good enough, with a
+report of all. The same command again goes on where a search was cut off."""
+    add_model(parser)
+    add_training(parser, "measure every file with")
+    parser.add_argument(
+        "--max-trials",
+        type=arguments.count,
+        default=20,
+        metavar="N",
+        help="how many files to try (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--max-drop",
+        type=arguments.sparsity,
+        default=0.01,
+        metavar="FRACTION",
+        help="how much accuracy may be lost (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--sparsity",
+        type=arguments.sparsity,
+        nargs=2,
+        default=(0.5, 0.95),
+        metavar=("LOW", "HIGH"),
+        help="the lowest and the highest sparsity to try (default: 0.5 0.95)",
+    )
+    parser.add_argument(
+        "--quantize",
+        type=arguments.some_of((*QUANTIZATIONS, *TRAINED_QUANTIZATIONS)),
+        default=("none", "float16", "dynamic", "int8"),
+        metavar="KIND,...",
+        help=f"some of {', '.join(QUANTIZATIONS)}, and, trained quantized with weights "
+        f"of so many bits, {', '.join(TRAINED_QUANTIZATIONS)} (default: "
+        "none,float16,dynamic,int8)",
+    )
+    add_epochs(parser, default=3)
+    add_scale(parser)
+    add_out_folder(parser)
+    add_common(parser)
+
+
+def _compare(parser: argparse.ArgumentParser) -> None:
+    """\
+Measures model files on the same data: score, sizes, zeros, latency. The first
+one is what the others are compared with."""
+    parser.add_argument(
+        "files",
+        metavar="FILE",
+        nargs="+",
+        type=arguments.existing((*KERAS_FILES, ".tflite")),
+        help="a .keras, .h5 or .tflite file",
+    )
+    parser.add_argument(
+        "--data",
+        metavar="DATA",
+        required=True,
+        type=arguments.data,
+        help="to measure with",
+    )
+    add_scale(parser)
+    add_common(parser)
+
+
+def _export(parser: argparse.ArgumentParser) -> None:
+    """Converts a model file to .tflite, quantized or not."""
+    add_model(parser)
+    add_quantize(parser, default="none")
+    parser.add_argument(
+        "--representative",
+        metavar="DATA",
+        type=arguments.data,
+        help="typical inputs, of which some 200 calibrate int8 and int16x8",
+    )
+    add_scale(parser)
+    parser.add_argument(
+        "--out",
+        metavar="FILE.tflite",
+        required=True,
+        type=arguments.ending((".tflite",)),
+        help="the file to write",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace that file")
+    add_common(parser)

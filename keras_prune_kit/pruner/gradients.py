@@ -1,0 +1,48 @@
+"""What criteria that look at gradients are given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras_prune_kit import _keras
+from keras_prune_kit.pruner.pruned_weight import PrunedWeight
+
+
+class Gradients:
+    """Gradients of a model's loss on a sample, as far as criteria look at them.
+
+    Args:
+        model: A compiled model, where any criterion does.
+        weights: All weights that are pruned.
+        data: The sample, `(x, y)`.
+
+    Raises:
+        ValueError: If a criterion looks at gradients and there is no sample.
+    """
+
+    def __init__(self, model: Any, weights: Sequence[PrunedWeight], data: Any) -> None:
+        self._weights = weights
+        self._probe: _keras.GradientProbe | None = None
+        blind = [w.path for w in weights if w.gradients_needed is not None]
+        if not blind:
+            return
+        if data is None:
+            raise ValueError(
+                f"The criterion of {blind[0]} looks at gradients, so it needs a sample "
+                "of the training data: pass data=(x, y)."
+            )
+        variables = [weight.variable for weight in weights]
+        self._probe = _keras.GradientProbe(model, data, variables)
+
+    def give(self, due: Sequence[PrunedWeight]) -> None:
+        """Computes anew what the criteria of some weights look at."""
+        if self._probe is None:
+            return
+        for needed in {weight.gradients_needed for weight in due}:
+            if needed is None:
+                continue
+            means = self._probe.mean(needed.statistic, needed.batch_size)
+            for weight, gradients in zip(self._weights, means, strict=True):
+                if weight.gradients_needed == needed:
+                    weight.set_gradients(gradients)
