@@ -37,6 +37,7 @@ def test_everything_public_that_takes_arguments_is_a_target(name):
     assert (name in targets.targets()) != (is_error or takes_none)
 
 
+@pytest.mark.filterwarnings("ignore:.*HDF5 file")
 @pytest.mark.parametrize("world", cases.WORLDS)
 def test_valid_arguments_are_accepted(world):
     """Else a case would be refused for something that is not its bad value."""
