@@ -1,8 +1,8 @@
 """How small five networks get at the accuracy they had, beside TFMOT's pipeline.
 
 Ours: train; then `quantize_aware` and `PruningCallback` together, with one ranking of
-all layers and targets softened by the dense network, the MobileNet and LeNet-5 after
-some epochs of pruning in float32; export to int8. TFMOT: train; prune each layer from
+all layers and targets softened by the dense network, three of the five after some
+epochs of pruning in float32; export to int8. TFMOT: train; prune each layer from
 50 % to what the published tutorials ask for, strip; export with dynamic range. Both see
 the same pictures for as many epochs, and Adam's rate follows the same cosine. Ours
 keeps the epoch at the target that is best on the data held out of the training set,

@@ -9,6 +9,7 @@ from keras_prune_kit.cli.names import KERAS_FILES, QUANTIZATIONS
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
+    """The file of the model to work on."""
     parser.add_argument(
         "model",
         metavar="MODEL",
@@ -18,6 +19,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def add_training(parser: argparse.ArgumentParser, use: str) -> None:
+    """The data to train with, and those held out."""
     parser.add_argument(
         "--train",
         metavar="DATA",
@@ -37,6 +39,7 @@ def add_training(parser: argparse.ArgumentParser, use: str) -> None:
 def add_epochs(
     parser: argparse.ArgumentParser, default: int | None, meaning: str = "%(default)s"
 ) -> None:
+    """How long to fine-tune."""
     parser.add_argument(
         "--epochs",
         type=arguments.count,
@@ -57,6 +60,7 @@ def add_sparsity(
     default: float | None = 0.8,
     meaning: str = "%(default)s",
 ) -> None:
+    """How much becomes zero."""
     parser.add_argument(
         "--sparsity",
         type=arguments.sparsity,
@@ -69,6 +73,7 @@ def add_sparsity(
 def add_quantize(
     parser: argparse.ArgumentParser, default: str | None, meaning: str = "%(default)s"
 ) -> None:
+    """The numbers in the .tflite."""
     parser.add_argument(
         "--quantize",
         choices=QUANTIZATIONS,
@@ -79,6 +84,7 @@ def add_quantize(
 
 
 def add_scale(parser: argparse.ArgumentParser) -> None:
+    """How inputs become what the model expects."""
     parser.add_argument(
         "--scale",
         metavar="FACTOR[,OFFSET]",
@@ -91,6 +97,7 @@ def add_scale(parser: argparse.ArgumentParser) -> None:
 
 
 def add_out_folder(parser: argparse.ArgumentParser, default: str | None = None):
+    """Where results go."""
     parser.add_argument(
         "--out",
         metavar="DIR",
@@ -106,6 +113,7 @@ def add_out_folder(parser: argparse.ArgumentParser, default: str | None = None):
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
+    """How to answer, and how far to trust a model file."""
     parser.add_argument(
         "--json", action="store_true", help="print JSON and no progress"
     )

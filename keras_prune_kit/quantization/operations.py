@@ -21,8 +21,7 @@ class Stage:
         attribute: What the layer calls the kernel.
         outputs_last: Brings the kernel of `(layer, kernel)` into the layout
             `(..., outputs)`, in which it is rounded.
-        apply: Computes `(layer, x, kernel, bias)` with the kernel in that
-            layout.
+        apply: Computes `(layer, x, kernel, bias)` with the kernel in that layout.
         as_stored: Brings `(kernel, shape)` back into the layout of the layer.
         is_per_channel: Whether each output has a step of its own. The converter
             cannot follow steps through a transposed kernel.
