@@ -36,7 +36,7 @@ SCRIPT = """
                 os.kill(os.getpid(), signal.SIGKILL)
 
     pruning = kpk.PruningCallback(kpk.{schedule})
-    backup = K.callbacks.BackupAndRestore(folder + "/backup", save_freq={save_freq})
+    backup = K.callbacks.BackupAndRestore(folder + "/backup", {backup})
     callbacks = [backup, pruning] if order == "after" else [pruning, backup]
     history = model.fit(
         x, y, epochs=6, batch_size=16, verbose=0, callbacks=[*callbacks, Kill()]
@@ -48,13 +48,13 @@ FROM_ZERO = "PolynomialDecay(0.0, 0.8)"
 AT_ONCE = "ConstantSparsity(0.8)"
 
 
-def run(tmp_path, world, kill_at, schedule, save_freq, order):
+EACH_EPOCH = "save_freq='epoch'"
+
+
+def run(tmp_path, world, kill_at, schedule, backup, order):
     script = tmp_path / "train.py"
-    script.write_text(
-        textwrap.dedent(SCRIPT).format(
-            world=world, schedule=schedule, save_freq=save_freq
-        )
-    )
+    code = textwrap.dedent(SCRIPT)
+    script.write_text(code.format(world=world, schedule=schedule, backup=backup))
     return subprocess.run(
         [sys.executable, script, tmp_path, str(kill_at), order],
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
@@ -64,25 +64,38 @@ def run(tmp_path, world, kill_at, schedule, save_freq, order):
 
 
 @pytest.mark.parametrize(
-    ("world", "schedule", "save_freq", "order", "kill_at"),
+    ("world", "schedule", "backup", "order", "kill_at"),
     [
-        ("keras", FROM_ZERO, "'epoch'", "after", 21),
-        ("keras", AT_ONCE, "'epoch'", "before", 21),
-        ("tf_keras", FROM_ZERO, "'epoch'", "before", 21),
-        ("tf_keras", AT_ONCE, "5", "after", 37),
+        ("keras", FROM_ZERO, EACH_EPOCH, "after", 21),
+        ("keras", AT_ONCE, EACH_EPOCH, "before", 21),
+        ("tf_keras", FROM_ZERO, EACH_EPOCH, "before", 21),
+        ("tf_keras", AT_ONCE, "save_freq=5", "after", 37),
     ],
 )
 def test_killed_in_mid_epoch_and_resumed(
-    tmp_path, world, schedule, save_freq, order, kill_at
+    tmp_path, world, schedule, backup, order, kill_at
 ):
-    killed = run(tmp_path, world, kill_at, schedule, save_freq, order)
+    killed = run(tmp_path, world, kill_at, schedule, backup, order)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    resumed = run(tmp_path, world, 10_000, schedule, save_freq, order)
+    resumed = run(tmp_path, world, 10_000, schedule, backup, order)
     assert resumed.returncode == 0, resumed.stderr
     with np.load(tmp_path / "end.npz") as end:
         assert end["epochs"][0] > 0
         assert (end["arr_0"] == 0).sum() == round(0.8 * 128)
         assert (end["arr_2"] == 0).sum() == round(0.8 * 32)
+
+
+def test_killed_in_the_middle_of_a_backup_and_resumed(tmp_path):
+    """Keras writes over its last backup: only `double_checkpoint` has another."""
+    twice = EACH_EPOCH + ", double_checkpoint=True"
+    run(tmp_path, "keras", 21, FROM_ZERO, twice, "after")
+    backup = tmp_path / "backup" / "latest.weights.h5"
+    backup.write_bytes(backup.read_bytes()[: backup.stat().st_size // 2])
+    resumed = run(tmp_path, "keras", 10_000, FROM_ZERO, twice, "after")
+    assert resumed.returncode == 0, resumed.stderr
+    with np.load(tmp_path / "end.npz") as end:
+        assert list(end["epochs"]) == [1, 2, 3, 4, 5]
+        assert (end["arr_0"] == 0).sum() == round(0.8 * 128)
 
 
 @pytest.mark.parametrize("world", ["keras", "tf_keras"])
