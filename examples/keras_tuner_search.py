@@ -63,8 +63,8 @@ def main():
     front.plot(options.out / "front.png")
     front.to_html(options.out / "front.html")
     best = front.smallest_within()
-    for name, value in best.hyperparameters.items():
-        print(f"  {name}: {value}")
+    for name, text in best.settings.items():
+        print(f"  {name}: {text}")
     before = model.evaluate(*test, verbose=0, return_dict=True)["accuracy"]
     after = kpk.TFLiteModel(best.folder / "model.tflite").evaluate(*test)
     print(f"trial {best.name}: {front.size_ratio(best):.1f}x smaller;", end=" ")

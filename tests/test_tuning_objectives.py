@@ -37,10 +37,18 @@ def test_smallest_within_puts_size_first_where_it_may():
     objective = kpk.smallest_within(0.01)
     assert (objective.name, objective.direction) == ("smallest_within", "min")
     trials = [
-        *(measures(20_000, 0.891), measures(30_000, 0.95), measures(900_000, 0.9)),
+        *(measures(20_000, 0.891), measures(30_000, 0.95), measures(300_000, 0.9)),
         *(measures(9_000, 0.88), measures(8_000, 0.85), measures(1_000, 0.1)),
     ]
     assert ranked(objective, reversed(trials)) == trials
+
+
+def test_smallest_within_charges_sixteen_times_the_size_beyond():
+    objective = kpk.smallest_within(0.01)
+    within, beyond = measures(160_000, 0.9), measures(10_000, 0.8899)
+    assert ranked(objective, [beyond, within]) == [within, beyond]
+    far_larger = measures(170_000, 0.9)
+    assert ranked(objective, [far_larger, beyond]) == [beyond, far_larger]
 
 
 def test_smallest_within_grows_with_the_violation_alone():

@@ -3,6 +3,7 @@
 import keras
 import keras_tuner
 import models
+import numpy as np
 import pytest
 
 import keras_prune_kit as kpk
@@ -42,10 +43,13 @@ def test_layers_are_grouped_by_depth():
     for values, settings in samples(space_of(), model):
         plan = settings.policy.plan(model)
         finals = [weight.schedule.final_sparsity for weight in plan.weights]
+        densities = [values["density_1of2"], values["density_2of2"]]
         if settings.policy.scope == "global":
-            assert finals == [values["sparsity"]] * 2
+            sizes = [np.prod(weight.shape) for weight in plan.weights]
+            overall = 1 - np.average(densities, weights=sizes)
+            assert finals == pytest.approx([overall] * 2)
         else:
-            assert finals == [values["sparsity_1of2"], values["sparsity_2of2"]]
+            assert finals == pytest.approx([1 - density for density in densities])
         assert all(0.5 <= final <= 0.95 for final in finals)
         seen |= {settings.policy.scope, type(settings.policy.schedule).__name__}
     schedules = {"PolynomialDecay", "CosineDecay", "ConstantSparsity"}
@@ -74,29 +78,42 @@ def test_a_structure_is_for_the_weights_that_it_fits():
     for values, settings in samples(space, model):
         odd, even = settings.policy.plan(model).weights
         assert odd.structure == kpk.Unstructured()
-        assert odd.schedule.final_sparsity == values["sparsity_1of1"]
+        final = pytest.approx(1 - values["density_1of1"])
+        assert odd.schedule.final_sparsity == final
         seen.add(even.structure)
         is_pattern = even.structure == kpk.NofM(2, 4)
-        wanted = 0.5 if is_pattern else values["sparsity_1of1"]
-        assert even.schedule.final_sparsity == wanted
+        assert even.schedule.final_sparsity == (0.5 if is_pattern else final)
     assert seen == {kpk.NofM(2, 4), kpk.Block((4, 1))}
 
 
-def test_levels_are_even_in_what_is_left():
+def test_densities_are_even_in_halvings():
+    values = [
+        values["density_1of2"]
+        for values, _ in samples(space_of(), models.sequential(keras), 200)
+    ]
+    assert 0.05 <= min(values) < 0.06
+    assert 0.45 < max(values) <= 0.5
+    assert np.median(values) == pytest.approx(np.sqrt(0.05 * 0.5), abs=0.03)
+
+
+def test_all_hyperparameters_count_always():
+    """KerasTuner's Bayesian oracle repeats itself where some depend on others."""
     hp = keras_tuner.HyperParameters()
-    space_of().choose(hp, models.sequential(keras))
-    levels = next(item.values for item in hp.space if item.name == "sparsity")
-    left = [1 - level for level in levels]
-    ratios = [b / a for a, b in zip(left, left[1:], strict=False)]
-    assert (levels[0], levels[-1]) == (0.5, 0.95)
-    assert ratios == pytest.approx([ratios[0]] * len(ratios), abs=0.02)
+    space_of(kpk.Unstructured(), kpk.NofM(2, 4)).choose(hp, models.sequential(keras))
+    assert not any(item.conditions for item in hp.space)
+    assert {type(item).__name__ for item in hp.space} == {"Choice", "Float"}
+
+
+def test_a_range_of_one_sparsity():
+    for _, settings in samples(space_of(sparsity=(0.9, 0.9)), models.sequential(keras)):
+        assert settings.policy.schedule.final_sparsity == pytest.approx(0.9)
 
 
 def test_there_are_no_more_groups_than_weights():
     hp = keras_tuner.HyperParameters()
     space_of(groups=10).choose(hp, models.sequential(keras))
     names = {item.name for item in hp.space}
-    assert {"sparsity_1of2", "sparsity_2of2"} <= names
+    assert {"density_1of2", "density_2of2"} <= names
 
 
 def test_a_policy_that_does_not_fit_is_told():

@@ -64,6 +64,6 @@ def _described(front: ParetoFront, trial: SearchTrial) -> str:
         f"trial {trial.name}",
         f"{front.metric}: {trial.accuracy:.4f}",
         f"gzipped: {trial.gzip_bytes:,} B ({front.size_ratio(trial):.1f}x)",
-        *(f"{name}: {value}" for name, value in trial.hyperparameters.items()),
+        *(f"{name}: {text}" for name, text in trial.settings.items()),
     ]
     return "<br>".join(map(html.escape, lines))

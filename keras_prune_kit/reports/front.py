@@ -40,6 +40,14 @@ class SearchTrial:
         mine, others = ((trial.gzip_bytes, -trial.accuracy) for trial in (self, other))
         return others != mine and all(o <= m for o, m in zip(others, mine, strict=True))
 
+    @property
+    def settings(self) -> dict[str, str]:
+        """The hyperparameters as a person reads them."""
+        return {
+            name: f"{value:.4g}" if isinstance(value, float) else str(value)
+            for name, value in self.hyperparameters.items()
+        }
+
     def to_dict(self) -> dict[str, Any]:
         """The trial as plain data, ready for JSON."""
         return {

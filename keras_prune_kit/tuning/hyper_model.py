@@ -33,8 +33,10 @@ class CompressionHyperModel(keras_tuner.HyperModel):
     is fine-tuned, keeps the best epoch at the target sparsity, exports that and
     measures the file: `gzip_bytes`, `size_ratio`, `file_bytes`, `sparsity`,
     `tflite_accuracy`, `accuracy_drop` and `latency_ms` are what an objective can name.
-    Without an objective the smallest file within `max_accuracy_drop` wins. Sparsity is
-    searched in one ranking over all layers, or for groups of layers by depth.
+    Without an objective the smallest file within `max_accuracy_drop` wins. What is
+    searched is the density (1 - sparsity) of each group of layers, `density_1of3` and
+    so on; one ranking over all layers, which is a choice of `structure`, leaves as many
+    weights as the groups together would, where they matter most.
 
     Any KerasTuner tuner takes it. Its folder `trial_N` then has `model.keras`,
     `model.tflite` and `compression.json`, and `get_best_models` gives the very model

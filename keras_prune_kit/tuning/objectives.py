@@ -16,6 +16,11 @@ Measures = Mapping[str, float]
 
 # A small limit must not make every excess look enormous.
 _LEAST_DROP = 0.001
+# What a file beyond the limit is charged, in doublings of its size: once, and for each
+# doubling of 1 + excess / limit. Were it more, a model of the objective would see a
+# cliff at the limit and stay away from it, where the best files are.
+_CHARGE = 4
+_CHARGE_FOR_LOSS = 2
 _IN_DOUBLINGS = ("file_bytes", "gzip_bytes", "latency_ms", "size_ratio")
 _IN_DROPS = ("accuracy_drop", "tflite_accuracy")
 
@@ -33,12 +38,12 @@ class _SmallestWithin(_Computed):
         self.max_accuracy_drop = max_accuracy_drop
 
     def get_value(self, logs: Measures) -> float:
+        size = math.log2(logs["gzip_bytes"])
         if is_within(logs["accuracy_drop"], self.max_accuracy_drop):
-            return math.log2(logs["gzip_bytes"])
+            return size
         excess = logs["accuracy_drop"] - self.max_accuracy_drop
-        baseline = logs["gzip_bytes"] * max(logs["size_ratio"], 1)
         unit = max(self.max_accuracy_drop, _LEAST_DROP)
-        return math.log2(baseline) + math.log2(1 + excess / unit)
+        return size + _CHARGE + _CHARGE_FOR_LOSS * math.log2(1 + excess / unit)
 
 
 class _AccuracySizeScore(_Computed):
@@ -55,10 +60,11 @@ def smallest_within(max_accuracy_drop: float) -> Objective:
     """The smallest gzipped file among those that are good enough.
 
     The value is the base-2 logarithm of the gzipped bytes. A file that loses more
-    counts as one of the baseline's size, and worse the more it loses beyond: so it
-    comes after every file within the limit, however small it is. (The logarithm,
-    because a search that models the objective, as `BayesianOptimization` does, sees
-    nothing but the outliers in plain bytes.)
+    counts as 16 times its size, and as 4 times more when it loses twice the limit, and
+    so on: it comes after every file within the limit but those that are more than 16
+    times larger. `ParetoFront.smallest_within` never picks one. (The logarithm and a
+    charge with bounds, because a search that models the objective, as
+    `BayesianOptimization` does, sees nothing but the outliers otherwise.)
 
     Args:
         max_accuracy_drop: How much of the metric may be lost, such as 0.01.

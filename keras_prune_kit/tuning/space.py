@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -40,7 +41,6 @@ _SCHEDULES: dict[str, Callable[[float, Fraction], Schedule]] = {
     "constant": lambda final, end: ConstantSparsity(final),
 }
 _RAMPS = (0.25, 0.5, 0.75)
-_LEVELS = 12
 _GLOBAL = "one ranking for all layers"
 
 
@@ -133,6 +133,11 @@ class Space:
         return Settings(policy, name if bits is None else "int8", bits)
 
     def _policy(self, hp: Any, model: Any) -> PrunePolicy:
+        """Asks for the same whatever was chosen, so that all of it counts always.
+
+        What depends on a choice (KerasTuner's `conditional_scope`) misleads its
+        Bayesian oracle, which keeps exploring values that no trial then has.
+        """
         weights, _ = choose_weights(model, None)
         schedule = _SCHEDULES[hp.Choice("schedule", list(_SCHEDULES))]
         end = Fraction(hp.Choice("ramp", list(_RAMPS), default=_RAMPS[1]))
@@ -141,29 +146,27 @@ class Space:
         chosen = hp.Choice("structure", [*is_global, *structures])
         count = min(self.groups, len(weights))
         groups = np.array_split(np.array(weights, object), count)
-        overall = None
-        if is_global:
-            with hp.conditional_scope("structure", is_global):
-                overall = self._sparsity(hp, "sparsity")
-        with hp.conditional_scope("structure", list(structures)):
-            finals = [
-                self._sparsity(hp, f"sparsity_{number}of{count}")
-                for number in range(1, count + 1)
-            ]
-        if overall is not None:
-            return PrunePolicy(schedule(overall, end), scope="global")
-        rules = [
-            _rule(weight, final, structures[chosen])
-            for group, final in zip(groups, finals, strict=True)
-            for weight in group
-        ]
-        return PrunePolicy(schedule(max(finals), end), rules)
+        finals: list[tuple[_keras.PrunableWeight, float]] = []
+        for number, group in enumerate(groups, 1):
+            final = self._sparsity(hp, f"density_{number}of{count}")
+            finals += [(weight, final) for weight in group]
+        if chosen == _GLOBAL:
+            return PrunePolicy(schedule(_overall(finals), end), scope="global")
+        rules = [_rule(weight, final, structures[chosen]) for weight, final in finals]
+        return PrunePolicy(schedule(max(final for _, final in finals), end), rules)
 
-    def _sparsity(self, hp: Any, name: str) -> Any:
-        """Levels that are even in how much is left, where size is decided."""
+    def _sparsity(self, hp: Any, name: str) -> float:
+        """Even in halvings of what is left, which decides about the size."""
         low, high = self.sparsity
-        levels = 1 - np.geomspace(1 - low, 1 - high, _LEVELS)
-        return hp.Choice(name, sorted({round(float(level), 3) for level in levels}))
+        left = hp.Float(name, 1 - high, 1 - low, sampling="log", default=1 - low)
+        return float(np.clip(1 - left, low, high))
+
+
+def _overall(finals: list[tuple[_keras.PrunableWeight, float]]) -> float:
+    """The sparsity of all weights together, if each had its own."""
+    shapes = [weight.shape for weight, _ in finals]
+    sizes = [math.prod(shape) for shape in shapes]
+    return float(np.average([final for _, final in finals], weights=sizes))
 
 
 def _rule(weight: _keras.PrunableWeight, final: float, structure: Structure) -> Rule:
