@@ -44,7 +44,7 @@ class SearchTrial:
     def settings(self) -> dict[str, str]:
         """The hyperparameters as a person reads them."""
         return {
-            name: f"{value:.4g}" if isinstance(value, float) else str(value)
+            name: f"{value:.3g}" if isinstance(value, float) else str(value)
             for name, value in self.hyperparameters.items()
         }
 

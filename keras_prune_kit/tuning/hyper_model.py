@@ -35,8 +35,8 @@ class CompressionHyperModel(keras_tuner.HyperModel):
     `tflite_accuracy`, `accuracy_drop` and `latency_ms` are what an objective can name.
     Without an objective the smallest file within `max_accuracy_drop` wins. What is
     searched is the density (1 - sparsity) of each group of layers, `density_1of3` and
-    so on; one ranking over all layers, which is a choice of `structure`, leaves as many
-    weights as the groups together would, where they matter most.
+    so on; the global ranking, which is a choice of `structure`, leaves as many weights
+    as the groups together would, where they matter most.
 
     Any KerasTuner tuner takes it. Its folder `trial_N` then has `model.keras`,
     `model.tflite` and `compression.json`, and `get_best_models` gives the very model

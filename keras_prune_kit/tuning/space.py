@@ -41,7 +41,7 @@ _SCHEDULES: dict[str, Callable[[float, Fraction], Schedule]] = {
     "constant": lambda final, end: ConstantSparsity(final),
 }
 _RAMPS = (0.25, 0.5, 0.75)
-_GLOBAL = "one ranking for all layers"
+_GLOBAL = "global ranking"
 
 
 @dataclass(frozen=True)
