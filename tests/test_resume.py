@@ -46,8 +46,6 @@ SCRIPT = """
 
 FROM_ZERO = "PolynomialDecay(0.0, 0.8)"
 AT_ONCE = "ConstantSparsity(0.8)"
-
-
 EACH_EPOCH = "save_freq='epoch'"
 
 
@@ -88,7 +86,8 @@ def test_killed_in_mid_epoch_and_resumed(
 def test_killed_in_the_middle_of_a_backup_and_resumed(tmp_path):
     """Keras writes over its last backup: only `double_checkpoint` has another."""
     twice = EACH_EPOCH + ", double_checkpoint=True"
-    run(tmp_path, "keras", 21, FROM_ZERO, twice, "after")
+    killed = run(tmp_path, "keras", 21, FROM_ZERO, twice, "after")
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
     backup = tmp_path / "backup" / "latest.weights.h5"
     backup.write_bytes(backup.read_bytes()[: backup.stat().st_size // 2])
     resumed = run(tmp_path, "keras", 10_000, FROM_ZERO, twice, "after")

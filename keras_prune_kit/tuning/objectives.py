@@ -63,7 +63,7 @@ def smallest_within(max_accuracy_drop: float) -> Objective:
     counts as 16 times its size, and as 4 times more when it loses twice the limit, and
     so on: it comes after every file within the limit but those that are more than 16
     times larger. `ParetoFront.smallest_within` never picks one. (The logarithm and a
-    charge with bounds, because a search that models the objective, as
+    charge that grows slowly, because a search that models the objective, as
     `BayesianOptimization` does, sees nothing but the outliers otherwise.)
 
     Args:
