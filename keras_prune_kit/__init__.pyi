@@ -1,6 +1,7 @@
 from . import tfmot as tfmot
 from .allocation import allocate as allocate
 from .allocation import sensitivity as sensitivity
+from .callbacks import BackupAndRestore as BackupAndRestore
 from .callbacks import ClusteringCallback as ClusteringCallback
 from .callbacks import GzipSizeLogger as GzipSizeLogger
 from .callbacks import PruningCallback as PruningCallback

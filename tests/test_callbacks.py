@@ -18,6 +18,7 @@ from keras_prune_kit.callbacks import last_good
 STEPS = 8  # of an epoch of `data` in batches of 16
 
 BUILDERS = {
+    "BackupAndRestore": lambda folder: kpk.BackupAndRestore(folder / "backup"),
     "ClusteringCallback": lambda folder: kpk.ClusteringCallback(8),
     "GzipSizeLogger": lambda folder: kpk.GzipSizeLogger(),
     "PruningCallback": lambda folder: kpk.PruningCallback(kpk.PrunePolicy(0.5)),
@@ -251,6 +252,36 @@ def test_a_checkpoint_without_a_pruning_callback_says_so(mlp, data, tmp_path):
     best = kpk.TargetSparsityCheckpoint(tmp_path / "best.keras")
     with pytest.raises(ValueError, match="needs a PruningCallback"):
         mlp().fit(*data, verbose=0, callbacks=[best])
+
+
+def test_a_backup_is_kept_if_asked_and_goes_at_the_end_if_not(mlp, data, tmp_path):
+    folder = tmp_path / "run" / "backup"
+    keep = kpk.BackupAndRestore(folder, delete_checkpoint=False)
+    mlp().fit(*data, epochs=2, verbose=0, callbacks=[keep])
+    assert os.listdir(folder)
+    goes = kpk.BackupAndRestore(folder)
+    more = mlp().fit(*data, epochs=3, verbose=0, callbacks=[goes])
+    assert more.epoch == [2]
+    assert not any(path.is_file() for path in folder.rglob("*"))
+
+
+@pytest.mark.parametrize("K", ["keras"], indirect=True)
+def test_a_backup_takes_the_place_of_the_one_before_only(mlp, data, tmp_path):
+    (tmp_path / "mine").write_text("stays")
+    keep = kpk.BackupAndRestore(tmp_path, delete_checkpoint=False)
+    mlp().fit(*data, epochs=2, verbose=0, callbacks=[keep])
+    assert sorted(os.listdir(tmp_path)) == ["epoch_2", "mine"]
+    goes = kpk.BackupAndRestore(tmp_path)
+    mlp().fit(*data, epochs=3, verbose=0, callbacks=[goes])
+    assert os.listdir(tmp_path) == ["mine"]
+
+
+def test_a_backup_where_a_file_is_is_refused(mlp, data, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    backup = kpk.BackupAndRestore(tmp_path / "file")
+    with pytest.raises(NotADirectoryError, match="is a file"):
+        mlp().fit(*data, verbose=0, callbacks=[backup])
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])

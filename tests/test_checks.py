@@ -104,6 +104,7 @@ def test_what_code_of_others_cannot_use_is_named():
         (lambda: kpk.PrunePolicy(0.5, 3), TypeError, "rules"),
         (lambda: kpk.PruningCallback(0.5, on_incomplete=[]), ValueError, "incomplete"),
         (lambda: kpk.SparsitySummaries(3), TypeError, "log_dir"),
+        (lambda: kpk.BackupAndRestore(None), TypeError, "backup_dir"),
         (lambda: kpk.TargetSparsityCheckpoint(None), TypeError, "filepath"),
         (lambda: kpk.TargetSparsityCheckpoint("a", mode="up"), ValueError, "mode"),
         (lambda: kpk.pareto_front(3), TypeError, "tuner"),

@@ -75,10 +75,8 @@ class Training:
         model = new_model()
         best = kpk.TargetSparsityCheckpoint(folder / "best.keras", monitor="loss")
         pruning = kpk.PruningCallback(TARGET)
-        # Alone, Keras' backup is torn by two kills of fifty: it is written in place.
-        backup = keras.callbacks.BackupAndRestore(
-            folder.parent / "backup", double_checkpoint=True
-        )
+        # Keras' own, written in place, was torn by two kills of fifty.
+        backup = kpk.BackupAndRestore(folder.parent / "backup")
         model.fit(x, y, epochs=12, verbose=0, callbacks=[backup, pruning, best])
         kpk.export_tflite(model).save(folder / "end.tflite")
 

@@ -1,5 +1,6 @@
 """Callbacks: they forward the hooks of `fit`, in either world, to what works."""
 
+from keras_prune_kit.callbacks.backup_and_restore import BackupAndRestore
 from keras_prune_kit.callbacks.clustering_callback import ClusteringCallback
 from keras_prune_kit.callbacks.gzip_size_logger import GzipSizeLogger
 from keras_prune_kit.callbacks.pruning_callback import PruningCallback
@@ -10,6 +11,7 @@ from keras_prune_kit.callbacks.target_sparsity_checkpoint import (
 )
 
 __all__ = [
+    "BackupAndRestore",
     "ClusteringCallback",
     "GzipSizeLogger",
     "PruningCallback",
