@@ -4,7 +4,8 @@ Naive: each trial trains the CNN of the MNIST tutorial, prunes it with TFMOT whi
 trains on, strips and converts it. Ours: one CNN is trained alike, within the time, and
 each trial starts from it. Both have KerasTuner's Bayesian oracle, the same ranges of
 sparsity and the same quantizations, aim at the same objective and are measured by the
-same code on the same 6,000 images held out. A trial counts if it ended in time.
+same code on the same 6,000 images held out. A trial counts if it ended in time; the
+one that has not is cut off.
 
     python examples/benchmarks/search.py --data mnist.npz --seconds 1800
 
@@ -13,6 +14,7 @@ a JSON line for each search, and one a seed that compares them.
 """
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import os
@@ -61,25 +63,33 @@ def main():
         print(json.dumps(comparison(results, seed)), flush=True)
 
 
+class TimeIsUp(keras_tuner.errors.FatalError):
+    """Ends a search in the middle of a trial."""
+
+
 class Clock:
-    """Knows which trials ended in time."""
+    """Knows which trials ended in time, and ends what trains when it is up."""
 
     def __init__(self, seconds):
         self.end = time.monotonic() + seconds
         self.ended = []
 
-    def end_trial(self, tuner, trial):
-        if time.monotonic() < self.end:
-            if trial.status == "COMPLETED":
-                self.ended.append(trial.trial_id)
-        else:
-            tuner.oracle.max_trials = len(tuner.oracle.trials)  # that was the last one
+    def callback(self, world):
+        return world.callbacks.LambdaCallback(on_train_batch_end=self.check)
+
+    def check(self, batch, logs=None):
+        if time.monotonic() > self.end:
+            raise TimeIsUp
+
+    def end_trial(self, trial):
+        if trial.status == "COMPLETED" and time.monotonic() < self.end:
+            self.ended.append(trial.trial_id)
 
 
 class Ours(kpk.CompressionTuner):
     def on_trial_end(self, trial):
         super().on_trial_end(trial)
-        self.clock.end_trial(self, trial)
+        self.clock.end_trial(trial)
 
 
 def ours(folder, clock, seed, train, validation, options):
@@ -94,8 +104,15 @@ def ours(folder, clock, seed, train, validation, options):
     )
     tuner = Ours(oracle_of(seed), hypermodel, directory=folder)
     tuner.clock = clock
-    arguments = {"epochs": options.pruning_epochs, "batch_size": BATCH, "verbose": 0}
-    tuner.search(*train, validation_data=validation, **arguments)
+    with contextlib.suppress(TimeIsUp):
+        tuner.search(
+            *train,
+            validation_data=validation,
+            batch_size=BATCH,
+            epochs=options.pruning_epochs,
+            callbacks=[clock.callback(keras)],
+            verbose=0,
+        )
     front = kpk.pareto_front(tuner)
     in_time = tuple(trial for trial in front.trials if trial.name in clock.ended)
     return dataclasses.replace(front, trials=in_time)
@@ -106,7 +123,7 @@ class Naive(keras_tuner.Tuner):
 
     def on_trial_end(self, trial):
         super().on_trial_end(trial)
-        self.clock.end_trial(self, trial)
+        self.clock.end_trial(trial)
 
     def run_trial(self, trial, train, validation, options):
         import tensorflow_model_optimization as tfmot
@@ -114,9 +131,16 @@ class Naive(keras_tuner.Tuner):
         hp = trial.hyperparameters
         sparsity = float(hp.Float("sparsity", *SPARSITY))  # TFMOT takes no float64
         quantization = hp.Choice("quantization", list(QUANTIZATION))
+        clock = self.clock.callback(tf_keras)
         tf_keras.backend.clear_session()
         model = build(tf_keras)
-        model.fit(*train, batch_size=BATCH, epochs=options.epochs, verbose=0)
+        model.fit(
+            *train,
+            batch_size=BATCH,
+            epochs=options.epochs,
+            callbacks=[clock],
+            verbose=0,
+        )
         baseline = model.evaluate(*validation, verbose=0, return_dict=True)["accuracy"]
         steps = -(-len(train[0]) // BATCH) * options.pruning_epochs
         schedule = tfmot.sparsity.keras.PolynomialDecay(
@@ -130,7 +154,7 @@ class Naive(keras_tuner.Tuner):
             *train,
             batch_size=BATCH,
             epochs=options.pruning_epochs,
-            callbacks=[tfmot.sparsity.keras.UpdatePruningStep()],
+            callbacks=[tfmot.sparsity.keras.UpdatePruningStep(), clock],
             verbose=0,
         )
         stripped = tfmot.sparsity.keras.strip_pruning(pruned)
@@ -160,7 +184,8 @@ def naive(folder, clock, seed, train, validation, options):
     hp.Choice("quantization", list(QUANTIZATION))
     tuner.oracle.update_space(hp)
     tuner.oracle.verbose = 0
-    tuner.search(train, validation, options)
+    with contextlib.suppress(TimeIsUp):
+        tuner.search(train, validation, options)
     trials = tuple(
         SearchTrial(
             name=name,
