@@ -16,6 +16,7 @@ RESULTS |= {"PrunableLayer"}
 
 # By the name of an argument, or by target and name where one name means two things.
 VALID = {
+    "backup_dir": lambda f: str(f.folder / "backup"),
     "baseline": lambda f: f.model,
     "batch_size": lambda f: 16,
     "clusters": lambda f: 4,
