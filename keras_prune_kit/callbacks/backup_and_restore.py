@@ -27,8 +27,7 @@ class BackupAndRestore(TwoWorldCallback):
     Keras 3 writes over its only backup; a process that is killed meanwhile cannot go on
     from it, and neither from the first with `double_checkpoint=True`. Here Keras' own
     files of an epoch are written elsewhere and moved to their place at once, and only
-    then those of the epoch before go. Of `tf_keras` this is its own callback, which has
-    always done so.
+    then those of the epoch before go. With a `tf_keras` model this is its own callback.
 
     Args:
         backup_dir: A folder of its own for the backup. It is made if it is not there.
@@ -91,10 +90,9 @@ class _WholeBackup(keras.callbacks.Callback):
             self._in(backups[-1]).on_train_begin(logs)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        older = self._backups()
         with replacing_folder(self._place / f"{_EPOCH}{epoch + 1}") as part:
             self._in(part).on_epoch_end(epoch, logs)
-        self._remove(older)
+        self._remove(self._backups()[:-1])
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self._goes_at_the_end and self._place.is_dir():
