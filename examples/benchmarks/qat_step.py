@@ -1,8 +1,9 @@
 """What a step of quantization-aware training costs: plain, ours, TFMOT's.
 
 The CNN of the MNIST tutorial at batch 128. The sides take turns of ten steps, so that
-they see the same of a machine whose speed drifts. Expect 1.04 times the plain step at 8
-bits, 1.08 at 4, and 1.25 of TFMOT's; on a busy machine more, in the same order.
+they see the same of a machine whose speed drifts. Expect 1.0 times the plain step at 8
+bits, 1.05 at 4, and 1.2 of TFMOT's; on a busy machine more, in the same order. It takes
+two minutes.
 
     python examples/benchmarks/qat_step.py
 """
