@@ -267,13 +267,13 @@ def test_a_backup_is_kept_if_asked_and_goes_at_the_end_if_not(mlp, data, tmp_pat
 
 @pytest.mark.parametrize("K", ["keras"], indirect=True)
 def test_a_backup_takes_the_place_of_the_one_before_only(mlp, data, tmp_path):
-    (tmp_path / "mine").write_text("stays")
+    (tmp_path / "epoch_of_mine").write_text("stays")
     keep = kpk.BackupAndRestore(tmp_path, delete_checkpoint=False)
     mlp().fit(*data, epochs=2, verbose=0, callbacks=[keep])
-    assert sorted(os.listdir(tmp_path)) == ["epoch_2", "mine"]
+    assert sorted(os.listdir(tmp_path)) == ["epoch_2", "epoch_of_mine"]
     goes = kpk.BackupAndRestore(tmp_path)
     mlp().fit(*data, epochs=3, verbose=0, callbacks=[goes])
-    assert os.listdir(tmp_path) == ["mine"]
+    assert os.listdir(tmp_path) == ["epoch_of_mine"]
 
 
 def test_a_backup_where_a_file_is_is_refused(mlp, data, tmp_path):

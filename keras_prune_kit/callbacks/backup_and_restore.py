@@ -103,7 +103,7 @@ class _WholeBackup(keras.callbacks.Callback):
     def _backups(self) -> list[Path]:
         """All that are there, the latest last: more than one after a kill."""
         found = self._place.glob(f"{_EPOCH}*")
-        return sorted(found, key=lambda path: int(path.name.removeprefix(_EPOCH)))
+        return sorted(filter(_number, found), key=lambda path: int(_number(path)))
 
     def _remove(self, backups: list[Path]) -> None:
         """Removes folders, of which nobody ever sees a half."""
@@ -116,3 +116,9 @@ class _WholeBackup(keras.callbacks.Callback):
         callback = keras.callbacks.BackupAndRestore(os.fspath(folder))
         callback.set_model(self.model)
         return callback
+
+
+def _number(backup: Path) -> str:
+    """The epoch of a backup; empty if it is none of ours."""
+    number = backup.name.removeprefix(_EPOCH)
+    return number if number.isdecimal() else ""
