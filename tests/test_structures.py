@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import keras_prune_kit as kpk
-from keras_prune_kit.structures import keep_highest, keep_highest_parts
+from keras_prune_kit.structures import COARSE_MAX, coarse, keep_highest, nth_lowest
 
 
 def test_unstructured_removes_the_lowest():
@@ -62,13 +62,31 @@ def test_a_large_array_is_ranked_as_exactly_as_a_small_one(kind):
         assert (keep_highest(scores, zeros) == expected).all()
 
 
-@pytest.mark.parametrize("zeros", [0, 1, 7, 500, 999])
-def test_parts_are_ranked_together(zeros):
-    scores = np.random.default_rng(0).integers(0, 9, 1000).astype("float32")
-    masks = list(keep_highest_parts(scores, zeros, [10, 10, 700]))
-    assert [mask.size for mask in masks] == [10, 0, 690, 300]
-    assert (np.concatenate(masks) == keep_highest(scores, zeros)).all()
-    assert np.count_nonzero(~np.concatenate(masks)) == zeros
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("values", [3, 200, 5000, 1 << 30])
+def test_ranking_a_large_array_copies_little_of_it(values, seed):
+    """Also of few values, of which a sample tells no more than how many there are."""
+    scores = np.random.default_rng(seed).integers(0, values, 1 << 22)
+    tracemalloc.start()
+    threshold = nth_lowest(scores, scores.size * 2 // 3)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert threshold == np.partition(scores, scores.size * 2 // 3)[scores.size * 2 // 3]
+    assert peak < scores.nbytes / 5
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_coarse_ranks_as_the_scores_do(dtype):
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=5000) * 10.0 ** rng.integers(-7, 4, 5000)
+    ends = [-np.inf, -1e-30, -0.0, 0.0, 1e-30, np.inf]
+    scores = np.sort(np.r_[scores, ends].astype(dtype))
+    ranks = coarse(scores)
+    assert (np.diff(ranks.astype(int)) >= 0).all()
+    assert ranks[-1] < COARSE_MAX
+    assert (ranks[scores == 0] == coarse(np.zeros(1))).all()
+    apart = scores[scores > 1e-3].astype("float64")
+    assert np.unique(coarse(apart[np.isfinite(apart)])).size > 1000
 
 
 @pytest.mark.parametrize("kind", ["random", "equal"])

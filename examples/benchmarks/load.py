@@ -2,11 +2,11 @@
 
     python examples/benchmarks/load.py [--weights 100000000] [--layers 2000] ...
 
-Prints a line of JSON for each measurement. Expect about half of the weights' bytes
-beyond what plain training takes at its peak, with a mask update in every step (one
-ranking of all layers takes 1.1 times the weights' bytes: it has a score of each); a
-second for the masks of 100 million weights; and less than that for the plan of 2,000
-layers, with 1,000 rules too.
+Prints a line of JSON for each measurement. Expect up to half of the weights' bytes
+beyond what plain training takes at its peak, with a mask update in every step, and 1.1
+times the weights' bytes for one ranking of all layers, which has half a score of each;
+less than a second for the masks of 100 million weights; and less than that for the plan
+of 2,000 layers, with 1,000 rules too.
 """
 
 import argparse

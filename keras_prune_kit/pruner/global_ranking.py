@@ -7,7 +7,15 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from keras_prune_kit.pruner.pruned_weight import PrunedWeight
-from keras_prune_kit.structures import count_nonzero, count_zeros, keep_highest_parts
+from keras_prune_kit.structures import (
+    COARSE_MAX,
+    coarse,
+    count_nonzero,
+    count_where,
+    count_zeros,
+    keep_highest,
+    nth_lowest,
+)
 
 
 def global_masks(weights: Sequence[PrunedWeight]) -> Iterator[np.ndarray]:
@@ -22,15 +30,17 @@ def global_masks(weights: Sequence[PrunedWeight]) -> Iterator[np.ndarray]:
     Yields:
         A mask a weight, one by one: together they are a fourth of the model.
     """
-    # One array from the start: a copy of all scores would be as large as the model.
+    # All scores together would be as large as the model. Half of each, its upper bits,
+    # settles most of the ranking; those that it leaves open are scored once more.
     ends = np.cumsum([weight.size for weight in weights])
-    scores = np.empty(ends[-1], np.float32)
-    parts, shapes = np.split(scores, ends[:-1]), []
+    ranks = np.empty(ends[-1], np.uint16)
+    parts, shapes = np.split(ranks, ends[:-1]), []
     wanted = there = final = 0
     for weight, part in zip(weights, parts, strict=True):
         kernel = weight.read_canonical()
-        part[:] = weight.scores(kernel).ravel()
-        part[part.argmax()] = np.inf
+        scores = weight.scores(kernel)
+        part[:] = coarse(scores)
+        part[scores.argmax()] = COARSE_MAX
         shapes.append(kernel.shape)
         sparsity = 1 - count_nonzero(kernel) / kernel.size
         wanted += count_zeros(weight.scheduled, kernel.size)
@@ -39,6 +49,30 @@ def global_masks(weights: Sequence[PrunedWeight]) -> Iterator[np.ndarray]:
     zeros = max(wanted, there)
     for weight in weights:
         weight.reached = weight.schedule.final_sparsity if zeros >= final else 0.0
-    masks = keep_highest_parts(scores, zeros, ends[:-1])
+    masks = _keep_highest(weights, ranks, parts, zeros)
     for weight, mask, shape in zip(weights, masks, shapes, strict=True):
         yield weight.from_canonical(mask.reshape(shape))
+
+
+def _keep_highest(
+    weights: Sequence[PrunedWeight],
+    ranks: np.ndarray,
+    parts: Sequence[np.ndarray],
+    zeros: int,
+) -> Iterator[np.ndarray]:
+    """Flat masks with exactly so many zeros in all, at the lowest scores."""
+    limit = nth_lowest(ranks, max(zeros - 1, 0))
+    go = zeros - count_where(np.less, ranks, limit)
+    if go == count_where(np.equal, ranks, limit):
+        yield from (part > limit for part in parts)
+        return
+    scores = [
+        weight.scores_where(part == limit)
+        for weight, part in zip(weights, parts, strict=True)
+    ]
+    kept = keep_highest(np.concatenate(scores), go)
+    ends = np.cumsum([part.size for part in scores])
+    for part, stay in zip(parts, np.split(kept, ends[:-1]), strict=True):
+        mask = part > limit
+        mask[part == limit] = stay
+        yield mask

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit import _keras
+from keras_prune_kit.checks import widened
 from keras_prune_kit.criteria import GradientsNeeded, gradients_needed, magnitude
 from keras_prune_kit.policies import Assignment
 from keras_prune_kit.pruner.errors import MaskNotAppliedWarning
@@ -167,6 +168,18 @@ class PrunedWeight:
         structure = self._plan.structure
         there = self.kept(structure.sparsity(kernel))
         return np.where(structure.mask(magnitude(kernel), there), scores, -np.inf)
+
+    def scores_where(self, chosen: np.ndarray) -> np.ndarray:
+        """The scores of some of the values, which were checked a moment ago.
+
+        Args:
+            chosen: Which ones, flat.
+        """
+        value = widened(self._variables.read(self._variable))
+        kernel = self._plan.weight.to_canonical(value)
+        if self._plan.criterion is magnitude:
+            return magnitude(kernel.ravel()[chosen])
+        return self.scores(kernel).ravel()[chosen]
 
     def set_mask(self, mask: np.ndarray) -> None:
         """Assigns a mask of the weight's shape and applies it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from keras_prune_kit.checks import check_number
 
 _SAMPLE = 16384
 _PIECE = 1 << 18
+
+COARSE_MAX = 0xFFFF
 
 
 def count_zeros(sparsity: float, size: int) -> int:
@@ -30,35 +32,35 @@ def keep_highest(scores: np.ndarray, zeros: int) -> np.ndarray:
     Of equal scores the one that comes first stays. Selection, not sorting, so the
     time grows with the size alone.
     """
-    (mask,) = keep_highest_parts(scores.ravel(), zeros, ())
+    if zeros == 0:
+        return np.ones(scores.shape, bool)
+    flat = scores.ravel()
+    threshold = nth_lowest(flat, zeros - 1)
+    mask = flat > threshold
+    missing = flat.size - zeros - int(np.count_nonzero(mask))
+    for piece, kept in zip(_pieces(flat), _pieces(mask), strict=True):
+        if not missing:
+            break
+        ties = np.flatnonzero(piece == threshold)[:missing]
+        kept[ties] = True
+        missing -= ties.size
     return mask.reshape(scores.shape)
 
 
-def keep_highest_parts(
-    scores: np.ndarray, zeros: int, ends: Sequence[int] | np.ndarray
-) -> Iterator[np.ndarray]:
-    """The same for parts of a flat array that are ranked together, one by one.
+def coarse(scores: np.ndarray) -> np.ndarray:
+    """Scores to a precision of 1 in 128, as a flat array of two bytes each.
 
-    Args:
-        scores: The scores of all parts.
-        zeros: Entries that are `False` in all masks together.
-        ends: Where each part ends, but for the last.
+    They rank as the scores do: what is lower may be equal here, but never higher. All
+    are below `COARSE_MAX`.
     """
-    parts = np.split(scores, ends)
-    if zeros == 0:
-        yield from (np.ones(part.shape, bool) for part in parts)
-        return
-    threshold = _nth_lowest(scores, zeros - 1)
-    missing = scores.size - zeros - _count(np.greater, scores, threshold)
-    for part in parts:
-        mask = part > threshold
-        for piece, kept in zip(_pieces(part), _pieces(mask), strict=True):
-            if not missing:
-                break
-            ties = np.flatnonzero(piece == threshold)[:missing]
-            kept[ties] = True
-            missing -= ties.size
-        yield mask
+    ranks = np.empty(scores.size, np.uint16)
+    for piece, rank in zip(_pieces(scores.ravel()), _pieces(ranks), strict=True):
+        # Adding zero makes one of the two zeros there are. The bits of a float rank as
+        # it does, once the sign is turned, and all others of a negative one too.
+        bits = np.add(piece, 0, dtype=np.float32).view(np.int32)
+        bits ^= (bits >> 31) | np.int32(-(2**31))
+        rank[:] = bits >> 16
+    return ranks
 
 
 def _pieces(values: np.ndarray) -> Iterator[np.ndarray]:
@@ -66,7 +68,7 @@ def _pieces(values: np.ndarray) -> Iterator[np.ndarray]:
     return (values[at : at + _PIECE] for at in range(0, values.size, _PIECE))
 
 
-def _nth_lowest(values: np.ndarray, n: int) -> np.floating:
+def nth_lowest(values: np.ndarray, n: int) -> np.generic:
     """The value of rank `n`; of a large array only a narrow band is partitioned.
 
     A sample brackets the rank between two values. Equal values, such as the zeros of
@@ -78,23 +80,31 @@ def _nth_lowest(values: np.ndarray, n: int) -> np.floating:
     sample = np.sort(values[:: values.size // _SAMPLE])
     stride = values.size / sample.size
     rank = min(round(n / stride), sample.size - 1)
-    # One exact count tells how far off the sample's ranks are around here; what is
-    # left is the noise of counting that many more (five standard deviations of it).
-    off = round((n - _count(np.less_equal, values, sample[rank])) / stride)
+    # An exact count tells how far off the sample's ranks are around here; what is left
+    # is the noise of counting that many more (five standard deviations of it).
+    pivot, side = sample[rank], "right"
+    up_to = count_where(np.less_equal, values, pivot)
+    if n < up_to:
+        up_to, side = count_where(np.less, values, pivot), "left"
+        if n >= up_to:
+            return pivot
+    rank = int(np.searchsorted(sample, pivot, side))
+    off = round((n - up_to) / stride)
     margin = 8 + math.ceil(5 * math.sqrt(abs(off)))
     low, high = sample.take((rank + off - margin, rank + off + margin), mode="clip")
-    up_to_low = _count(np.less_equal, values, low)
+    up_to_low = count_where(np.less_equal, values, low)
     if n < up_to_low:
-        is_right = n >= _count(np.less, values, low)
+        is_right = n >= count_where(np.less, values, low)
         return low if is_right else np.partition(values, n)[n]
     band = np.concatenate([v[(v > low) & (v < high)] for v in _pieces(values)])
     if n < up_to_low + band.size:
         return np.partition(band, n - up_to_low)[n - up_to_low]
-    is_right = n < _count(np.less_equal, values, high)
+    is_right = n < count_where(np.less_equal, values, high)
     return high if is_right else np.partition(values, n)[n]
 
 
-def _count(compare: np.ufunc, values: np.ndarray, limit: np.floating) -> int:
+def count_where(compare: np.ufunc, values: np.ndarray, limit: np.generic) -> int:
+    """How many values compare so with a limit."""
     return sum(int(np.count_nonzero(compare(v, limit))) for v in _pieces(values))
 
 
