@@ -83,7 +83,9 @@ class Subject:
     def check_exact(self, model):
         """Each weight has its zeros; depthwise kernels, by default, have none."""
         kinds = (self.K.layers.DepthwiseConv1D, self.K.layers.DepthwiseConv2D)
-        dense = {x.name for x in all_layers(model) if isinstance(x, kinds)}
+        depthwise = [x.name for x in all_layers(model) if isinstance(x, kinds)]
+        # A name of Keras 2 may have a slash.
+        dense = {name.split("/")[-1] for name in depthwise}
         for weight in kpk.sparsity_report(model).weights:
             is_dense = weight.path.split("/")[-2] in dense
             expected = 0 if is_dense else round(SPARSITY * weight.size)
@@ -191,9 +193,11 @@ def plain_file(model, quantization, x):
     arrays = as_list(x)
     specs = [tf.TensorSpec((1, *array.shape[1:]), array.dtype) for array in arrays]
     trace = tf.function(lambda *items: model(items if len(items) > 1 else items[0]))
-    converter = tf.lite.TFLiteConverter.from_concrete_functions(
-        [trace.get_concrete_function(*specs)], model
-    )
+    function = trace.get_concrete_function(*specs)
+    # The converter does not find the variables of a Keras 3 model in it.
+    holder = tf.Module()
+    holder.captured = list(function.graph.variables)
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function], holder)
     if quantization != "none":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if quantization == "int8":
