@@ -215,6 +215,15 @@ def test_a_fused_lstm_in_int8_computes_what_the_model_does(is_bidirectional):
     )
 
 
+def test_a_fused_lstm_in_int16x8_is_refused_with_the_reason():
+    import tf_keras as K
+
+    model = K.Sequential([K.layers.Input((6, 4)), K.layers.LSTM(8)])
+    x = np.zeros((4, 6, 4))
+    with pytest.raises(ExportError, match="states of an LSTM.*'int8' or 'dynamic'"):
+        kpk.export_tflite(model, quantization="int16x8", representative_data=x)
+
+
 def test_token_ids_are_taken_as_integers(K):
     model = K.Sequential(
         [

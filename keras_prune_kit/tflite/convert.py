@@ -77,7 +77,7 @@ class Conversion:
             ConversionFailed: If the converter cannot do it.
         """
         if quantization in _INTEGER_OPS:
-            self._check_no_loop()
+            self._check_recurrent(quantization)
         with _quiet(), scratch_folder() as folder, telling_full_disk(folder.parent):
             converter = self._converter(os.fspath(folder))
             _quantize(converter, quantization, is_calibrated=bool(samples))
@@ -125,15 +125,21 @@ class Conversion:
         repeats = self._batch or 1
         return {name: np.repeat(array, repeats, 0) for name, array in sample.items()}
 
-    def _check_no_loop(self) -> None:
+    def _check_recurrent(self, quantization: str) -> None:
         """Calibrating a loop crashes the whole process, so it must not start."""
-        if self._operators & _LOOPS and "WHILE" in flatbuffer.operator_names(
-            self.convert("none", ())
-        ):
+        if not self._operators & _LOOPS:
+            return
+        operators = flatbuffer.operator_names(self.convert("none", ()))
+        if "WHILE" in operators:
             raise ConversionFailed(
                 "the converter cannot calibrate loops, and a recurrent layer of this "
                 "model becomes one. Build that layer with unroll=True, or use "
                 "quantization='dynamic'."
+            )
+        if quantization == "int16x8" and "UNIDIRECTIONAL_SEQUENCE_LSTM" in operators:
+            raise ConversionFailed(
+                "the converter leaves the states of an LSTM in float, and interpreters "
+                "refuse that. Use quantization='int8' or 'dynamic'."
             )
 
 
