@@ -68,9 +68,13 @@ def residual():
 
 
 def in_groups():
-    return keras.Sequential(
-        [L.Input((8, 8, 2)), L.Conv2D(8, 3), L.Conv2D(8, 3, groups=2), L.Flatten()]
-    )
+    layers = (L.Conv2D(8, 3), L.Conv2D(8, 3, groups=2), L.Conv2D(4, 1), L.Flatten())
+    return keras.Sequential([L.Input((8, 8, 2)), *layers])
+
+
+def multiplied():
+    layers = (L.Conv2D(8, 3), L.DepthwiseConv2D(3, depth_multiplier=2), L.Conv2D(4, 1))
+    return keras.Sequential([L.Input((8, 8, 2)), *layers, L.Flatten()])
 
 
 def used_twice():
@@ -163,7 +167,7 @@ def test_what_makes_an_unused_channel_is_cleared(both):
     assert nonzeros(after).tolist() == [0] + [18] * 7
 
 
-@pytest.mark.parametrize("build", [residual, in_groups, used_twice])
+@pytest.mark.parametrize("build", [residual, in_groups, multiplied, used_twice])
 def test_what_is_not_in_a_straight_line_stays(both, build):
     model = sparsify(build())
     x = samples(32, *model.input_shape[1:])

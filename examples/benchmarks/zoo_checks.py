@@ -81,6 +81,12 @@ class Subject:
     def predict(self, model):
         return model.predict(self.x, batch_size=BATCH, verbose=0)
 
+    def saved_and_loaded(self, model):
+        with tempfile.TemporaryDirectory() as folder:
+            path = str(Path(folder) / "model.keras")
+            model.save(path)
+            return self.K.models.load_model(path)
+
     def check_exact(self, model):
         """Each weight has its zeros; depthwise kernels, by default, have none."""
         kinds = (self.K.layers.DepthwiseConv1D, self.K.layers.DepthwiseConv2D)
@@ -143,10 +149,14 @@ def prune(subject):
 
 def reload(subject):
     """Saved and loaded, it is the same model."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = str(Path(folder) / "model.keras")
-        subject.model.save(path)
-        loaded = subject.K.models.load_model(path)
+    try:
+        loaded = subject.saved_and_loaded(subject.model)
+    except Exception as failure:
+        try:
+            subject.saved_and_loaded(subject.fresh())
+        except type(failure):
+            raise Skip(f"Keras does not load the unpruned one: {failure}") from failure
+        raise
     for old, new in zip(subject.model.get_weights(), loaded.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
     off = error(subject.predict(subject.model), subject.predict(loaded))

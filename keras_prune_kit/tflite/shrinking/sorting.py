@@ -74,13 +74,18 @@ class _Chains:
 
         None if it cannot be changed.
         """
+        if not self._takes_all(layer):
+            return []
         places = self._outputs(layer, axis=0)
         channels = places[0].tensor.shape[0]
         operator = self._following(layer, channels)
         while operator is not None and kind(self._model, operator) not in _LAYERS:
             number = kind(self._model, operator)
             if number == Operator.DEPTHWISE_CONV_2D:
-                places += self._outputs(operator, axis=3)
+                kernel, *bias = self._outputs(operator, axis=3)
+                if kernel.tensor.shape[3] != channels:  # Several of each.
+                    return []
+                places += [kernel, *bias]
             elif number not in _CHANNELWISE:
                 return []
             operator = self._following(operator, channels)
@@ -88,9 +93,13 @@ class _Chains:
             return []
         kernel = self._tensor(operator.inputs[1])
         places.append(_Place(kernel, axis=len(kernel.shape) - 1))
-        # It has fewer inputs than there are channels if these are in groups.
-        has_all = kernel.shape[-1] == self._tensor(operator.inputs[0]).shape[-1]
+        has_all = self._takes_all(operator)
         return places if has_all and all(map(self._is_movable, places)) else []
+
+    def _takes_all(self, layer: Any) -> bool:
+        """Whether each output is of all inputs; in groups its place says of which."""
+        data, kernel = (self._tensor(index) for index in layer.inputs[:2])
+        return kernel.shape[-1] == data.shape[-1]
 
     def _outputs(self, layer: Any, axis: int) -> list[_Place]:
         kernel, *bias = (self._tensor(i) for i in layer.inputs[1:] if i >= 0)
