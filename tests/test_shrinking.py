@@ -175,6 +175,27 @@ def test_what_is_not_in_a_straight_line_stays(both, build):
     np.testing.assert_array_equal(shrunk.predict(x), whole.predict(x))
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_any_chain_of_layers_computes_the_same(both, seed):
+    rng = np.random.default_rng(seed)
+    kinds = (
+        lambda: L.Conv2D(8, 3, padding="same", activation="relu"),
+        lambda: L.Conv2D(8, 3, padding="same", groups=int(rng.choice([2, 4, 8]))),
+        lambda: L.DepthwiseConv2D(3, depth_multiplier=int(rng.integers(1, 3))),
+        lambda: L.SeparableConv2D(8, 3, depth_multiplier=2),
+        lambda: L.BatchNormalization(),
+        lambda: L.MaxPooling2D(padding="same"),
+        lambda: L.ZeroPadding2D(),
+        lambda: L.ReLU(6.0),
+    )
+    layers = [kinds[kind]() for kind in rng.integers(0, len(kinds), 6)]
+    head = (L.Conv2D(8, 1), L.Flatten(), L.Dense(6, activation="relu"), L.Dense(3))
+    model = sparsify(keras.Sequential([L.Input((16, 16, 8)), *layers, *head]))
+    x = samples(16, 16, 16, 8)
+    whole, shrunk = both(model, quantization="int8", representative_data=x)
+    np.testing.assert_array_equal(shrunk.predict(x), whole.predict(x))
+
+
 def test_a_flatten_needs_no_operators_of_its_own(both):
     whole, shrunk = both(convnet(keras))
     assert {"SHAPE", "PACK"} <= flatbuffer.operator_names(whole.bytes)
