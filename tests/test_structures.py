@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 import keras_prune_kit as kpk
-from keras_prune_kit.structures import COARSE_MAX, coarse, keep_highest, nth_lowest
+from keras_prune_kit.structures import (
+    COARSE_MAX,
+    coarse,
+    keep_highest,
+    keep_highest_parts,
+)
+from keras_prune_kit.structures.ranking import nth_lowest
 
 
 def test_unstructured_removes_the_lowest():
@@ -60,6 +66,18 @@ def test_a_large_array_is_ranked_as_exactly_as_a_small_one(kind):
         expected = np.ones(n, bool)
         expected[order[:zeros]] = False
         assert (keep_highest(scores, zeros) == expected).all()
+
+
+@pytest.mark.parametrize("zeros", [0, 1, 7, 500, 999])
+def test_parts_are_ranked_together(zeros):
+    ends = [10, 10, 700]
+    scores = np.random.default_rng(0).integers(0, 9, 1000).astype("float32")
+    scores[::3] += 1e-3  # Too little to be told apart by coarse ranks.
+    rescore = [part.__getitem__ for part in np.split(scores, ends)]
+    masks = list(keep_highest_parts(coarse(scores), zeros, ends, rescore))
+    assert [mask.size for mask in masks] == [10, 0, 690, 300]
+    assert (np.concatenate(masks) == keep_highest(scores, zeros)).all()
+    assert np.count_nonzero(~np.concatenate(masks)) == zeros
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -10,11 +10,9 @@ from keras_prune_kit.pruner.pruned_weight import PrunedWeight
 from keras_prune_kit.structures import (
     COARSE_MAX,
     coarse,
-    count_nonzero,
-    count_where,
     count_zeros,
-    keep_highest,
-    nth_lowest,
+    keep_highest_parts,
+    zero_fraction,
 )
 
 
@@ -42,37 +40,14 @@ def global_masks(weights: Sequence[PrunedWeight]) -> Iterator[np.ndarray]:
         part[:] = coarse(scores)
         part[scores.argmax()] = COARSE_MAX
         shapes.append(kernel.shape)
-        sparsity = 1 - count_nonzero(kernel) / kernel.size
+        sparsity = zero_fraction(kernel)
         wanted += count_zeros(weight.scheduled, kernel.size)
         there += count_zeros(weight.kept(sparsity), kernel.size)
         final += count_zeros(weight.schedule.final_sparsity, kernel.size)
     zeros = max(wanted, there)
     for weight in weights:
         weight.reached = weight.schedule.final_sparsity if zeros >= final else 0.0
-    masks = _keep_highest(weights, ranks, parts, zeros)
+    rescore = [weight.scores_where for weight in weights]
+    masks = keep_highest_parts(ranks, zeros, ends[:-1], rescore)
     for weight, mask, shape in zip(weights, masks, shapes, strict=True):
         yield weight.from_canonical(mask.reshape(shape))
-
-
-def _keep_highest(
-    weights: Sequence[PrunedWeight],
-    ranks: np.ndarray,
-    parts: Sequence[np.ndarray],
-    zeros: int,
-) -> Iterator[np.ndarray]:
-    """Flat masks with exactly so many zeros in all, at the lowest scores."""
-    limit = nth_lowest(ranks, max(zeros - 1, 0))
-    go = zeros - count_where(np.less, ranks, limit)
-    if go == count_where(np.equal, ranks, limit):
-        yield from (part > limit for part in parts)
-        return
-    scores = [
-        weight.scores_where(part == limit)
-        for weight, part in zip(weights, parts, strict=True)
-    ]
-    kept = keep_highest(np.concatenate(scores), go)
-    ends = np.cumsum([part.size for part in scores])
-    for part, stay in zip(parts, np.split(kept, ends[:-1]), strict=True):
-        mask = part > limit
-        mask[part == limit] = stay
-        yield mask

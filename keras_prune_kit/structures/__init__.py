@@ -12,10 +12,10 @@ from keras_prune_kit.structures.ranking import (
     COARSE_MAX,
     coarse,
     count_nonzero,
-    count_where,
     count_zeros,
     keep_highest,
-    nth_lowest,
+    keep_highest_parts,
+    zero_fraction,
 )
 from keras_prune_kit.structures.structure import Structure
 from keras_prune_kit.structures.unstructured import Unstructured
@@ -29,8 +29,8 @@ __all__ = [
     "Unstructured",
     "coarse",
     "count_nonzero",
-    "count_where",
     "count_zeros",
     "keep_highest",
-    "nth_lowest",
+    "keep_highest_parts",
+    "zero_fraction",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -47,6 +47,36 @@ def keep_highest(scores: np.ndarray, zeros: int) -> np.ndarray:
     return mask.reshape(scores.shape)
 
 
+def keep_highest_parts(
+    ranks: np.ndarray,
+    zeros: int,
+    ends: Sequence[int] | np.ndarray,
+    rescore: Sequence[Callable[[np.ndarray], np.ndarray]],
+) -> Iterator[np.ndarray]:
+    """The same for parts that are ranked together, one by one, without all scores.
+
+    Args:
+        ranks: What `coarse` gives for all parts, flat.
+        zeros: Entries that are `False` in all masks together.
+        ends: Where each part ends, but for the last.
+        rescore: For each part what gives the scores of some of it, chosen by a mask:
+            those that coarse ranks leave open.
+    """
+    parts = np.split(ranks, ends)
+    limit = nth_lowest(ranks, max(zeros - 1, 0))
+    go = zeros - _count(np.less, ranks, limit)
+    if go == _count(np.equal, ranks, limit):
+        yield from (part > limit for part in parts)
+        return
+    scores = [score(part == limit) for score, part in zip(rescore, parts, strict=True)]
+    kept = keep_highest(np.concatenate(scores), go)
+    stays = np.split(kept, np.cumsum([part.size for part in scores])[:-1])
+    for part, stay in zip(parts, stays, strict=True):
+        mask = part > limit
+        mask[part == limit] = stay
+        yield mask
+
+
 def coarse(scores: np.ndarray) -> np.ndarray:
     """Scores to a precision of 1 in 128, as a flat array of two bytes each.
 
@@ -83,28 +113,27 @@ def nth_lowest(values: np.ndarray, n: int) -> np.generic:
     # An exact count tells how far off the sample's ranks are around here; what is left
     # is the noise of counting that many more (five standard deviations of it).
     pivot, side = sample[rank], "right"
-    up_to = count_where(np.less_equal, values, pivot)
+    up_to = _count(np.less_equal, values, pivot)
     if n < up_to:
-        up_to, side = count_where(np.less, values, pivot), "left"
+        up_to, side = _count(np.less, values, pivot), "left"
         if n >= up_to:
             return pivot
     rank = int(np.searchsorted(sample, pivot, side))
     off = round((n - up_to) / stride)
     margin = 8 + math.ceil(5 * math.sqrt(abs(off)))
     low, high = sample.take((rank + off - margin, rank + off + margin), mode="clip")
-    up_to_low = count_where(np.less_equal, values, low)
+    up_to_low = _count(np.less_equal, values, low)
     if n < up_to_low:
-        is_right = n >= count_where(np.less, values, low)
+        is_right = n >= _count(np.less, values, low)
         return low if is_right else np.partition(values, n)[n]
     band = np.concatenate([v[(v > low) & (v < high)] for v in _pieces(values)])
     if n < up_to_low + band.size:
         return np.partition(band, n - up_to_low)[n - up_to_low]
-    is_right = n < count_where(np.less_equal, values, high)
+    is_right = n < _count(np.less_equal, values, high)
     return high if is_right else np.partition(values, n)[n]
 
 
-def count_where(compare: np.ufunc, values: np.ndarray, limit: np.generic) -> int:
-    """How many values compare so with a limit."""
+def _count(compare: np.ufunc, values: np.ndarray, limit: np.generic) -> int:
     return sum(int(np.count_nonzero(compare(v, limit))) for v in _pieces(values))
 
 

@@ -126,7 +126,7 @@ class Conversion:
         return {name: np.repeat(array, repeats, 0) for name, array in sample.items()}
 
     def _check_recurrent(self, quantization: str) -> None:
-        """Calibrating a loop crashes the whole process, so it must not start."""
+        """Refuses LSTMs of 16 bits, and loops: calibrating one crashes the process."""
         if not self._operators & _LOOPS:
             return
         operators = flatbuffer.operator_names(self.convert("none", ()))
