@@ -1,6 +1,7 @@
 """Kills the process at random moments, lets it go on, and looks at what is there.
 
     python examples/benchmarks/kills.py [--kills 50] [--seed 0] [--only training ...]
+        [--world keras]
 
 Each of training, `compress()`, an export and a search is killed by SIGKILL so many
 times, at any moment of its work, and then run once more in the same folder. Prints a
@@ -24,6 +25,7 @@ from pathlib import Path
 
 import keras
 import keras_tuner
+import tf_keras
 
 import keras_prune_kit as kpk
 from keras_prune_kit.digits import load_digits
@@ -32,26 +34,27 @@ TROUBLES = (
     *("torn files", "resume failed", "wrong sparsity", "lost trials"),
     *("changed trials", "left behind", "strange files"),
 )
+WORLDS = {"keras": keras, "tf_keras": tf_keras}
 TARGET = 0.8
 UNITS = 32
 
 
-def new_model():
-    keras.utils.set_random_seed(0)
+def new_model(K):
+    K.utils.set_random_seed(0)
     layers = [
-        keras.layers.Input((8, 8, 1)),
-        keras.layers.Flatten(),
-        keras.layers.Dense(UNITS, activation="relu"),
-        keras.layers.Dense(10, activation="softmax"),
+        K.layers.Input((8, 8, 1)),
+        K.layers.Flatten(),
+        K.layers.Dense(UNITS, activation="relu"),
+        K.layers.Dense(10, activation="softmax"),
     ]
-    model = keras.Sequential(layers)
+    model = K.Sequential(layers)
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
 
-def trained_model():
+def trained_model(K):
     (x, y), _ = load_digits()
-    model = new_model()
+    model = new_model(K)
     model.fit(x, y, verbose=0)
     return model
 
@@ -70,9 +73,9 @@ class Training:
 
     files = frozenset({"best.keras", "end.tflite"})
 
-    def work(self, folder):
+    def work(self, K, folder):
         (x, y), _ = load_digits()
-        model = new_model()
+        model = new_model(K)
         best = kpk.TargetSparsityCheckpoint(folder / "best.keras", monitor="loss")
         pruning = kpk.PruningCallback(TARGET)
         # Keras' own, written in place, was torn by two kills of fifty.
@@ -88,10 +91,10 @@ class Training:
 class Compress:
     """The whole job, with its folder of results."""
 
-    def work(self, folder):
+    def work(self, K, folder):
         train, test = load_digits()
         kpk.compress(
-            trained_model(),
+            trained_model(K),
             train,
             validation_data=test,
             policy=TARGET,
@@ -113,8 +116,8 @@ class Export:
 
     files = frozenset({"model.tflite"})
 
-    def work(self, folder):
-        model = trained_model()
+    def work(self, K, folder):
+        model = trained_model(K)
         with kpk.Pruner(model, kpk.ConstantSparsity(TARGET)) as pruner:
             pruner.step()
         for quantization in ("none", "dynamic", "float16"):
@@ -132,10 +135,10 @@ class Search:
     files = None
     trials = 3
 
-    def work(self, folder):
+    def work(self, K, folder):
         train, test = load_digits()
         hypermodel = kpk.CompressionHyperModel(
-            trained_model(), quantization=["dynamic"], max_accuracy_drop=0.5
+            trained_model(K), quantization=["dynamic"], max_accuracy_drop=0.5
         )
         oracle = keras_tuner.oracles.RandomSearchOracle(
             kpk.smallest_within(0.5), max_trials=self.trials, seed=0
@@ -172,11 +175,11 @@ WORK = {
 }
 
 
-def is_whole(path):
+def is_whole(path, K):
     """Whether a file of a known kind can be read."""
     try:
         if path.suffix == ".keras":
-            keras.models.load_model(path)
+            K.models.load_model(path)
         elif path.suffix == ".tflite":
             kpk.sparsity_report(path)
         elif path.suffix == ".json":
@@ -186,14 +189,14 @@ def is_whole(path):
         return False
 
 
-def act(name, place, connection):
+def act(name, world, place, connection):
     """What the process does: the work, announced before and after."""
     log = os.open(place / "log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.environ["TMPDIR"] = tempfile.tempdir = str(place / "tmp")
     connection.send("begins")
-    WORK[name].work(place / "out")
+    WORK[name].work(WORLDS[world], place / "out")
     connection.send("ends")
 
 
@@ -204,13 +207,13 @@ class Victim:
     imports.
     """
 
-    def __init__(self, name, place):
+    def __init__(self, name, world, place):
         for folder in ("out", "tmp"):
             (place / folder).mkdir(exist_ok=True)
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["tensorflow", "keras_tuner", __name__])
         self._ours, theirs = context.Pipe()
-        self._process = context.Process(target=act, args=(name, place, theirs))
+        self._process = context.Process(target=act, args=(name, world, place, theirs))
         self._process.start()
         theirs.close()
         self._ours.recv()
@@ -236,18 +239,18 @@ def temporary(place):
     return [path for path in place.rglob(".keras_prune_kit-*") if path.exists()]
 
 
-def one_kill(name, seconds):
+def one_kill(name, world, seconds):
     """One kill and what follows; `None` if the work was done before."""
     found = collections.Counter(dict.fromkeys(TROUBLES, 0))
     with tempfile.TemporaryDirectory() as folder:
         place, work = Path(folder), WORK[name]
-        if not Victim(name, place).kill(seconds):
+        if not Victim(name, world, place).kill(seconds):
             return None
         files = [p for p in (place / "out").rglob("*.*") if p.is_file()]
         cut = [p for p in files if not any(q in temporary(place) for q in p.parents)]
-        found["torn files"] += sum(not is_whole(path) for path in cut)
+        found["torn files"] += sum(not is_whole(path, WORLDS[world]) for path in cut)
         finished = work.finished(place / "out") if name == "search" else {}
-        if not Victim(name, place).finish():
+        if not Victim(name, world, place).finish():
             found["resume failed"] += 1
             print((place / "log").read_text()[-2000:], file=sys.stderr)
             return found
@@ -260,10 +263,10 @@ def one_kill(name, seconds):
     return found
 
 
-def duration(name):
+def duration(name, world):
     """Seconds that the work takes without being disturbed."""
     with tempfile.TemporaryDirectory() as folder:
-        victim, begin = Victim(name, Path(folder)), time.perf_counter()
+        victim, begin = Victim(name, world, Path(folder)), time.perf_counter()
         if not victim.finish():
             raise RuntimeError((Path(folder) / "log").read_text()[-2000:])
         return time.perf_counter() - begin
@@ -274,16 +277,22 @@ def main():
     parser.add_argument("--kills", type=int, default=50, help="of each kind")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="+", choices=WORK, default=list(WORK))
+    parser.add_argument("--world", choices=WORLDS, default="keras")
     options = parser.parse_args()
     rng = random.Random(options.seed)
     for name in options.only:
-        seconds, kills, total = duration(name), 0, collections.Counter()
+        seconds, kills, total = duration(name, options.world), 0, collections.Counter()
         while kills < options.kills:
-            found = one_kill(name, rng.uniform(0, seconds))
+            found = one_kill(name, options.world, rng.uniform(0, seconds))
             if found is not None:
                 kills += 1
                 total.update(found)
-        result = {"work": name, "seconds": round(seconds, 1), "kills": kills}
+        result = {
+            "work": name,
+            "world": options.world,
+            "seconds": round(seconds, 1),
+            "kills": kills,
+        }
         print(json.dumps({**result, **total}), flush=True)
 
 
