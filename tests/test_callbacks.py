@@ -49,6 +49,37 @@ def test_contract_works_in_both_worlds_twice_and_as_a_copy(mlp, data, tmp_path, 
         assert "sparsity" in history.history
 
 
+@pytest.mark.parametrize("knows_length", [True, False])
+@pytest.mark.parametrize("name", BUILDERS)
+def test_contract_is_at_its_end_when_no_epoch_is_left(
+    mlp, data, tmp_path, name, knows_length
+):
+    """As in a run that was killed when it had done its last epoch."""
+    dataset = tf.data.Dataset.from_tensor_slices(data).batch(16)
+    if not knows_length:
+        dataset = dataset.filter(lambda x, y: True)
+    model = mlp()
+
+    def fit(schedule, initial_epoch):
+        pruning, callback = kpk.PruningCallback(schedule), BUILDERS[name](tmp_path)
+        with quiet_about_data():
+            model.fit(
+                dataset,
+                initial_epoch=initial_epoch,
+                epochs=2,
+                verbose=0,
+                callbacks=[pruning] + [callback] * (name != "PruningCallback"),
+            )
+        saved = tmp_path.rglob("*.h5")
+        return pruning.report, model.get_weights(), [p.stat().st_mtime for p in saved]
+
+    _, before, saved_before = fit(kpk.ConstantSparsity(0.8), 0)
+    report, after, saved = fit(kpk.PolynomialDecay(0.0, 0.8), 2)
+    assert not report.unmet and report.zeros == 140 and saved == saved_before
+    for old, new in zip(before, after, strict=True):
+        np.testing.assert_array_equal(old, new)
+
+
 def test_sparsity_is_in_the_history(mlp, data):
     schedule = kpk.PolynomialDecay(0.2, 0.8, end_step=kpk.Epochs(2))
     pruning = kpk.PruningCallback(kpk.PrunePolicy(schedule))

@@ -38,6 +38,10 @@ SCRIPT = """
             if kill_at == f"step {{self.steps}}":
                 kill()
 
+        def on_epoch_end(self, epoch, logs=None):
+            if kill_at == f"epoch {{epoch + 1}}":
+                kill()
+
     saves, save = [], model.save_weights
 
     def tearing(filepath, **options):
@@ -109,6 +113,18 @@ def test_killed_in_the_middle_of_a_backup_and_resumed(tmp_path, save, epochs):
     with np.load(tmp_path / "end.npz") as end:
         assert list(end["epochs"]) == list(range(6))[-epochs:]
         assert (end["arr_0"] == 0).sum() == round(0.8 * 128)
+
+
+@pytest.mark.parametrize("world", ["keras", "tf_keras"])
+def test_killed_between_the_last_epoch_and_the_end(tmp_path, world):
+    killed = run(tmp_path, world, "epoch 6", FROM_ZERO, OURS)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    resumed = run(tmp_path, world, "never", FROM_ZERO, OURS)
+    assert resumed.returncode == 0, resumed.stderr
+    with np.load(tmp_path / "end.npz") as end:
+        assert not end["epochs"].size
+        assert (end["arr_0"] == 0).sum() == round(0.8 * 128)
+        assert (end["arr_2"] == 0).sum() == round(0.8 * 32)
 
 
 @pytest.mark.parametrize("world", ["keras", "tf_keras"])

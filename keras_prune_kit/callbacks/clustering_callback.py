@@ -71,11 +71,9 @@ class ClusteringCallback(TwoWorldCallback):
     def on_train_batch_begin(
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
-        if not self._is_started:
-            # Not before: BackupAndRestore has loaded weights by now and
-            # PruningCallback has set its masks, whichever was listed first.
-            self._engine().start()
-            self._is_started = True
+        # Not before: BackupAndRestore has loaded weights by now and
+        # PruningCallback has set its masks, whichever was listed first.
+        self._start_once()
 
     def on_train_batch_end(
         self, batch: int, logs: dict[str, Any] | None = None
@@ -83,8 +81,14 @@ class ClusteringCallback(TwoWorldCallback):
         self._engine().step()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self._start_once()  # A run that was killed at its very end has no batches left.
         clusterer, self._clusterer = self._engine(), None
         self.report = clusterer.finalize()
+
+    def _start_once(self) -> None:
+        if not self._is_started:
+            self._engine().start()
+            self._is_started = True
 
     def _engine(self) -> Clusterer:
         if self._clusterer is None:

@@ -76,6 +76,7 @@ class PruningCallback(TwoWorldCallback):
         self._pruner: Pruner | None = None
         self._last_good: LastGood | None = None
         self._steps_per_epoch: int | None = None
+        self._is_started = False
         self._epoch = 0
         self._batches = 0
 
@@ -86,18 +87,16 @@ class PruningCallback(TwoWorldCallback):
             self._pruner.detach()
         self._pruner = Pruner(self.model, self.policy, data=self.data)
         self._last_good = LastGood(self.model)
-        self._started = False
+        self._is_started = False
         self._steps_per_epoch = self.params.get("steps")
         if self._steps_per_epoch is not None:
             self._pruner.set_run_length(self._steps_per_epoch, self.params["epochs"])
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._epoch, self._batches = epoch, 0
-        if not self._started:
-            # Not in `on_train_begin`: BackupAndRestore may load weights there.
-            self._engine().start(self._steps_done())
+        if not self._is_started:
+            self._start()
             self._keep("when training began")
-            self._started = True
 
     def on_train_batch_end(
         self, batch: int, logs: dict[str, Any] | None = None
@@ -120,8 +119,18 @@ class PruningCallback(TwoWorldCallback):
             logs["sparsity"] = self._engine().sparsity
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        if not self._is_started:
+            # BackupAndRestore has left no epoch to train: the process was killed when
+            # it had done the last one.
+            self._epoch = self.params["epochs"]
+            self._start()
         pruner, self._pruner, self._last_good = self._engine(), None, None
         self.report = pruner.finalize(on_incomplete=self.on_incomplete)
+
+    def _start(self) -> None:
+        """Not in `on_train_begin`: BackupAndRestore may load weights there."""
+        self._engine().start(self._steps_done())
+        self._is_started = True
 
     def _engine(self) -> Pruner:
         if self._pruner is None:

@@ -66,10 +66,10 @@ class TargetSparsityCheckpoint(TwoWorldCallback):
         self.save_weights_only = save_weights_only
         self.best: float | None = None
         self._checkpoint: Any = None
-        self._has_seen_target = False
+        self._has_seen_target: bool | None = None  # That is before the first epoch.
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self._has_seen_target = False
+        self._has_seen_target = None
         self.best = None
         self._checkpoint = _keras.callback_namespace(self.model).ModelCheckpoint(
             self.filepath,
@@ -88,8 +88,8 @@ class TargetSparsityCheckpoint(TwoWorldCallback):
             raise ValueError(
                 "TargetSparsityCheckpoint needs a PruningCallback in the same fit."
             )
+        self._has_seen_target = self._has_seen_target or pruner.is_at_target
         if pruner.is_at_target:
-            self._has_seen_target = True
             self._save(epoch, logs or {})
             self.best = float(self._checkpoint.best)
 
@@ -101,7 +101,7 @@ class TargetSparsityCheckpoint(TwoWorldCallback):
             self._checkpoint.on_epoch_end(epoch, logs)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        if not self._has_seen_target:
+        if self._has_seen_target is False:
             warnings.warn(
                 "No epoch ended at the target sparsity, so nothing was saved to "
                 f"{self.filepath}.",

@@ -15,7 +15,7 @@ from keras_prune_kit.policies import Assignment
 from keras_prune_kit.pruner.errors import MaskNotAppliedWarning
 from keras_prune_kit.reports import WeightSparsity
 from keras_prune_kit.schedules import Schedule
-from keras_prune_kit.structures import count_nonzero
+from keras_prune_kit.structures import count_nonzero, count_zeros
 
 
 class PrunedWeight:
@@ -143,7 +143,11 @@ class PrunedWeight:
 
         A weight that is nothing but zeros was initialized so; they say nothing.
         """
-        return 0.0 if there == 1 else min(there, self.schedule.final_sparsity)
+        if there == 1:
+            return 0.0
+        final = self.schedule.final_sparsity
+        is_at_target = round(there * self.size) >= count_zeros(final, self.size)
+        return final if is_at_target else there
 
     def scores(self, kernel: np.ndarray) -> np.ndarray:
         """What the criterion says of the kernel; what is pruned already comes last.

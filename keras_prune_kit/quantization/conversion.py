@@ -14,7 +14,11 @@ from keras_prune_kit.quantization.graph import Call, is_graph, rebuild
 from keras_prune_kit.quantization.kinds import Kind
 from keras_prune_kit.quantization.plan import Plan, Range
 from keras_prune_kit.quantization.quantize_kernel import QuantizeKernel
-from keras_prune_kit.quantization.wrappers import QuantizeOutput, QuantizeScale
+from keras_prune_kit.quantization.wrappers import (
+    QuantizeAverage,
+    QuantizeOutput,
+    QuantizeScale,
+)
 
 
 class _Rebuilder(abc.ABC):
@@ -84,6 +88,10 @@ class Quantizer(_Rebuilder):
         if kind is Kind.MODEL:
             return rebuild(operation, self._once, self._call)
         fresh = self._fresh(operation)
+        if id(operation) in self._plan.inside:
+            return QuantizeAverage(
+                fresh, FakeQuantize(name="input"), name=operation.name
+            )
         held = self._plan.held.get(id(operation))
         arguments = {
             "output_range": held and FakeQuantize(held.bounds, name="output"),

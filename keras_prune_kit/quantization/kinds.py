@@ -41,14 +41,18 @@ class Verdict:
     reason: str = ""
 
 
+_NOTHING_IN_INFERENCE = {
+    *("Identity", "Dropout", "SpatialDropout1D", "SpatialDropout2D"),
+    *("GaussianNoise", "GaussianDropout", "ActivityRegularization", "RandomFlip"),
+    *("RandomRotation", "RandomZoom", "RandomTranslation", "RandomContrast"),
+    "RandomBrightness",
+}
 _SAME_RANGE = {
-    *("Flatten", "Reshape", "Permute", "RepeatVector", "Identity", "Dropout"),
+    *_NOTHING_IN_INFERENCE,
+    *("Flatten", "Reshape", "Permute", "RepeatVector", "RandomCrop"),
     *("MaxPooling1D", "MaxPooling2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D"),
     *("AveragePooling1D", "AveragePooling2D", "ZeroPadding1D", "ZeroPadding2D"),
     *("Cropping1D", "Cropping2D", "UpSampling1D", "UpSampling2D"),
-    *("SpatialDropout1D", "SpatialDropout2D", "GaussianNoise", "GaussianDropout"),
-    *("ActivityRegularization", "RandomFlip", "RandomRotation", "RandomZoom"),
-    *("RandomTranslation", "RandomContrast", "RandomBrightness", "RandomCrop"),
     "Transpose",  # The rest are operations of keras.ops.
     "Squeeze",
     "ExpandDims",
@@ -59,6 +63,7 @@ _OWN_RANGE = {
     *("Mean", "Relu", "Relu6"),
 }
 _MAX_POOLING = ("MaxPooling1D", "MaxPooling2D")
+_AVERAGE_POOLING = ("AveragePooling1D", "AveragePooling2D")
 _FUSED_OPERATIONS = ("Relu", "Relu6")
 
 
@@ -84,6 +89,30 @@ def verdict_on(call: Call) -> Verdict:
 def is_max_pooling(operation: Any) -> bool:
     """Whether rounding before it and after it are the same thing."""
     return type(operation).__name__ in _MAX_POOLING
+
+
+def does_nothing(operation: Any) -> bool:
+    """Whether it gives what it takes in inference."""
+    is_linear = activation_of(operation) is keras.activations.linear
+    return is_linear or type(operation).__name__ in _NOTHING_IN_INFERENCE
+
+
+def averages(operation: Any) -> bool:
+    """Whether it mixes neighbours, so that rounding has to come right before it.
+
+    Its operator has one range for what it takes and what it gives. Where there is none
+    right before it, the converter takes that of what comes behind, and cuts off what
+    goes beyond before it is averaged: a `ReLU` behind it would come first.
+    """
+    name = type(operation).__name__
+    if name == "UpSampling2D":
+        return operation.interpolation != "nearest"
+    return name in _AVERAGE_POOLING
+
+
+def adds_dimension(operation: Any) -> bool:
+    """Whether it averages over one dimension, which .tflite does over two."""
+    return type(operation).__name__ == "AveragePooling1D"
 
 
 def is_fused_activation(operation: Any) -> bool:

@@ -14,6 +14,9 @@ from keras_prune_kit.quantization.graph import Call, Graph, graph_of, nested_mod
 from keras_prune_kit.quantization.kinds import (
     Kind,
     Verdict,
+    adds_dimension,
+    averages,
+    does_nothing,
     is_fused_activation,
     is_max_pooling,
     takes_in_activation,
@@ -46,6 +49,7 @@ class Plan:
         folded: The normalization that goes into a layer, by the layer's id.
         held: What rounds the output of a layer from inside its wrapper, by its id.
         ranges: What rounds a tensor from behind, by the tensor's id.
+        inside: Ids of layers that round inside what their operator takes.
         uses: How often each layer is called, by its id.
     """
 
@@ -53,6 +57,7 @@ class Plan:
     folded: dict[int, Any] = field(default_factory=dict)
     held: dict[int, Range] = field(default_factory=dict)
     ranges: dict[int, Range] = field(default_factory=dict)
+    inside: set[int] = field(default_factory=set)
     uses: Counter[int] = field(default_factory=Counter)
 
     def kind(self, operation: Any) -> Kind:
@@ -101,6 +106,7 @@ class _GraphPlanner:
         self._is_outermost = is_outermost
         self._rounded: set[int] = set()
         self._taken_in: set[int] = set()
+        self._just_rounded: set[int] = set()
 
     def run(self) -> None:
         for call in self._graph.calls:
@@ -169,11 +175,23 @@ class _GraphPlanner:
             self._rounded.update(map(id, call.outputs))
         elif kind is Kind.SAME_RANGE:
             if all(id(tensor) in self._rounded for tensor in call.inputs):
-                self._rounded.update(map(id, call.outputs))
+                self._keep_range(call)
         elif kind is Kind.FLOAT:
             self._round_float(call)
         else:
             self._round_int8(call)
+
+    def _keep_range(self, call: Call) -> None:
+        self._rounded.update(map(id, call.outputs))
+        is_just_rounded = all(
+            id(tensor) in self._just_rounded for tensor in call.inputs
+        )
+        if adds_dimension(call.operation):
+            self._plan.inside.add(id(call.operation))
+        elif averages(call.operation) and not is_just_rounded:
+            self._add(call.inputs[0], Range())
+        elif does_nothing(call.operation) and is_just_rounded:
+            self._just_rounded.update(map(id, call.outputs))
 
     def _round_float(self, call: Call) -> None:
         is_barrier = any(id(tensor) in self._rounded for tensor in call.inputs)
@@ -193,12 +211,14 @@ class _GraphPlanner:
         holder = call.operation if is_folded else end.operation
         if isinstance(holder, keras.Layer) and self._plan.is_used_once(holder):
             self._plan.held[id(holder)] = Range(bounds)
+            self._just_rounded.update(map(id, end.outputs))
         else:
             self._add(end.outputs[0], Range(bounds))
 
     def _add(self, tensor: Any, found: Range) -> None:
         self._plan.ranges[id(tensor)] = found
         self._rounded.add(id(tensor))
+        self._just_rounded.add(id(tensor))
 
     def _end(self, call: Call) -> Call:
         """The call behind which the range goes: after what becomes a part of the
@@ -207,12 +227,20 @@ class _GraphPlanner:
         behind = self._graph.only_consumer(call)
         if behind is not None and self._plan.folded.get(id(call.operation)):
             call, behind = self._take_in(behind)
-        if behind is not None and takes_activation and self._is_fused(behind):
-            call, behind = self._take_in(behind)
-        has_bounds = _bounds_of(call.operation) is not None
-        while behind is not None and self._is_pooling(behind) and not has_bounds:
+        while behind is not None and self._joins(call, behind, takes_activation):
+            takes_activation = takes_activation and not self._is_fused(behind)
             call, behind = self._take_in(behind)
         return call
+
+    def _joins(self, call: Call, behind: Call, takes_activation: bool) -> bool:
+        """Whether nothing has to be rounded between two calls."""
+        if self._is_fused(behind):
+            return takes_activation
+        if not self._is_pooling(behind) or _bounds_of(call.operation) is not None:
+            return False
+        # In the file the activation is a part of the pooling, which has one range.
+        after = self._graph.only_consumer(behind)
+        return takes_activation or after is None or not self._is_fused(after)
 
     def _take_in(self, call: Call) -> tuple[Call, Call | None]:
         self._taken_in.add(id(call))

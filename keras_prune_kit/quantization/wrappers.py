@@ -66,7 +66,7 @@ class QuantizeOutput(keras.layers.Wrapper):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
-        parts = ("layer", "output_range", "normalization")
+        parts = ("layer", "input_range", "output_range", "normalization")
         found = {part: config[part] for part in parts if part in config}
         found = {
             part: value
@@ -100,6 +100,41 @@ class QuantizeScale(QuantizeOutput):
     def _mode(self) -> dict[str, bool]:
         is_rescaling = isinstance(self.layer, keras.layers.Rescaling)
         return {} if is_rescaling else {"training": True}
+
+
+@keras.saving.register_keras_serializable("keras_prune_kit")
+class QuantizeAverage(QuantizeOutput):
+    """An `AveragePooling1D` that rounds its input where the operator takes it.
+
+    That is after a dimension was added, since .tflite averages over two.
+
+    Args:
+        layer: The layer of the float model.
+        input_range: What rounds the input.
+        **kwargs: What every Keras layer takes.
+    """
+
+    def __init__(self, layer: Any, input_range: FakeQuantize, **kwargs: Any) -> None:
+        super().__init__(layer, **kwargs)
+        self.input_range = input_range
+
+    def build(self, input_shape: Any = None) -> None:
+        super().build(input_shape)
+        build_once(self.input_range, input_shape)
+
+    def compute(self, inputs: Any, training: bool) -> Any:
+        axis = 2 if self.layer.data_format == "channels_last" else 3
+        outputs = keras.ops.average_pool(
+            self.input_range(keras.ops.expand_dims(inputs, axis), training=training),
+            (*self.layer.pool_size, 1),
+            (*self.layer.strides, 1),
+            self.layer.padding,
+            self.layer.data_format,
+        )
+        return keras.ops.squeeze(outputs, axis)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "input_range": serialize(self.input_range)}
 
 
 def scale_and_shift(layer: Any) -> tuple[Any, Any]:
