@@ -51,6 +51,15 @@ def test_an_activation_behind_a_pooling(before):
     assert off(keras.Model(inputs, L.Dense(3)(L.Flatten()(x)))) < TOLERANCE
 
 
+@pytest.mark.parametrize("join", [L.Concatenate, L.Maximum, L.Minimum])
+def test_a_pooling_behind_parts_of_different_ranges(join):
+    """As in SqueezeNet, but for the ranges."""
+    inputs = L.Input((8, 8, 3))
+    parts = [L.Conv2D(4, 1, activation="relu")(inputs), L.Conv2D(4, 1)(inputs)]
+    x = L.MaxPooling2D()(join()(parts))
+    assert off(keras.Model(inputs, L.Dense(3)(L.Flatten()(x)))) < TOLERANCE
+
+
 @pytest.mark.parametrize("behind", ["relu", "concatenate"])
 @pytest.mark.parametrize(
     ("shape", "before", "average"),

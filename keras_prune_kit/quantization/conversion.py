@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from keras_prune_kit.quantization.fake_quantize import FakeQuantize
+from keras_prune_kit.quantization.fake_quantize import Barrier, FakeQuantize
 from keras_prune_kit.quantization.graph import Call, is_graph, rebuild
 from keras_prune_kit.quantization.kinds import Kind
 from keras_prune_kit.quantization.plan import Plan, Range
@@ -118,6 +118,8 @@ class Quantizer(_Rebuilder):
         if self._plan.is_folded(call.operation):
             return args[0]
         args, kwargs = self._with_rounded_inputs(call, args, kwargs)
+        if id(call.operation) in self._plan.apart:
+            args, kwargs = keras.tree.map_structure(_behind_barrier, (args, kwargs))
         if isinstance(layer, QuantizeOutput):
             kwargs.pop("mask", None)  # The layer inside finds it by itself.
         outputs = layer(*args, **kwargs)
@@ -177,7 +179,7 @@ class Stripper(_Rebuilder):
     def _make(self, operation: Any) -> Any:
         if is_graph(operation):
             return rebuild(operation, self._once, self._call)
-        if isinstance(operation, FakeQuantize):
+        if isinstance(operation, (Barrier, FakeQuantize)):
             return operation  # It is left out.
         if not isinstance(operation, QuantizeOutput):
             return self._fresh(operation)
@@ -190,11 +192,16 @@ class Stripper(_Rebuilder):
         return self._fresh(operation.layer)
 
     def _call(self, call: Call, layer: Any, args: Any, kwargs: Any) -> Any:
-        if isinstance(call.operation, FakeQuantize):
+        if isinstance(call.operation, (Barrier, FakeQuantize)):
             return args[0]
         outputs = layer(*args, **kwargs)
         normalization = self._normalizations.get(id(call.operation))
         return outputs if normalization is None else normalization(outputs)
+
+
+def _behind_barrier(item: Any) -> Any:
+    is_float = isinstance(item, keras.KerasTensor) and item.dtype == "float32"
+    return Barrier()(item) if is_float else item
 
 
 def _from_config(layer: Any) -> Any:

@@ -69,9 +69,7 @@ class FakeQuantize(keras.layers.Layer):
             self._follow(inputs)
             return round_activation(inputs, *self._range())
         if self.is_barrier:
-            # The converter would quantize what it sees between two ranges. It does
-            # not see through types that have no int8.
-            inputs = tf.cast(tf.cast(inputs, tf.float64), tf.float32)
+            inputs = _hidden(inputs)
         rounded = round_activation(inputs, *self._range())
         return tf.where(self.high.value > self.low.value, rounded, inputs)
 
@@ -106,3 +104,24 @@ class FakeQuantize(keras.layers.Layer):
         past = tf.where(self.high.value > self.low.value, self.momentum, 0.0)
         self.low.assign(past * self.low.value + (1 - past) * low)
         self.high.assign(past * self.high.value + (1 - past) * high)
+
+
+@keras.saving.register_keras_serializable("keras_prune_kit")
+class Barrier(keras.layers.Layer):
+    """Keeps what comes behind it in float in the file; gives what it takes."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def call(self, inputs: Any) -> Any:
+        return _hidden(inputs)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+
+def _hidden(tensor: Any) -> Any:
+    """The converter would quantize what it sees between two ranges. It does not see
+    through types that have no int8."""
+    return tf.cast(tf.cast(tensor, tf.float64), tf.float32)

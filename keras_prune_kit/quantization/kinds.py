@@ -62,6 +62,7 @@ _OWN_RANGE = {
     *("GlobalAveragePooling1D", "GlobalAveragePooling2D", "Embedding"),
     *("Mean", "Relu", "Relu6"),
 }
+_ONE_RANGE = ("Concatenate", "Maximum", "Minimum", "Embedding")
 _MAX_POOLING = ("MaxPooling1D", "MaxPooling2D")
 _AVERAGE_POOLING = ("AveragePooling1D", "AveragePooling2D")
 _FUSED_OPERATIONS = ("Relu", "Relu6")
@@ -72,7 +73,7 @@ def verdict_on(call: Call) -> Verdict:
     operation, name = call.operation, type(call.operation).__name__
     if isinstance(operation, keras.Model):
         return _on_model(operation)
-    if not type(operation).__module__.startswith("keras."):
+    if not is_of_keras(operation):
         return _float(f"{name} is no layer of Keras, so what it computes is not known")
     if stages_of(operation):
         return _on_kernel(operation)
@@ -86,6 +87,11 @@ def verdict_on(call: Call) -> Verdict:
     return _float(f".tflite has no int8 operator for {name}")
 
 
+def is_of_keras(operation: Any) -> bool:
+    """Whether it is a layer or operation of Keras itself."""
+    return type(operation).__module__.startswith("keras.")
+
+
 def is_max_pooling(operation: Any) -> bool:
     """Whether rounding before it and after it are the same thing."""
     return type(operation).__name__ in _MAX_POOLING
@@ -95,6 +101,23 @@ def does_nothing(operation: Any) -> bool:
     """Whether it gives what it takes in inference."""
     is_linear = activation_of(operation) is keras.activations.linear
     return is_linear or type(operation).__name__ in _NOTHING_IN_INFERENCE
+
+
+def takes_and_gives_one_range(operation: Any) -> bool:
+    """Whether rounding has to come right behind it.
+
+    Its operator computes nothing. Where there is no range right behind, the converter
+    gives all that it takes the range of the first, and cuts off what goes beyond.
+    """
+    return type(operation).__name__ in _ONE_RANGE
+
+
+def mixes(call: Call) -> bool:
+    """Whether what stays float may bring several tensors together.
+
+    The converter would quantize that where it finds a range for one of them.
+    """
+    return not is_of_keras(call.operation) or len(set(map(id, call.inputs))) > 1
 
 
 def averages(operation: Any) -> bool:

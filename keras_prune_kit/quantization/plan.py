@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from keras_prune_kit.quantization.activations import activation_of, bounds_of
+from keras_prune_kit.quantization.activations import activation_of, bounds_of, has_int8
 from keras_prune_kit.quantization.graph import Call, Graph, graph_of, nested_models
 from keras_prune_kit.quantization.kinds import (
     Kind,
@@ -19,6 +19,8 @@ from keras_prune_kit.quantization.kinds import (
     does_nothing,
     is_fused_activation,
     is_max_pooling,
+    mixes,
+    takes_and_gives_one_range,
     takes_in_activation,
     takes_in_normalization,
     verdict_on,
@@ -50,6 +52,7 @@ class Plan:
         held: What rounds the output of a layer from inside its wrapper, by its id.
         ranges: What rounds a tensor from behind, by the tensor's id.
         inside: Ids of layers that round inside what their operator takes.
+        apart: Ids of layers that stay float and need a barrier before them too.
         uses: How often each layer is called, by its id.
     """
 
@@ -58,6 +61,7 @@ class Plan:
     held: dict[int, Range] = field(default_factory=dict)
     ranges: dict[int, Range] = field(default_factory=dict)
     inside: set[int] = field(default_factory=set)
+    apart: set[int] = field(default_factory=set)
     uses: Counter[int] = field(default_factory=Counter)
 
     def kind(self, operation: Any) -> Kind:
@@ -126,12 +130,25 @@ class _GraphPlanner:
         self._plan.verdicts.setdefault(id(call.operation), verdict)
 
     def _follows_float(self, call: Call) -> bool:
-        """Whether all it takes is from a layer that stays float."""
-        before = [self._graph.producer(tensor) for tensor in call.inputs]
-        return all(other is not None and self._is_float(other) for other in before)
+        """Whether what it takes is float.
+
+        One part is enough where all parts need the same range: the converter does not
+        bring what was float to another one.
+        """
+        found = [self._graph.producer(tensor) for tensor in call.inputs]
+        if takes_and_gives_one_range(call.operation):
+            return any(
+                other is not None and self._gives_float(other) for other in found
+            )
+        return all(other is not None and self._is_float(other) for other in found)
 
     def _is_float(self, call: Call) -> bool:
         return self._plan.kind(call.operation) is Kind.FLOAT
+
+    def _gives_float(self, call: Call) -> bool:
+        if self._plan.kind(call.operation) is not Kind.KERNEL:
+            return self._is_float(call)
+        return not has_int8(call.operation.activation)
 
     def _fold_normalizations(self) -> None:
         for call in self._graph.calls:
@@ -190,11 +207,25 @@ class _GraphPlanner:
             self._plan.inside.add(id(call.operation))
         elif averages(call.operation) and not is_just_rounded:
             self._add(call.inputs[0], Range())
-        elif does_nothing(call.operation) and is_just_rounded:
+        if does_nothing(call.operation) and is_just_rounded:
             self._just_rounded.update(map(id, call.outputs))
+        elif self._could_be_changed(call.outputs[0]):
+            self._add(call.outputs[0], Range())
+
+    def _could_be_changed(self, tensor: Any) -> bool:
+        """Whether one of those that take a tensor could give it a range of its own,
+        which the others would find there."""
+        calls = self._graph.consumers(tensor)
+        return len(calls) > 1 and any(
+            takes_and_gives_one_range(call.operation)
+            and self._plan.kind(call.operation) is not Kind.FLOAT
+            for call in calls
+        )
 
     def _round_float(self, call: Call) -> None:
         is_barrier = any(id(tensor) in self._rounded for tensor in call.inputs)
+        if is_barrier and mixes(call):
+            self._plan.apart.add(id(call.operation))
         for tensor in call.outputs:
             if "float" in tensor.dtype and self._is_wanted(tensor):
                 self._add(tensor, Range(is_barrier=is_barrier))
@@ -236,7 +267,11 @@ class _GraphPlanner:
         """Whether nothing has to be rounded between two calls."""
         if self._is_fused(behind):
             return takes_activation
-        if not self._is_pooling(behind) or _bounds_of(call.operation) is not None:
+        if (
+            not self._is_pooling(behind)
+            or takes_and_gives_one_range(call.operation)
+            or _bounds_of(call.operation) is not None
+        ):
             return False
         # In the file the activation is a part of the pooling, which has one range.
         after = self._graph.only_consumer(behind)
