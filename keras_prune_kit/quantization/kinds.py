@@ -112,6 +112,11 @@ def takes_and_gives_one_range(operation: Any) -> bool:
     return type(operation).__name__ in _ONE_RANGE
 
 
+def narrows(operation: Any) -> bool:
+    """Whether the one range that it takes and gives may lack parts of what it takes."""
+    return type(operation).__name__ in ("Maximum", "Minimum")
+
+
 def mixes(call: Call) -> bool:
     """Whether what stays float may bring several tensors together.
 

@@ -20,6 +20,7 @@ from keras_prune_kit.quantization.kinds import (
     is_fused_activation,
     is_max_pooling,
     mixes,
+    narrows,
     takes_and_gives_one_range,
     takes_in_activation,
     takes_in_normalization,
@@ -127,6 +128,9 @@ class _GraphPlanner:
             verdict = Verdict(Kind.FLOAT, "skip")
         elif verdict.kind in (Kind.OWN_RANGE, Kind.SCALE) and self._follows_float(call):
             verdict = Verdict(Kind.FLOAT, "what it takes is float")
+        elif any(self._would_change(call, tensor) for tensor in call.inputs):
+            reason = "others need what it takes in another range"
+            verdict = Verdict(Kind.FLOAT, reason)
         self._plan.verdicts.setdefault(id(call.operation), verdict)
 
     def _follows_float(self, call: Call) -> bool:
@@ -141,6 +145,20 @@ class _GraphPlanner:
                 other is not None and self._gives_float(other) for other in found
             )
         return all(other is not None and self._is_float(other) for other in found)
+
+    def _would_change(self, call: Call, tensor: Any) -> bool:
+        """Whether others would get a tensor in the narrower range of a call.
+
+        That goes back through operators that have one range: to the last rounding.
+        """
+        before = self._graph.producer(tensor)
+        return (
+            narrows(call.operation)
+            and before is not None
+            and self._plan.kind(before.operation) is Kind.SAME_RANGE
+            and not does_nothing(before.operation)
+            and len(self._graph.consumers(tensor)) > 1
+        )
 
     def _is_float(self, call: Call) -> bool:
         return self._plan.kind(call.operation) is Kind.FLOAT
@@ -209,18 +227,6 @@ class _GraphPlanner:
             self._add(call.inputs[0], Range())
         if does_nothing(call.operation) and is_just_rounded:
             self._just_rounded.update(map(id, call.outputs))
-        elif self._could_be_changed(call.outputs[0]):
-            self._add(call.outputs[0], Range())
-
-    def _could_be_changed(self, tensor: Any) -> bool:
-        """Whether one of those that take a tensor could give it a range of its own,
-        which the others would find there."""
-        calls = self._graph.consumers(tensor)
-        return len(calls) > 1 and any(
-            takes_and_gives_one_range(call.operation)
-            and self._plan.kind(call.operation) is not Kind.FLOAT
-            for call in calls
-        )
 
     def _round_float(self, call: Call) -> None:
         is_barrier = any(id(tensor) in self._rounded for tensor in call.inputs)
