@@ -60,6 +60,36 @@ def test_a_pooling_behind_parts_of_different_ranges(join):
     assert off(keras.Model(inputs, L.Dense(3)(L.Flatten()(x)))) < TOLERANCE
 
 
+class Sines(keras.layers.Layer):
+    def call(self, x):
+        return keras.ops.concatenate([x, 10 * keras.ops.sin(x)], -1)
+
+
+@pytest.mark.parametrize(
+    "bring_together",
+    [
+        lambda x, y: Sines()(y),
+        lambda x, y: L.Reshape((8, 8, 8))(keras.ops.stack([x, y], -1)),
+        lambda x, y: keras.ops.where(y > 0, x, y),
+        lambda x, y: L.Concatenate()([L.LayerNormalization()(y), L.Rescaling(9.0)(x)]),
+        lambda x, y: L.Maximum()([L.Conv2D(4, 1, activation="elu")(y), x]),
+    ],
+)
+def test_what_stays_float_takes_parts_of_any_range(bring_together):
+    inputs = L.Input((8, 8, 3))
+    x = L.Conv2D(4, 1, activation="sigmoid")(inputs)
+    x = bring_together(x, L.Conv2D(4, 1)(inputs))
+    assert off(keras.Model(inputs, L.Dense(3)(L.Flatten()(x)))) < TOLERANCE
+
+
+def test_others_do_not_get_the_range_of_a_minimum():
+    inputs = L.Input((8, 8, 3))
+    cropped = L.Cropping2D(1)(L.Rescaling(2.0)(inputs))
+    least = L.Minimum()([cropped, L.Conv2D(3, 1, activation="sigmoid")(cropped)])
+    x = L.Flatten()(L.Subtract()([least, cropped]))
+    assert off(keras.Model(inputs, L.Dense(3)(x))) < TOLERANCE
+
+
 @pytest.mark.parametrize("behind", ["relu", "concatenate"])
 @pytest.mark.parametrize(
     ("shape", "before", "average"),
