@@ -119,7 +119,10 @@ class Quantizer(_Rebuilder):
             return args[0]
         args, kwargs = self._with_rounded_inputs(call, args, kwargs)
         if id(call.operation) in self._plan.apart:
-            args, kwargs = keras.tree.map_structure(_behind_barrier, (args, kwargs))
+            args, kwargs = (
+                keras.tree.map_structure(_behind_barrier, part)
+                for part in (args, kwargs)
+            )
         if isinstance(layer, QuantizeOutput):
             kwargs.pop("mask", None)  # The layer inside finds it by itself.
         outputs = layer(*args, **kwargs)
