@@ -22,6 +22,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGINT")
 
 # Data that say when a job has come to its second batch.
 SLOW_DATA = """\
+import atexit
 import time
 from pathlib import Path
 
@@ -34,6 +35,9 @@ def batches():
             Path("under_way").touch()
         time.sleep(0.05)
         yield np.zeros((4, 8), "float32"), np.zeros(4, "int64")
+
+# Threads that read data are still there; the interpreter is not to go before them.
+atexit.register(Path("taken_apart").touch)
 
 def load():
     kinds = tf.TensorSpec((4, 8), "float32"), tf.TensorSpec((4,), "int64")

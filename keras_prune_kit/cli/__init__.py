@@ -1,5 +1,5 @@
 """The command line: `keras-prune-kit COMMAND`."""
 
-from keras_prune_kit.cli.main import main
+from keras_prune_kit.cli.main import main, run
 
-__all__ = ["main"]
+__all__ = ["main", "run"]

@@ -8,7 +8,7 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.text import Text
@@ -24,6 +24,20 @@ from keras_prune_kit.cli.result import Result
 _FAILED, _INTERRUPTED = 1, 130
 # What is raised with a sentence for a person to read.
 _TOLD = (ValueError, TypeError, OSError, RuntimeError, ImportError)
+
+
+def run() -> NoReturn:
+    """What the shell calls: `main`, and the end of the process.
+
+    After an error or Ctrl-C threads of TensorFlow may still be reading data. One that
+    calls Python while the interpreter takes itself apart crashes, so it does not.
+    """
+    code = main()
+    if code:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit()
 
 
 def main(words: Sequence[str] | None = None) -> int:
