@@ -205,7 +205,7 @@ class TestFakeQuantize:
         np.testing.assert_allclose(layer(x, training=True), [[128 / 256, 179 / 256]])
 
     def test_survives_its_configuration(self):
-        layer = FakeQuantize((0.0, 1.0), momentum=0.5, is_barrier=True, name="a")
+        layer = FakeQuantize((0.0, 1.0), momentum=0.5, name="a")
         copy = FakeQuantize.from_config(layer.get_config())
         assert copy.get_config() == layer.get_config()
 

@@ -151,7 +151,10 @@ class Quantizer(_Rebuilder):
     def _rounded(self, old: Any, new: Any) -> Any:
         """A tensor, rounded if the plan says so of the one that it stands for."""
         found = self._plan.ranges.get(id(old))
-        return new if found is None else self._range(found, old)(new)
+        if found is None:
+            return new
+        before = Barrier()(new) if found.is_barrier else new
+        return self._range(found, old)(before)
 
     def _range(self, found: Range, tensor: Any) -> FakeQuantize:
         name = f"{tensor._keras_history.operation.name}_range"
@@ -159,7 +162,6 @@ class Quantizer(_Rebuilder):
         count = self._names[name]
         return FakeQuantize(
             found.bounds,
-            is_barrier=found.is_barrier,
             name=name if count == 1 else f"{name}_{count}",
         )
 

@@ -29,8 +29,6 @@ class FakeQuantize(keras.layers.Layer):
         bounds: A range that never moves, for activations that .tflite gives one.
             Defaults to `None`.
         momentum: Weight of the past at each step, 0 to 1. Defaults to 0.95.
-        is_barrier: Whether what comes before must be computed in float in the file.
-            Defaults to `False`.
         **kwargs: What every Keras layer takes.
     """
 
@@ -39,13 +37,11 @@ class FakeQuantize(keras.layers.Layer):
         bounds: tuple[float, float] | None = None,
         *,
         momentum: float = 0.95,
-        is_barrier: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.bounds = None if bounds is None else (float(bounds[0]), float(bounds[1]))
         self.momentum = momentum
-        self.is_barrier = is_barrier
         self.supports_masking = True
 
     def build(self, input_shape: Any) -> None:
@@ -68,8 +64,6 @@ class FakeQuantize(keras.layers.Layer):
         if training and self.trainable:
             self._follow(inputs)
             return round_activation(inputs, *self._range())
-        if self.is_barrier:
-            inputs = _hidden(inputs)
         rounded = round_activation(inputs, *self._range())
         return tf.where(self.high.value > self.low.value, rounded, inputs)
 
@@ -89,7 +83,6 @@ class FakeQuantize(keras.layers.Layer):
             **super().get_config(),
             "bounds": self.bounds,
             "momentum": self.momentum,
-            "is_barrier": self.is_barrier,
         }
 
     def _range(self) -> tuple[Any, Any]:
@@ -108,20 +101,20 @@ class FakeQuantize(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("keras_prune_kit")
 class Barrier(keras.layers.Layer):
-    """Keeps what comes behind it in float in the file; gives what it takes."""
+    """Keeps float in the file what is on one side of it; gives what it takes.
+
+    The converter would quantize what it sees between two ranges. It does not see
+    through types that have no int8.
+    """
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
 
-    def call(self, inputs: Any) -> Any:
-        return _hidden(inputs)
+    def call(self, inputs: Any, training: bool | None = False) -> Any:
+        if training:
+            return inputs
+        return tf.cast(tf.cast(inputs, tf.float64), tf.float32)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
-
-
-def _hidden(tensor: Any) -> Any:
-    """The converter would quantize what it sees between two ranges. It does not see
-    through types that have no int8."""
-    return tf.cast(tf.cast(tensor, tf.float64), tf.float32)
