@@ -190,6 +190,20 @@ class TestFakeQuantize:
         assert layer.has_range()
         np.testing.assert_allclose(layer(tf.fill((1, 2), value)), value, atol=0.01)
 
+    def test_a_batch_of_zeros_says_nothing(self):
+        layer, zeros = self.layer(), tf.zeros((1, 2))
+        layer(tf.constant([[-1.0, 3.0]]), training=True)
+        for _ in range(100):
+            layer(zeros, training=True)
+        assert [float(layer.low), float(layer.high)] == [-1.0, 3.0]
+
+    def test_what_was_nothing_but_zeros_has_no_tiny_steps(self):
+        layer = self.layer(momentum=0.5)
+        layer(tf.zeros((1, 2)), training=True)
+        assert [float(layer.low), float(layer.high)] == [0.0, 1.0]
+        layer(tf.constant([[0.0, 3.0]]), training=True)
+        assert [float(layer.low), float(layer.high)] == [0.0, 2.0]
+
     def test_a_frozen_layer_keeps_its_range(self):
         layer = self.layer()
         layer(tf.constant([[-1.0, 3.0]]), training=True)

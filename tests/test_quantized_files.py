@@ -112,3 +112,12 @@ def test_what_is_behind_an_average_cuts_nothing_off_before_it(
     else:
         x = L.Concatenate()([average()(x), average()(x)])
     assert off(keras.Model(inputs, L.Dense(3)(L.Flatten()(x)))) < TOLERANCE
+
+
+def test_a_layer_that_gives_nothing_but_zeros():
+    inputs = L.Input((8,))
+    never = keras.initializers.Constant(-100.0)
+    dead = L.Dense(6, activation="relu", bias_initializer=never)(inputs)
+    shift = L.Dense(3, bias_initializer=keras.initializers.Constant(2.0))(dead)
+    x = L.Add()([L.Dense(3)(inputs), shift])
+    assert off(keras.Model(inputs, x)) < TOLERANCE

@@ -27,6 +27,7 @@ from keras_prune_kit.files import check_writable_folder
 from keras_prune_kit.policies import PrunePolicy, as_policy
 from keras_prune_kit.reports import CompressionReport
 from keras_prune_kit.schedules import Schedule
+from keras_prune_kit.tflite import CALIBRATED
 
 _REPRESENTATIVE_SAMPLES = 200
 _TRIED_SAMPLES = 8
@@ -126,7 +127,7 @@ def compress(
     check_rereadable(validation_data, "validation_data")
     if target is not None:
         check_rereadable(train_data, "train_data of several attempts")
-    if representative_data is None and quantization in (None, "int8", "int16x8"):
+    if representative_data is None and quantization in (None, *CALIBRATED):
         check_rereadable(train_data, "train_data without representative_data")
         with using("train_data"):
             representative_data = input_samples(train_data, _REPRESENTATIVE_SAMPLES)

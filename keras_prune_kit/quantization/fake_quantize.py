@@ -12,8 +12,10 @@ from keras_prune_kit.quantization.arithmetic import (
     round_activation,
 )
 
-# The least width of a range, so that a tensor of nothing but zeros has one too.
+# The least width of a range, and that of a tensor that has been nothing but zeros: tiny
+# steps are refused by interpreters, and leave a bias too few bits.
 _LEAST_RANGE = 1e-5
+_RANGE_OF_ZEROS = 1.0
 
 
 @keras.saving.register_keras_serializable("keras_prune_kit")
@@ -22,8 +24,8 @@ class FakeQuantize(keras.layers.Layer):
 
     The range is a moving average of each batch's smallest and largest value, that of
     the first batch at first. It follows in training alone, and never if the layer is
-    frozen (`trainable = False`). Before the first training step there is none, and
-    tensors pass as they are.
+    frozen (`trainable = False`); a batch of nothing but zeros leaves it as it is.
+    Before the first training step there is none, and tensors pass as they are.
 
     Args:
         bounds: A range that never moves, for activations that .tflite gives one.
@@ -92,9 +94,10 @@ class FakeQuantize(keras.layers.Layer):
 
     def _follow(self, inputs: Any) -> None:
         low = tf.minimum(tf.reduce_min(inputs), 0.0)
-        high = tf.maximum(tf.reduce_max(inputs), low + _LEAST_RANGE)
-        high = tf.maximum(high, 0.0)
-        past = tf.where(self.high.value > self.low.value, self.momentum, 0.0)
+        high = tf.maximum(tf.reduce_max(inputs), 0.0)
+        is_known, is_zeros = self.high.value > self.low.value, high <= low
+        past = tf.where(is_zeros, 1.0, self.momentum) * tf.cast(is_known, "float32")
+        high = tf.maximum(high, low + tf.where(is_zeros, _RANGE_OF_ZEROS, _LEAST_RANGE))
         self.low.assign(past * self.low.value + (1 - past) * low)
         self.high.assign(past * self.high.value + (1 - past) * high)
 

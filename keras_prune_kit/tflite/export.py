@@ -24,8 +24,10 @@ _IO_DTYPES = {
     "int8": ("float32", "int8", "uint8"),
     "int16x8": ("float32", "int16"),
 }
-_NEEDS_SAMPLES = ("int8", "int16x8")
 _KEEPS_SPARSE_STORAGE = ("none", "float16")
+
+QUANTIZATIONS = tuple(_IO_DTYPES)
+CALIBRATED = ("int8", "int16x8")
 
 
 class ExportError(RuntimeError):
@@ -96,9 +98,9 @@ def export_tflite(
     if is_quantized:
         _check_trained_for(quantization, model)
     samples: list[Sample] = []
-    if quantization in _NEEDS_SAMPLES and representative_data is not None:
+    if quantization in CALIBRATED and representative_data is not None:
         samples = representative_samples(representative_data, signature.inputs)
-    elif quantization in _NEEDS_SAMPLES and not is_quantized:
+    elif quantization in CALIBRATED and not is_quantized:
         raise ValueError(
             f"quantization='{quantization}' needs representative_data to find "
             "the range of activations. Received: None. Pass some 100 typical "
@@ -123,7 +125,7 @@ def export_tflite(
             f"Model '{model.name}' cannot be exported with quantization="
             f"'{quantization}': {error}"
         ) from error
-    if quantization in _NEEDS_SAMPLES:
+    if quantization in CALIBRATED:
         _tell_float_operators(model.name, quantization, content)
     if path is not None:
         exported.save(path)

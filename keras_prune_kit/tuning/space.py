@@ -27,12 +27,10 @@ from keras_prune_kit.schedules import (
     check_sparsity,
 )
 from keras_prune_kit.structures import NofM, Structure, Unstructured
+from keras_prune_kit.tflite import CALIBRATED, QUANTIZATIONS
 
 PolicyTemplate = Callable[[Any], PrunePolicy]
 
-# Calibrated or not, as `export_tflite` knows them.
-_EXPORTS = ("none", "float16", "dynamic", "int8", "int16x8")
-CALIBRATED = ("int8", "int16x8")
 _TRAINED = re.compile(r"qat([2-68])")
 
 _SCHEDULES: dict[str, Callable[[float, Fraction], Schedule]] = {
@@ -205,11 +203,11 @@ def _check_range(sparsity: Any) -> None:
 def _check_quantization(names: Any) -> None:
     _check_list("quantization", names, "('dynamic', 'int8')")
     for name in names:
-        if not isinstance(name, str) or (name not in _EXPORTS and not _bits(name)):
+        if not isinstance(name, str) or (name not in QUANTIZATIONS and not _bits(name)):
             raise ValueError(
-                f"A quantization is one of {', '.join(_EXPORTS)}, or 'qat8', 'qat6', "
-                "'qat5', 'qat4', 'qat3' or 'qat2' for weights of so many bits that "
-                f"are trained quantized. Received: {name!r}."
+                f"A quantization is one of {', '.join(QUANTIZATIONS)}, or 'qat8', "
+                "'qat6', 'qat5', 'qat4', 'qat3' or 'qat2' for weights of so many bits "
+                f"that are trained quantized. Received: {name!r}."
             )
     if len(set(names)) < len(names):
         raise ValueError(

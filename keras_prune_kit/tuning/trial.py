@@ -12,9 +12,9 @@ from keras_prune_kit.callbacks.sparsity_summaries import EventFile
 from keras_prune_kit.datasets import check_rereadable, labelled_samples
 from keras_prune_kit.fine_tuning import fine_tune
 from keras_prune_kit.policies import described
-from keras_prune_kit.tflite import TFLiteModel, export_tflite
+from keras_prune_kit.tflite import CALIBRATED, TFLiteModel, export_tflite
 from keras_prune_kit.tuning.baseline import Baseline
-from keras_prune_kit.tuning.space import CALIBRATED, Settings
+from keras_prune_kit.tuning.space import Settings
 from keras_prune_kit.tuning.stopping import StopOutOfReach
 
 _CRITERION_SAMPLES = 256
