@@ -5,7 +5,23 @@ written and constrained, and in what their layers call their kernels. Everything
 above this package sees one world.
 """
 
+from keras_prune_kit._keras.compiling import (
+    check_compiled,
+    compile_like,
+    is_compiled,
+)
 from keras_prune_kit._keras.constraints import ClusterConstraint, without
+from keras_prune_kit._keras.copying import (
+    CopyError,
+    check_copy,
+    clone,
+    copy_layer,
+    copy_model,
+    copy_state,
+    inputs_like,
+    is_graph,
+    uncompiled,
+)
 from keras_prune_kit._keras.exporting import exporting, is_exporting
 from keras_prune_kit._keras.files import UnsafeModelError, check_safe, load
 from keras_prune_kit._keras.gradients import GradientProbe
@@ -15,18 +31,14 @@ from keras_prune_kit._keras.losses import LossProbe
 from keras_prune_kit._keras.models import (
     callback_namespace,
     check_built,
-    check_compiled,
-    clone,
-    compile_like,
-    is_compiled,
     optimizer_of,
     retrace,
-    scorer,
     state_of,
     trained_model,
     weights_ending,
     world,
 )
+from keras_prune_kit._keras.scoring import scorer
 from keras_prune_kit._keras.targets import mix_targets
 from keras_prune_kit._keras.variables import (
     Keras3Variables,
@@ -48,6 +60,7 @@ from keras_prune_kit._keras.zeros import keep_zeros_of
 
 __all__ = [
     "ClusterConstraint",
+    "CopyError",
     "GradientProbe",
     "Keras3Variables",
     "LayerWeights",
@@ -61,15 +74,21 @@ __all__ = [
     "callback_namespace",
     "check_built",
     "check_compiled",
-    "check_safe",
+    "check_copy",
     "check_not_wrapped",
+    "check_safe",
     "clone",
     "compile_like",
+    "copy_layer",
+    "copy_model",
+    "copy_state",
     "exporting",
     "find_layers",
     "find_weights",
+    "inputs_like",
     "is_compiled",
     "is_exporting",
+    "is_graph",
     "is_quantization_aware",
     "keep_zeros",
     "keep_zeros_of",
@@ -82,6 +101,7 @@ __all__ = [
     "scorer",
     "state_of",
     "trained_model",
+    "uncompiled",
     "variables_of",
     "weights_ending",
     "without",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_prune_kit._keras.models import scorer
+from keras_prune_kit._keras.scoring import scorer
 
 _BATCH = 128
 

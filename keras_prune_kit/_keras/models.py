@@ -1,4 +1,4 @@
-"""Whole models: which world they are from, retracing, cloning."""
+"""Whole models: which world they are from, whether they are built, retracing."""
 
 from __future__ import annotations
 
@@ -96,108 +96,6 @@ def retrace(model: Any) -> None:
         model.make_train_function()
 
 
-def clone(model: Any) -> Any:
-    """A copy with its own layers and weights, compiled alike with a fresh optimizer.
-
-    Args:
-        model: A built and compiled model.
-
-    Raises:
-        ValueError: If Keras cannot copy the model, or it was never compiled.
-    """
-    check_compiled(model)
-    copied = _copy_layers(model)
-    copied.set_weights(model.get_weights())
-    compile_like(model, copied)
-    return copied
-
-
-def compile_like(model: Any, copied: Any, **changes: Any) -> None:
-    """Compiles a copy as the model was, with a fresh optimizer; if it was at all.
-
-    Args:
-        model: The model.
-        copied: The copy.
-        **changes: Arguments of `compile` that are to differ.
-    """
-    if not is_compiled(model):
-        return
-    config = model._compile_config.config
-    copied.compile(
-        **{
-            **config,
-            "optimizer": _fresh(model.optimizer),
-            "metrics": _fresh(config.get("metrics")),
-            "weighted_metrics": _fresh(config.get("weighted_metrics")),
-            **changes,
-        }
-    )
-
-
-def is_compiled(model: Any) -> bool:
-    """Whether a model has a loss, metrics and an optimizer."""
-    config = getattr(getattr(model, "_compile_config", None), "config", None)
-    return config is not None and model.optimizer is not None
-
-
-def check_compiled(model: Any) -> None:
-    """Raises a `ValueError` if the model was never compiled."""
-    if not is_compiled(model):
-        raise ValueError(
-            f"Model '{model.name}' must be compiled, so that a copy of it can be "
-            "trained. Call model.compile(optimizer, loss, metrics) first."
-        )
-
-
-def _copy_layers(model: Any) -> Any:
-    try:
-        copied = world(model).models.clone_model(model)
-        if not copied.built:
-            copied.build_from_config(model.get_build_config())
-    except (ValueError, TypeError, NotImplementedError) as error:
-        raise ValueError(
-            f"Keras cannot copy model '{model.name}' of class {type(model).__name__}. "
-            "Give the class get_config(), or prune the model itself with "
-            "PruningCallback."
-        ) from error
-    return copied
-
-
-def _fresh(item: Any) -> Any:
-    """The same optimizer or metrics without their state."""
-    if isinstance(item, dict):
-        return {key: _fresh(value) for key, value in item.items()}
-    if isinstance(item, list | tuple):
-        return [_fresh(value) for value in item]
-    if hasattr(item, "get_config") and not isinstance(item, type):
-        return type(item).from_config(item.get_config())
-    return item
-
-
-def scorer(model: Any, predictions: Any) -> Any:
-    """A model that takes predictions as they are, with the metrics of another.
-
-    So Keras itself scores what some other runtime predicted.
-
-    Args:
-        model: A compiled model.
-        predictions: What its outputs look like: an array, or a list of them.
-    """
-    layers, config = world(model).layers, model._compile_config.config
-    arrays = predictions if isinstance(predictions, list) else [predictions]
-    names = getattr(model, "output_names", None) or [None] * len(arrays)
-    inputs = [layers.Input(array.shape[1:], dtype=array.dtype.name) for array in arrays]
-    outputs = [
-        layers.Activation("linear", name=name)(tensor)
-        for name, tensor in zip(names, inputs, strict=True)
-    ]
-    if len(arrays) == 1:
-        inputs, outputs = inputs[0], outputs[0]
-    passthrough = world(model).Model(inputs, outputs)
-    passthrough.compile(
-        loss=config.get("loss"),
-        loss_weights=config.get("loss_weights"),
-        metrics=_fresh(config.get("metrics")),
-        weighted_metrics=_fresh(config.get("weighted_metrics")),
-    )
-    return passthrough
+def first_line(error: Exception) -> str:
+    """Return what an error says first, without a full stop."""
+    return (str(error).strip().partition("\n")[0] or type(error).__name__).rstrip(".")

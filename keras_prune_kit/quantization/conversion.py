@@ -9,8 +9,9 @@ from typing import Any
 
 import keras
 
+from keras_prune_kit import _keras
 from keras_prune_kit.quantization.fake_quantize import Barrier, FakeQuantize
-from keras_prune_kit.quantization.graph import Call, is_graph, rebuild
+from keras_prune_kit.quantization.graph import Call, rebuild
 from keras_prune_kit.quantization.kinds import Kind
 from keras_prune_kit.quantization.plan import Plan, Range
 from keras_prune_kit.quantization.quantize_kernel import QuantizeKernel
@@ -32,7 +33,7 @@ class _Rebuilder(abc.ABC):
         """The copy, with the weights of the model; not compiled."""
         copy = rebuild(model, self._once, self._call)
         for old, new in self._copies:
-            new.set_weights(old.get_weights())
+            _keras.copy_state(old, new)
         return copy
 
     @abc.abstractmethod
@@ -50,8 +51,8 @@ class _Rebuilder(abc.ABC):
 
     def _fresh(self, operation: Any) -> Any:
         """A plain copy."""
-        fresh = _from_config(operation)
-        if getattr(operation, "weights", None):
+        fresh = _keras.copy_layer(operation)
+        if isinstance(operation, keras.Layer):
             self._copies.append((operation, fresh))
         return fresh
 
@@ -182,7 +183,7 @@ class Stripper(_Rebuilder):
         self._normalizations: dict[int, Any] = {}
 
     def _make(self, operation: Any) -> Any:
-        if is_graph(operation):
+        if _keras.is_graph(operation):
             return rebuild(operation, self._once, self._call)
         if isinstance(operation, (Barrier, FakeQuantize)):
             return operation  # It is left out.
@@ -207,26 +208,3 @@ class Stripper(_Rebuilder):
 def _behind_barrier(item: Any) -> Any:
     is_float = isinstance(item, keras.KerasTensor) and item.dtype == "float32"
     return Barrier()(item) if is_float else item
-
-
-def _from_config(layer: Any) -> Any:
-    if type(layer) is keras.layers.Lambda:
-        return _copy_of_lambda(layer)
-    try:
-        return type(layer).from_config(layer.get_config())
-    except (TypeError, ValueError, NotImplementedError) as error:
-        raise ValueError(
-            f"Keras cannot copy layer '{layer.name}' of class {type(layer).__name__}: "
-            f"{error}. Give the class get_config()."
-        ) from error
-
-
-def _copy_of_lambda(layer: Any) -> Any:
-    """Keras takes a function out of no configuration, as it might be a stranger's."""
-    return keras.layers.Lambda(
-        layer.function,
-        output_shape=layer._output_shape,
-        mask=layer.mask,
-        arguments=layer.arguments,
-        name=layer.name,
-    )

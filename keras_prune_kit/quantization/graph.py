@@ -9,6 +9,8 @@ from typing import Any
 
 import keras
 
+from keras_prune_kit import _keras
+
 
 @dataclass(frozen=True, eq=False)
 class Call:
@@ -70,13 +72,6 @@ class Graph:
         return self._producers.get(id(tensor))
 
 
-def is_graph(model: Any) -> bool:
-    """Whether it is a Sequential or functional model."""
-    return isinstance(model, keras.Sequential) or (
-        isinstance(model, keras.Model) and hasattr(model, "_nodes_by_depth")
-    )
-
-
 def graph_of(model: Any) -> Graph:
     """The graph of a built Sequential or functional model."""
     functional = _functional(model)
@@ -115,13 +110,13 @@ def rebuild(
         return call(next(calls), layer, args, kwargs)
 
     functional = _functional(model)
-    clone = keras.models.clone_model(
-        functional,
-        # Keras would name inputs after tensors instead of layers.
-        keras.tree.map_structure(_input_like, functional.input),
-        clone_function=copy,
-        call_function=call_next,
-    )
+    with _keras.uncompiled(model):
+        clone = keras.models.clone_model(
+            functional,
+            _keras.inputs_like(functional),
+            clone_function=copy,
+            call_function=call_next,
+        )
     if isinstance(model, keras.Sequential):
         return keras.Sequential(clone.layers, name=model.name)
     return clone
@@ -132,18 +127,13 @@ def nested_models(model: Any) -> Iterator[Any]:
     seen: set[int] = set()
 
     def walk(part: Any) -> Iterator[Any]:
-        if is_graph(part) and id(part) not in seen:
+        if _keras.is_graph(part) and id(part) not in seen:
             seen.add(id(part))
             yield part
             for call in graph_of(part).calls:
                 yield from walk(call.operation)
 
     return walk(model)
-
-
-def _input_like(tensor: Any) -> Any:
-    name = tensor._keras_history.operation.name
-    return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=name)
 
 
 def _functional(model: Any) -> Any:

@@ -11,7 +11,7 @@ from keras_prune_kit import _keras
 from keras_prune_kit.policies import Match, covered_layers
 from keras_prune_kit.quantization.activations import has_int8
 from keras_prune_kit.quantization.conversion import Quantizer, Stripper
-from keras_prune_kit.quantization.graph import graph_of, is_graph
+from keras_prune_kit.quantization.graph import graph_of
 from keras_prune_kit.quantization.kinds import Kind
 from keras_prune_kit.quantization.plan import Plan, plan_for
 from keras_prune_kit.quantization.quantize_kernel import QuantizeKernel
@@ -54,7 +54,7 @@ def strip(model: Any) -> Any:
 
 def check_model(model: Any) -> None:
     """Raises a `ValueError` unless the model can be taken apart and trained."""
-    if not is_graph(model):
+    if not _keras.is_graph(model):
         raise ValueError(
             "Quantization-aware training copies a model layer by layer, so it needs a "
             f"Sequential or functional model. Received: '{model.name}' of class "
@@ -93,7 +93,7 @@ def _places(
             continue
         seen.add(id(layer))
         yield f"{prefix}{layer.name}", layers
-        if is_graph(layer):
+        if _keras.is_graph(layer):
             yield from _places(layer, f"{prefix}{layer.name}/", layers)
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import keras
 
+from keras_prune_kit import _keras
 from keras_prune_kit.quantization.activations import activation_of, fuses, has_int8
-from keras_prune_kit.quantization.graph import Call, is_graph
+from keras_prune_kit.quantization.graph import Call
 from keras_prune_kit.quantization.operations import einsum_sizes, stages_of
 
 
@@ -175,7 +176,7 @@ def _float(reason: str) -> Verdict:
 
 
 def _on_model(model: Any) -> Verdict:
-    if is_graph(model):
+    if _keras.is_graph(model):
         return Verdict(Kind.MODEL)
     return _float("a model of a class of its own cannot be taken apart")
 

@@ -23,7 +23,7 @@ def check_model(model: Any, instead: str) -> None:
     check_world(model, instead)
     _keras.check_built(model)
     for part in (model, *_models_in(model)):
-        if not is_graph(part):
+        if not _keras.is_graph(part):
             raise ValueError(
                 "TFMOT copies models layer by layer, so it needs a Sequential or "
                 f"functional model. Received: '{part.name}' of class "
@@ -38,11 +38,6 @@ def check_world(model: Any, instead: str) -> None:
             f"TFMOT works on tf_keras (Keras 2) models alone. {instead} Received: "
             f"model '{model.name}' of Keras 3."
         )
-
-
-def is_graph(model: Any) -> bool:
-    """Whether it is a Sequential or functional model."""
-    return isinstance(model, tf_keras().Sequential) or model._is_graph_network
 
 
 def clone_layers(model: Any, copy: Callable[[Any], Any]) -> Any:
@@ -63,22 +58,6 @@ def clone_layers(model: Any, copy: Callable[[Any], Any]) -> Any:
     if not cloned.built:
         cloned.build_from_config(model.get_build_config())
     return cloned
-
-
-def fresh_layer(layer: Any) -> Any:
-    """A layer of the same configuration with weights of its own.
-
-    Raises:
-        ValueError: If its class cannot be made from its configuration.
-    """
-    try:
-        return type(layer).from_config(layer.get_config())
-    except (TypeError, NotImplementedError) as error:
-        raise ValueError(
-            f"Keras cannot copy layer '{layer.name}' of class {type(layer).__name__}: "
-            f"{error}. Give the class get_config(), or prune the model itself with "
-            "PruningCallback."
-        ) from error
 
 
 def wrappers(model: Any, *names: str) -> list[Any]:

@@ -11,7 +11,6 @@ from keras_prune_kit.tfmot._import import core, tfmot
 from keras_prune_kit.tfmot._models import (
     check_model,
     clone_layers,
-    fresh_layer,
     layer_paths,
 )
 
@@ -56,11 +55,11 @@ def cluster(model: Any, clusters: int) -> Converted:
     skipped: list[Skipped] = []
 
     def copy(layer: Any) -> Any:
-        fresh = fresh_layer(layer)
+        fresh = _keras.copy_layer(layer)
         if not layer.weights:
             return fresh
         fresh.build(layer.input_shape) if not fresh.built else None
-        fresh.set_weights(layer.get_weights())
+        _keras.copy_state(layer, fresh)
         reason = _why_not(layer, clusters)
         if reason is not None:
             skipped.append(Skipped(paths[id(layer)], reason))

@@ -11,7 +11,7 @@ from keras_prune_kit.checks import is_one_of
 from keras_prune_kit.policies import Match, covered_layers
 from keras_prune_kit.reports import Converted, LayerReport, Skipped
 from keras_prune_kit.tfmot._import import tf_keras, tfmot
-from keras_prune_kit.tfmot._models import check_model, fresh_layer
+from keras_prune_kit.tfmot._models import check_model
 
 _PRESERVE = ("none", "sparsity", "clusters", "both")
 
@@ -76,11 +76,14 @@ def quantize_aware(
     if not annotator.done:
         raise ValueError(f"TFMOT can quantize no layer of model '{model.name}'.")
     for layer, fresh in annotator.copies:
-        fresh.set_weights(layer.get_weights())
+        _keras.copy_state(layer, fresh)
     with tfmot().quantization.keras.quantize_scope(annotator.classes):
         quantized = tfmot().quantization.keras.quantize_apply(
             annotated, scheme=_scheme(preserve)
         )
+    for layer in annotator.kept:
+        # TFMOT copies once more, and only what counts as weights.
+        _keras.copy_state(layer, quantized.get_layer(layer.name))
     if preserve in ("sparsity", "both"):
         _keep_zeros(quantized)
     _keras.compile_like(model, quantized)
@@ -89,13 +92,26 @@ def quantize_aware(
     )
 
 
+def _plain_scheme() -> Any:
+    return tfmot().quantization.keras.default_8bit.Default8BitQuantizeScheme()
+
+
 def _scheme(preserve: str) -> Any:
     combine = tfmot("python.core.api.experimental.combine")
+    if preserve == "none":
+        return _plain_scheme()
     if preserve == "sparsity":
-        return combine.Default8BitPrunePreserveQuantizeScheme()
-    if preserve in ("clusters", "both"):
-        return combine.Default8BitClusterPreserveQuantizeScheme(preserve == "both")
-    return tfmot().quantization.keras.default_8bit.Default8BitQuantizeScheme()
+        scheme = combine.Default8BitPrunePreserveQuantizeScheme()
+    else:
+        scheme = combine.Default8BitClusterPreserveQuantizeScheme(preserve == "both")
+    # Its registry claims to know layers that have no weights, such as Rescaling, and
+    # fails when it is asked how to quantize what such a layer returns.
+    plain = _plain_scheme().get_quantize_registry()
+    registry = scheme.get_quantize_registry()
+    claims = registry.supports
+    registry.supports = lambda layer: claims(layer) and plain.supports(layer)
+    scheme.get_quantize_registry = lambda: registry
+    return scheme
 
 
 class _Annotator:
@@ -103,35 +119,36 @@ class _Annotator:
 
     def __init__(self, preserve: str, skipped: set[int]) -> None:
         self._skips = skipped
-        scheme = tfmot().quantization.keras.default_8bit.Default8BitQuantizeScheme()
-        self._plain = scheme.get_quantize_registry()
+        self._plain = _plain_scheme().get_quantize_registry()
         self._preserving = _scheme(preserve).get_quantize_registry()
         self.done: list[tuple[str, str]] = []
         self.skipped: list[Skipped] = []
         self.copies: list[tuple[Any, Any]] = []
+        self.kept: list[Any] = []
         self.classes: dict[str, Any] = {}
 
     def __call__(self, layer: Any) -> Any:
         if isinstance(layer, tf_keras().Model):
-            fresh = tf_keras().models.clone_model(layer)
-            self.copies.append((layer, fresh))
-            self.skipped.append(Skipped(layer.name, "TFMOT leaves inner models float"))
-            return fresh
-        fresh = fresh_layer(layer)
+            self._keep(layer, "TFMOT leaves inner models float")
+            return _keras.copy_model(layer)
+        fresh = _keras.copy_layer(layer)
         self.copies.append((layer, fresh))
         self.classes[type(layer).__name__] = type(layer)
         if id(layer) in self._skips:
-            self.skipped.append(Skipped(layer.name, "skip"))
+            self._keep(layer, "skip")
             return fresh
         name = type(layer).__name__
         if not self._plain.supports(layer) and not _is_folded(layer):
-            reason = f"TFMOT does not know how to quantize {name}"
-            self.skipped.append(Skipped(layer.name, reason))
+            self._keep(layer, f"TFMOT does not know how to quantize {name}")
             return fresh
         self.done.append((layer.name, "int8"))
         return tfmot().quantization.keras.quantize_annotate_layer(
             fresh, self._config(layer, fresh)
         )
+
+    def _keep(self, layer: Any, reason: str) -> None:
+        self.kept.append(layer)
+        self.skipped.append(Skipped(layer.name, reason))
 
     def _config(self, layer: Any, fresh: Any) -> Any:
         """`None` lets the scheme choose; a layer that it does not preserve gets the

@@ -6,7 +6,7 @@ from typing import Any
 
 from keras_prune_kit import _keras
 from keras_prune_kit.tfmot._import import tf_keras
-from keras_prune_kit.tfmot._models import clone_layers, fresh_layer
+from keras_prune_kit.tfmot._models import clone_layers
 
 _WRAPPERS = ("QuantizeWrapper", "QuantizeWrapperV2")
 _ROUNDED_INPUT = "QuantizeLayer"
@@ -19,6 +19,7 @@ def strip_quantization(model: Any) -> Any:
     Keras 2 can replace a layer in a graph but not take it out.
     """
     copies: list[tuple[Any, dict[str, Any]]] = []
+    plain: list[tuple[Any, Any]] = []
 
     def copy(layer: Any) -> Any:
         if type(layer).__name__ == _ROUNDED_INPUT:
@@ -27,13 +28,15 @@ def strip_quantization(model: Any) -> Any:
             fresh = _inner_layer(layer)
             copies.append((fresh, _rounded_weights(layer)))
             return fresh
-        fresh = fresh_layer(layer)
-        copies.append((fresh, _by_name(layer.weights)))
+        fresh = _keras.copy_layer(layer)
+        plain.append((layer, fresh))
         return fresh
 
     stripped = clone_layers(model, copy)
     if isinstance(stripped, tf_keras().Sequential):
         stripped = _without_rounded_input(model, stripped)
+    for layer, fresh in plain:
+        _keras.copy_state(layer, fresh)
     for fresh, values in copies:
         for name, variable in _by_name(fresh.weights).items():
             variable.assign(values[name])

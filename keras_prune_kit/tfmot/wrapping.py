@@ -13,7 +13,6 @@ from keras_prune_kit.tfmot._models import (
     check_model,
     check_world,
     clone_layers,
-    fresh_layer,
     wrappers,
 )
 from keras_prune_kit.tfmot._wrapper import wrapper_class
@@ -76,7 +75,7 @@ def wrap(
     copies: list[tuple[Any, Any]] = []
 
     def copy(layer: Any) -> Any:
-        fresh = fresh_layer(layer)
+        fresh = _keras.copy_layer(layer)
         copies.append((layer, fresh))
         if id(layer) not in arguments:
             return fresh
@@ -129,7 +128,7 @@ def strip(model: Any) -> Any:
         if wrappers(_Single(layer), PRUNE):
             layer.pruning_obj.weight_mask_op()
             inner = layer.layer
-        fresh = fresh_layer(inner)
+        fresh = _keras.copy_layer(inner)
         copies.append((inner, fresh))
         return fresh
 
@@ -148,4 +147,4 @@ class _Single:
 
 def _copy_weights(copies: list[tuple[Any, Any]]) -> None:
     for layer, fresh in copies:
-        fresh.set_weights(layer.get_weights())
+        _keras.copy_state(layer, fresh)

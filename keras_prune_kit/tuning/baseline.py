@@ -80,7 +80,7 @@ class Baseline:
             if self._build is None:
                 raise
         copied = self._build()
-        copied.set_weights(self.model.get_weights())
+        _keras.copy_state(self.model, copied)
         _keras.compile_like(self.model, copied)
         return copied
 
