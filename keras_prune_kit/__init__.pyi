@@ -30,6 +30,7 @@ from .pruner import IncompletePruningError as IncompletePruningError
 from .pruner import IncompletePruningWarning as IncompletePruningWarning
 from .pruner import MaskNotAppliedWarning as MaskNotAppliedWarning
 from .pruner import Pruner as Pruner
+from .pruner import ZerosGrowBackWarning as ZerosGrowBackWarning
 from .quantization import quantize_aware as quantize_aware
 from .quantization import strip_quantization as strip_quantization
 from .reports import ClusteringReport as ClusteringReport
@@ -43,6 +44,7 @@ from .schedules import ConstantSparsity as ConstantSparsity
 from .schedules import CosineDecay as CosineDecay
 from .schedules import Epochs as Epochs
 from .schedules import Fraction as Fraction
+from .schedules import KeepZeros as KeepZeros
 from .schedules import PolynomialDecay as PolynomialDecay
 from .sizes import gzip_bytes as gzip_bytes
 from .sparsity import sparsity_report as sparsity_report

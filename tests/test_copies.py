@@ -266,6 +266,7 @@ def test_copy_computes_the_same_to_the_bit(K, kind):
     assert np.ptp(wanted) > 0
     assert type(copied) is type(model)
     assert copied.name == model.name
+    assert copied.built
     own = {id(variable) for variable in model.weights}
     assert not own & {id(variable) for variable in copied.weights}
     flags = [[w.trainable for w in m.trainable_weights] for m in (model, copied)]

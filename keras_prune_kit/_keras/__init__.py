@@ -5,6 +5,7 @@ written and constrained, and in what their layers call their kernels. Everything
 above this package sees one world.
 """
 
+from keras_prune_kit._keras.callback_lists import callbacks_beside, is_early_stopping
 from keras_prune_kit._keras.compiling import (
     check_compiled,
     compile_like,
@@ -31,6 +32,7 @@ from keras_prune_kit._keras.losses import LossProbe
 from keras_prune_kit._keras.models import (
     callback_namespace,
     check_built,
+    is_built,
     optimizer_of,
     retrace,
     state_of,
@@ -72,6 +74,7 @@ __all__ = [
     "UnsafeModelError",
     "Variables",
     "callback_namespace",
+    "callbacks_beside",
     "check_built",
     "check_compiled",
     "check_copy",
@@ -86,7 +89,9 @@ __all__ = [
     "find_layers",
     "find_weights",
     "inputs_like",
+    "is_built",
     "is_compiled",
+    "is_early_stopping",
     "is_exporting",
     "is_graph",
     "is_quantization_aware",

@@ -240,6 +240,7 @@ class _Copier:
     def _build(model: Any, copied: Any) -> None:
         try:
             copied.build_from_config(model.get_build_config())
+            copied.built = True  # As Keras says, too, of what it has loaded.
         except Exception as error:  # As above.
             raise _cannot(model, error) from error
 

@@ -51,6 +51,12 @@ def callback_namespace(model: object) -> ModuleType:
     return world(model).callbacks
 
 
+def is_built(model: Any) -> bool:
+    """Return True if a model has its weights."""
+    model = trained_model(model)
+    return bool(model.built and model.weights)
+
+
 def check_built(model: Any) -> None:
     """Raises a `ValueError` if the model has no weights yet."""
     model = trained_model(model)

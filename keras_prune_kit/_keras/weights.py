@@ -71,6 +71,12 @@ class PrunableWeight:
         return self.layers[-1]
 
     @property
+    def is_trainable(self) -> bool:
+        """Whether training changes the weight: it and all layers around it train."""
+        parts = (*self.layers, self.variable)
+        return all(getattr(part, "trainable", True) for part in parts)
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the variable."""
         return tuple(self.variable.shape)

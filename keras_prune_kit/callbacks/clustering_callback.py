@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from keras_prune_kit import _keras
 from keras_prune_kit.callbacks.base import TwoWorldCallback
 from keras_prune_kit.clustering import Clusterer, check_clusters
 from keras_prune_kit.policies import Match, Rule
@@ -65,25 +66,34 @@ class ClusteringCallback(TwoWorldCallback):
         if self._clusterer is not None:
             # An earlier fit was cut off.
             self._clusterer.detach()
-        self._clusterer = Clusterer(self.model, self.clusters, match=self.match)
+        self._clusterer = None
         self._is_started = False
+        if _keras.is_built(self.model):
+            self._prepare()
 
     def on_train_batch_begin(
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
         # Not before: BackupAndRestore has loaded weights by now and
         # PruningCallback has set its masks, whichever was listed first.
-        self._start_once()
+        if self._clusterer is not None:
+            self._start_once()
 
     def on_train_batch_end(
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
+        if self._clusterer is None:  # The first step has built the model.
+            self._prepare()
+            self._start_once()
         self._engine().step()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self._start_once()  # A run that was killed at its very end has no batches left.
         clusterer, self._clusterer = self._engine(), None
         self.report = clusterer.finalize()
+
+    def _prepare(self) -> None:
+        self._clusterer = Clusterer(self.model, self.clusters, match=self.match)
 
     def _start_once(self) -> None:
         if not self._is_started:

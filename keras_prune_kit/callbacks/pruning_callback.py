@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from keras_prune_kit import _keras
 from keras_prune_kit.callbacks.base import TwoWorldCallback
+from keras_prune_kit.callbacks.fit_end import stand_last
 from keras_prune_kit.callbacks.last_good import LastGood
 from keras_prune_kit.policies import PrunePolicy, as_policy
 from keras_prune_kit.pruner import Pruner, check_on_incomplete
@@ -31,6 +32,14 @@ class PruningCallback(TwoWorldCallback):
     optimizer are again what they were when they were last kept, which is as often as a
     fiftieth of the time allows.
 
+    The report and the warnings speak of the model when `fit` has ended, after all other
+    callbacks. An `EarlyStopping` in the same `fit` counts only epochs at the target
+    sparsity, so what it restores is pruned. A model that `fit` builds in its first step
+    is pruned from then on.
+
+    `fit` without this callback lets the zeros grow back: to train a pruned model on,
+    use `PruningCallback(kpk.KeepZeros())`.
+
     Where the number of batches is not known beforehand (a generator, a dataset of
     unknown length), a schedule in `Epochs` or `Fraction` waits for the end of the
     first epoch; `fit(steps_per_epoch=...)` spares it the wait.
@@ -42,9 +51,6 @@ class PruningCallback(TwoWorldCallback):
             final sparsity: `"warn"` or `"raise"`. Defaults to `"warn"`.
         data: `(x, y)`, a sample of some hundred training data for criteria that look
             at gradients, such as `taylor`. Defaults to `None`.
-
-    Attributes:
-        report: A `SparsityReport` once training has ended, before that `None`.
 
     Raises:
         TypeError: If the policy is none.
@@ -72,36 +78,47 @@ class PruningCallback(TwoWorldCallback):
         self.policy = as_policy(policy)
         self.on_incomplete = on_incomplete
         self.data = data
-        self.report: SparsityReport | None = None
         self._pruner: Pruner | None = None
+        self._ended: Pruner | None = None
         self._last_good: LastGood | None = None
         self._steps_per_epoch: int | None = None
         self._is_started = False
         self._epoch = 0
         self._batches = 0
 
+    @property
+    def report(self) -> SparsityReport | None:
+        """The zeros in the model as it is now, once training has ended, else `None`."""
+        return None if self._ended is None else self._ended.report()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the models of a `fit` out of a copy."""
+        idle = dict.fromkeys(("_pruner", "_ended", "_last_good", "_model"))
+        return {**vars(self), **idle}
+
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self.report = None
         if self._pruner is not None:
             # An earlier fit was cut off.
             self._pruner.detach()
-        self._pruner = Pruner(self.model, self.policy, data=self.data)
-        self._last_good = LastGood(self.model)
+        self._pruner, self._ended, self._last_good = None, None, None
         self._is_started = False
         self._steps_per_epoch = self.params.get("steps")
-        if self._steps_per_epoch is not None:
-            self._pruner.set_run_length(self._steps_per_epoch, self.params["epochs"])
+        if _keras.is_built(self.model):
+            self._prepare()
+        self._is_last = not stand_last(self, self._finish, self._is_at_target)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._epoch, self._batches = epoch, 0
-        if not self._is_started:
-            self._start()
-            self._keep("when training began")
+        if self._pruner is not None and not self._is_started:
+            self._start("when training began")
 
     def on_train_batch_end(
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
         self._batches = batch + 1
+        if self._pruner is None:  # The first step has built the model.
+            self._prepare()
+            self._start("after the first batch")
         loss = (logs or {}).get("loss")
         if loss is not None and not math.isfinite(loss):
             self._stop(f"The loss is {loss:.4g}.")
@@ -119,18 +136,34 @@ class PruningCallback(TwoWorldCallback):
             logs["sparsity"] = self._engine().sparsity
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        if self._is_last:
+            self._finish()
+
+    def _finish(self) -> None:
+        """Check what is in the model when no other callback comes any more."""
         if not self._is_started:
             # BackupAndRestore has left no epoch to train: the process was killed when
             # it had done the last one.
             self._epoch = self.params["epochs"]
-            self._start()
+            self._start("at the end")
         pruner, self._pruner, self._last_good = self._engine(), None, None
-        self.report = pruner.finalize(on_incomplete=self.on_incomplete)
+        self._ended = pruner
+        pruner.finalize(on_incomplete=self.on_incomplete)
 
-    def _start(self) -> None:
-        """Not in `on_train_begin`: BackupAndRestore may load weights there."""
+    def _prepare(self) -> None:
+        self._pruner = Pruner(self.model, self.policy, data=self.data)
+        self._last_good = LastGood(self.model)
+        if self._steps_per_epoch is not None:
+            self._pruner.set_run_length(self._steps_per_epoch, self.params["epochs"])
+
+    def _start(self, moment: str) -> None:
+        """Attach masks; not in `on_train_begin`, as BackupAndRestore loads there."""
         self._engine().start(self._steps_done())
         self._is_started = True
+        self._keep(moment)
+
+    def _is_at_target(self) -> bool:
+        return self._pruner is not None and self._pruner.is_at_target
 
     def _engine(self) -> Pruner:
         if self._pruner is None:

@@ -31,11 +31,17 @@ def choose_weights(
     if match is not None:
         covered = Rule(match, None).covered(Places(weights))
         return [weight for weight in weights if id(weight) in covered], []
-    chosen = [weight for weight in weights if not weight.is_depthwise]
+    usual = [weight for weight in weights if not weight.is_depthwise]
+    chosen = [weight for weight in usual if weight.is_trainable]
     skipped = [
         Skipped(item.layer_path, item.reason)
         for item in found
         if isinstance(item, _keras.Unprunable)
+    ]
+    skipped += [
+        Skipped(weight.path, "not trainable; name it by match to include it")
+        for weight in usual
+        if not weight.is_trainable
     ]
     if not chosen:
         raise ValueError(

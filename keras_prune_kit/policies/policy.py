@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from keras_prune_kit import _keras
-from keras_prune_kit.checks import is_number, is_one_of
+from keras_prune_kit.checks import check_flag, is_number, is_one_of
 from keras_prune_kit.criteria import Criterion, gradients_needed, magnitude
 from keras_prune_kit.policies.data import decode, decode_matches, encode, encode_match
 from keras_prune_kit.policies.places import Places
@@ -27,6 +27,10 @@ from keras_prune_kit.schedules import (
 from keras_prune_kit.structures import Structure, Unstructured
 
 _SCOPES = ("layer", "global")
+_FROZEN = (
+    "not trainable, so it could not recover; "
+    "PrunePolicy(..., include_frozen=True) prunes it all the same"
+)
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,9 @@ class PrunePolicy:
         scope: `"layer"` brings each weight to its own sparsity. `"global"` ranks the
             weights of all layers together, so that layers that matter less lose
             more; it needs `Unstructured()`. Defaults to `"layer"`.
+        include_frozen: Whether weights that do not train (`trainable = False`) are
+            pruned too. They cannot recover from it. Defaults to `False`: they are
+            skipped, whatever rules say.
 
     Raises:
         TypeError: If an argument is of the wrong kind.
@@ -75,6 +82,7 @@ class PrunePolicy:
     structure: Structure = field(default=Unstructured(), kw_only=True)
     criterion: Criterion = field(default=magnitude, kw_only=True)
     scope: str = field(default="layer", kw_only=True)
+    include_frozen: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         if not isinstance(self.schedule, Schedule):
@@ -89,6 +97,7 @@ class PrunePolicy:
         object.__setattr__(self, "rules", rules)
         check_structure(self.structure)
         check_criterion(self.criterion)
+        check_flag("include_frozen", self.include_frozen)
         self._check_scope()
 
     def plan(self, model: Any) -> PrunePlan:
@@ -169,6 +178,7 @@ class PrunePolicy:
             "structure": encode(self.structure),
             "criterion": encode(self.criterion),
             "scope": self.scope,
+            "include_frozen": self.include_frozen,
         }
 
     @classmethod
@@ -190,7 +200,7 @@ class PrunePolicy:
             ]
             optional = {
                 name: decode(data[name])
-                for name in ("structure", "criterion", "scope")
+                for name in ("structure", "criterion", "scope", "include_frozen")
                 if name in data
             }
             return cls(decode(data["schedule"]), rules, **optional)
@@ -213,6 +223,8 @@ class PrunePolicy:
     ) -> Assignment | Skipped:
         if winner is None and weight.is_depthwise:
             return Skipped(weight.path, "depthwise kernels are few and precious")
+        if not (weight.is_trainable or self.include_frozen):
+            return Skipped(weight.path, _FROZEN)
         rule = Rule(".*", self.schedule) if winner is None else winner
         reason = "policy" if winner is None else f"rule {name_of(winner.match)}"
         if rule.schedule is None:

@@ -4,6 +4,7 @@ from keras_prune_kit.pruner.errors import (
     IncompletePruningError,
     IncompletePruningWarning,
     MaskNotAppliedWarning,
+    ZerosGrowBackWarning,
     check_on_incomplete,
 )
 from keras_prune_kit.pruner.pruner import Pruner, active_pruner
@@ -13,6 +14,7 @@ __all__ = [
     "IncompletePruningWarning",
     "MaskNotAppliedWarning",
     "Pruner",
+    "ZerosGrowBackWarning",
     "active_pruner",
     "check_on_incomplete",
 ]

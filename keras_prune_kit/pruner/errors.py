@@ -15,6 +15,10 @@ class MaskNotAppliedWarning(UserWarning):
     """A train step updated weights without applying their masks."""
 
 
+class ZerosGrowBackWarning(UserWarning):
+    """A policy asks for fewer zeros than a weight has, so that some will be lost."""
+
+
 def check_on_incomplete(on_incomplete: object) -> None:
     """Raises a `ValueError` unless it says what to do about a missed sparsity."""
     if not is_one_of(on_incomplete, ("warn", "raise")):

@@ -43,10 +43,10 @@ def global_masks(weights: Sequence[PrunedWeight]) -> Iterator[np.ndarray]:
         sparsity = zero_fraction(kernel)
         wanted += count_zeros(weight.scheduled, kernel.size)
         there += count_zeros(weight.kept(sparsity), kernel.size)
-        final += count_zeros(weight.schedule.final_sparsity, kernel.size)
+        final += count_zeros(weight.final_sparsity, kernel.size)
     zeros = max(wanted, there)
     for weight in weights:
-        weight.reached = weight.schedule.final_sparsity if zeros >= final else 0.0
+        weight.reached = weight.final_sparsity if zeros >= final else 0.0
     rescore = [weight.scores_where for weight in weights]
     masks = keep_highest_parts(ranks, zeros, ends[:-1], rescore)
     for weight, mask, shape in zip(weights, masks, shapes, strict=True):

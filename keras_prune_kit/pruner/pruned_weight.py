@@ -14,7 +14,7 @@ from keras_prune_kit.criteria import GradientsNeeded, gradients_needed, magnitud
 from keras_prune_kit.policies import Assignment
 from keras_prune_kit.pruner.errors import MaskNotAppliedWarning
 from keras_prune_kit.reports import WeightSparsity
-from keras_prune_kit.schedules import Schedule
+from keras_prune_kit.schedules import KeepZeros, Schedule
 from keras_prune_kit.structures import count_nonzero, count_zeros
 
 
@@ -33,6 +33,7 @@ class PrunedWeight:
         reached: The sparsity that the mask stands for, 0 to 1.
         update: The step whose update the mask is from; `None` before the first.
         needs_remask: Whether the train step does not apply the mask by itself.
+        is_proven: Whether a train step has been seen to apply the mask.
     """
 
     def __init__(self, plan: Assignment, variables: _keras.Variables) -> None:
@@ -48,6 +49,8 @@ class PrunedWeight:
         self.reached = 0.0
         self.update: int | None = None
         self.needs_remask = False
+        self.is_proven = True
+        self._held = 0.0
 
     @property
     def variable(self) -> Any:
@@ -60,9 +63,30 @@ class PrunedWeight:
         return gradients_needed(self._plan.criterion)
 
     @property
+    def keeps_zeros(self) -> bool:
+        """Whether the zeros that are there are all that is wanted."""
+        return isinstance(self.schedule, KeepZeros)
+
+    @property
+    def final_sparsity(self) -> float:
+        """The sparsity to end with, 0 to 1."""
+        return self._held if self.keeps_zeros else self.schedule.final_sparsity
+
+    @property
     def is_at_target(self) -> bool:
         """Whether the mask is as sparse as it is meant to become."""
-        return self.reached >= self.schedule.final_sparsity
+        return self.reached >= self.final_sparsity
+
+    def has_lost_zeros(self) -> bool:
+        """Return True if fewer values are zero than the mask leaves out."""
+        return bool(count_nonzero(self.read()) > self.size - self.zeros)
+
+    def loses_zeros(self) -> bool:
+        """Return True if the schedule will let zeros grow back that are there now."""
+        if self.keeps_zeros:
+            return False
+        zeros = self.size - count_nonzero(self.read())
+        return bool(count_zeros(self.final_sparsity, self.size) < zeros < self.size)
 
     @property
     def scheduled(self) -> float:
@@ -111,14 +135,19 @@ class PrunedWeight:
         Zeros that are there stay, up to what the schedule will ask for in the end.
         """
         structure, kernel = self._plan.structure, self.read_canonical()
+        if self.keeps_zeros:
+            return self.from_canonical(self._held_mask(kernel))
         self.reached = max(self.scheduled, self.kept(structure.sparsity(kernel)))
         return self.from_canonical(structure.mask(self.scores(kernel), self.reached))
 
+    def _held_mask(self, kernel: np.ndarray) -> np.ndarray:
+        mask = kernel != 0 if np.any(kernel) else np.ones(kernel.shape, bool)
+        self.reached = self._held = 1 - np.count_nonzero(mask) / mask.size
+        return mask
+
     def read_canonical(self) -> np.ndarray:
         """The value as structures see it, `(..., inputs, outputs)`."""
-        kernel = self.read()
-        self.check_mask_applied(kernel)
-        return self._plan.weight.to_canonical(kernel)
+        return self._plan.weight.to_canonical(self.read())
 
     def from_canonical(self, mask: np.ndarray) -> np.ndarray:
         """A mask in the shape of the variable."""
@@ -145,7 +174,7 @@ class PrunedWeight:
         """
         if there == 1:
             return 0.0
-        final = self.schedule.final_sparsity
+        final = self.final_sparsity
         is_at_target = round(there * self.size) >= count_zeros(final, self.size)
         return final if is_at_target else there
 
@@ -189,6 +218,7 @@ class PrunedWeight:
         """Assigns a mask of the weight's shape and applies it."""
         self.zeros = mask.size - int(np.count_nonzero(mask))
         self._variables.write(self._mask, mask)
+        self.is_proven = self.zeros == 0
         self.apply_mask()
 
     def apply_mask(self) -> None:
@@ -202,9 +232,16 @@ class PrunedWeight:
         if average is not None:
             self._variables.apply_mask(self._mask, average)
 
-    def check_mask_applied(self, kernel: np.ndarray) -> None:
-        """Notices a train step that does not apply the mask, and makes up for it."""
-        if self.needs_remask or count_nonzero(kernel) <= self.size - self.zeros:
+    def check_mask_applied(self) -> None:
+        """Notice a train step that does not apply the mask, and make up for it.
+
+        It is asked right after the first step with the mask: what is not zero later
+        was written by somebody else.
+        """
+        if self.is_proven:
+            return
+        self.is_proven = True
+        if self.needs_remask or not self.has_lost_zeros():
             return
         self.needs_remask = True
         warnings.warn(

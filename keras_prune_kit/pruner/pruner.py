@@ -22,6 +22,7 @@ from keras_prune_kit.policies import PrunePolicy, as_policy
 from keras_prune_kit.pruner.errors import (
     IncompletePruningError,
     IncompletePruningWarning,
+    ZerosGrowBackWarning,
     check_on_incomplete,
 )
 from keras_prune_kit.pruner.global_ranking import global_masks
@@ -32,6 +33,8 @@ from keras_prune_kit.schedules import Schedule
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+_MOST_NAMED = 5  # in a message
 
 _active: weakref.WeakValueDictionary[int, Pruner] = weakref.WeakValueDictionary()
 
@@ -150,6 +153,7 @@ class Pruner:
         other = active_pruner(self.model)
         if other is not None:
             other.detach()
+        self._warn_of_zeros_that_grow_back()
         with self._detached_on_error():
             for weight in self._weights:
                 weight.attach(self.model)
@@ -181,6 +185,8 @@ class Pruner:
         self._require_run_length()
         now = self._current_step + 1 if step is None else step
         self._current_step = now
+        for weight in self._weights:
+            weight.check_mask_applied()
         due = [w for w in self._weights if w.last_update(now) != w.update]
         if due:
             with self._detached_on_error():
@@ -191,11 +197,15 @@ class Pruner:
         """The zeros in the model as it is now, beside what the policy asks for."""
         has_own_targets = self.policy.scope == "layer"
         records = [
-            weight.record(weight.schedule.final_sparsity if has_own_targets else None)
+            weight.record(weight.final_sparsity if has_own_targets else None)
             for weight in self._weights
         ]
         pairs = zip(self._weights, records, strict=True)
-        unmet = [record for weight, record in pairs if not weight.is_at_target]
+        unmet = [
+            record
+            for weight, record in pairs
+            if not weight.is_at_target or record.zeros < weight.zeros
+        ]
         return SparsityReport(tuple(records), tuple(self._skipped), tuple(unmet))
 
     def finalize(self, *, on_incomplete: str = "warn") -> SparsityReport:
@@ -215,14 +225,13 @@ class Pruner:
         check_on_incomplete(on_incomplete)
         if self._current_step is None:
             raise RuntimeError("The pruner is not at work, so there is no end to it.")
-        ended_at = self._current_step
         for weight in self._weights:
-            weight.check_mask_applied(weight.read())
-            weight.apply_mask()
+            weight.check_mask_applied()
+        self._remask_what_constraints_miss()
         report = self.report()
+        message = self._shortfall(report.unmet) if report.unmet else ""
         self.detach()
-        if report.unmet:
-            message = self._shortfall(report.unmet, ended_at)
+        if message:
             if on_incomplete == "raise":
                 raise IncompletePruningError(message)
             warnings.warn(message, IncompletePruningWarning, stacklevel=2)
@@ -266,18 +275,20 @@ class Pruner:
         for weight in due:
             weight.update = weight.last_update(self._current_step or 0)
         self._gradients.give(due)
-        if self.policy.scope == "global":
-            for weight, mask in zip(due, global_masks(due), strict=True):
-                weight.set_mask(mask)
-        else:
-            for weight in due:
+        is_global = self.policy.scope == "global"
+        together = [weight for weight in due if is_global and not weight.keeps_zeros]
+        for weight in due:
+            if weight not in together:
                 weight.set_mask(weight.compute_mask())
+        if together:
+            for weight, mask in zip(together, global_masks(together), strict=True):
+                weight.set_mask(mask)
 
     def _remask_what_constraints_miss(self) -> None:
         optimizer = _keras.optimizer_of(self.model)
         is_averaged = getattr(optimizer, "use_ema", False)
         for weight in self._weights:
-            if weight.needs_remask:
+            if weight.needs_remask or is_averaged:
                 weight.apply_mask()
             if is_averaged:
                 weight.apply_mask_to_average(optimizer)
@@ -289,15 +300,38 @@ class Pruner:
                 "the run is needed: Pruner(..., steps_per_epoch=..., epochs=...)."
             )
 
-    def _shortfall(self, unmet: tuple[WeightSparsity, ...], ended_at: int) -> str:
+    def _warn_of_zeros_that_grow_back(self) -> None:
+        losing = [weight for weight in self._weights if weight.loses_zeros()]
+        if losing:
+            what = ", ".join(
+                f"{record.path} is at {record.sparsity:.4g} and the policy asks for "
+                f"{record.target:.4g}"
+                for record in (w.record(w.final_sparsity) for w in losing[:_MOST_NAMED])
+            )
+            warnings.warn(
+                f"Zeros will grow back: {what}. Ask for at least as much, or keep "
+                "what is zero with KeepZeros() as the policy or in a rule.",
+                ZerosGrowBackWarning,
+                stacklevel=3,
+            )
+
+    def _shortfall(self, unmet: tuple[WeightSparsity, ...]) -> str:
         what = ", ".join(
             f"{weight.path} is at {weight.sparsity:.4g}"
             + ("" if weight.target is None else f" of {weight.target:.4g}")
             for weight in unmet
         )
+        if any(weight.has_lost_zeros() for weight in self._weights):
+            return (
+                "The weights were replaced after the last step, by a callback or a "
+                f"call that brings others back, so the model is not pruned: {what}. "
+                "Keep the best epoch at the target with TargetSparsityCheckpoint, or "
+                "with an EarlyStopping in the same fit as PruningCallback, which "
+                "makes it count only epochs at the target."
+            )
         ends = {str(weight.schedule.end_step) for weight in self._weights}
         return (
-            f"Training ended at step {ended_at} before pruning did (end_step="
+            f"Training ended at step {self._current_step} before pruning did (end_step="
             f"{', '.join(sorted(ends))}): {what}. Train longer, or give the schedule "
             "an earlier end, such as end_step=Fraction(0.5)."
         )

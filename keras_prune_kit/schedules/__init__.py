@@ -8,6 +8,7 @@ length of the run is known. Names, order of arguments and formulas are TFMOT's
 
 from keras_prune_kit.schedules.constant_sparsity import ConstantSparsity
 from keras_prune_kit.schedules.cosine_decay import CosineDecay
+from keras_prune_kit.schedules.keep_zeros import KeepZeros
 from keras_prune_kit.schedules.polynomial_decay import PolynomialDecay
 from keras_prune_kit.schedules.schedule import (
     UPDATES_PER_RAMP,
@@ -26,6 +27,7 @@ __all__ = [
     "CosineDecay",
     "Epochs",
     "Fraction",
+    "KeepZeros",
     "PolynomialDecay",
     "Schedule",
     "Step",
