@@ -112,10 +112,17 @@ def widened(array: np.ndarray) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def using(name: str) -> Iterator[None]:
-    """Says which argument it was that code of others could not use."""
+def using(name: str, but: type[Exception] | tuple[()] = ()) -> Iterator[None]:
+    """Say which argument it was that code of others could not use.
+
+    Args:
+        name: The name of the argument.
+        but: An error that is about something else and passes as it is.
+    """
     try:
         yield
+    except but:
+        raise
     except Exception as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise ValueError(f"{name} cannot be used: {reason}") from error

@@ -11,7 +11,13 @@ import numpy as np
 
 from keras_prune_kit import _keras
 from keras_prune_kit.checks import as_path, check_whole
-from keras_prune_kit.datasets import check_data, check_samples, length, shape_of
+from keras_prune_kit.datasets import (
+    as_arrays,
+    check_data,
+    check_samples,
+    length,
+    shape_of,
+)
 from keras_prune_kit.entropy import entropy_bound
 from keras_prune_kit.evaluation import Evaluation, predict
 from keras_prune_kit.progress import track
@@ -73,6 +79,7 @@ def compare(
             f"{{'baseline': model}}. Received: {entries!r}."
         )
     check_whole("latency_runs", latency_runs, least=0)
+    x, y = as_arrays((x,), "x")[0], as_arrays((y,), "y")[0]
     _check_class_names(class_names)
     if y is None:
         check_data(x, "x")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +18,45 @@ def fit_arguments(data: Any) -> dict[str, Any]:
     if not isinstance(data, tuple):
         return {"x": data}
     return dict(zip(("x", "y", "sample_weight"), data, strict=False))
+
+
+def as_arrays(data: Any, name: str) -> Any:
+    """Turn the tensors and frames that `fit` takes into numpy arrays.
+
+    Args:
+        data: `(x, y)` or `(x, y, sample_weight)` of arrays, tensors of TensorFlow, JAX
+            or torch, pandas frames or nests of them. What gives batches is left as it
+            is, and so are tensors of text.
+        name: What the data are called in messages.
+
+    Raises:
+        TypeError: If a tensor is ragged or sparse.
+    """
+    if not isinstance(data, tuple):
+        return data
+    return map_arrays(functools.partial(_as_array, name), data)
+
+
+def _as_array(name: str, item: Any) -> Any:
+    if hasattr(item, "row_splits") or hasattr(item, "dense_shape"):
+        way_out = "to_tensor()" if hasattr(item, "row_splits") else "tf.sparse.to_dense"
+        raise TypeError(
+            f"{name} hold dense arrays, whose samples can be picked one by one. "
+            f"Received: a {type(item).__name__}. Make it dense first ({way_out}), or "
+            "pass a tf.data.Dataset of batches."
+        )
+    if hasattr(item, "to_numpy"):  # pandas
+        return item.to_numpy()
+    if hasattr(item, "detach"):  # torch
+        return item.detach().cpu().numpy()
+    if is_text(item) or isinstance(item, np.ndarray) or not hasattr(item, "__array__"):
+        return item
+    return np.asarray(item)
+
+
+def is_text(item: Any) -> bool:
+    """Return True for a tensor of text, which Keras does not take as an array."""
+    return getattr(getattr(item, "dtype", None), "name", "") == "string"
 
 
 def batches(data: Any) -> Iterator[tuple[Any, ...]]:
@@ -142,11 +183,20 @@ def join(parts: list[Any]) -> Any:
 
 def _spread(item: Any, count: int) -> Any:
     """Samples at even distances, whatever order the data are in."""
-    return map_arrays(lambda a: a[np.linspace(0, len(a) - 1, count).astype(int)], item)
+
+    def spread(array: Any) -> Any:
+        chosen = np.linspace(0, len(array) - 1, count).astype(int)
+        if is_text(array):  # Tensors know no list of places.
+            return sys.modules["tensorflow"].gather(array, chosen)
+        return array[chosen]
+
+    return map_arrays(spread, item)
 
 
 def _numpy(item: Any) -> Any:
-    return map_arrays(np.asarray, item)
+    return map_arrays(
+        lambda array: array if is_text(array) else np.asarray(array), item
+    )
 
 
 def map_arrays(function: Callable[[Any], Any], item: Any) -> Any:

@@ -28,7 +28,7 @@ def soft_targets(
 
     Args:
         teacher: A trained classifier with one output, probabilities or logits, of
-            either world.
+            either world, or the path of one (.keras, .h5).
         data: `(x, y)` or `(x, y, sample_weight)`, arrays, or a `tf.data.Dataset` of
             such batches. Labels are class numbers or one-hot rows.
         weight: How much of each target is the teacher's, 0 to 1. Defaults to 0.5.
@@ -47,10 +47,9 @@ def soft_targets(
     Example:
 
     ```python
-    teacher = keras.models.clone_model(model)
-    teacher.set_weights(model.get_weights())
+    model.save("dense.keras")  # the teacher, as it is before anything is pruned
     model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
-    x, targets = kpk.soft_targets(teacher, (x, y))
+    x, targets = kpk.soft_targets("dense.keras", (x, y))
     model.fit(x, targets, epochs=5, callbacks=[kpk.PruningCallback(0.9)])
     ```
 
@@ -58,6 +57,7 @@ def soft_targets(
     1503.02531. For other losses than on labels, such as on features, there is
     `keras.distillation.Distiller`: callbacks of this package then prune its student.
     """
+    teacher = _keras.opened(teacher)
     _keras.world(teacher, "teacher")
     check_number("weight", weight, 0, 1)
     check_number("temperature", temperature, 0.01, 1000)

@@ -12,20 +12,23 @@ from keras_prune_kit.checks import as_path
 from keras_prune_kit.reports import Skipped, SparsityReport, WeightSparsity
 from keras_prune_kit.tflite import TFLiteModel
 
+_KERAS_FILES = (".keras", ".h5", ".hdf5")
+
 
 def sparsity_report(item: Any) -> SparsityReport:
     """Counts the zeros of each weight.
 
     Args:
         item: A built Keras model of either world, a `TFLiteModel`, or the path of a
-            .tflite file (the zeros are then read out of the file itself).
+            .keras, .h5 or .tflite file (of the last the zeros are read out of the file
+            itself).
 
     Returns:
         A record that prints as a table.
 
     Raises:
         TypeError: If it is none of these.
-        ValueError: If the model is not built or the file is no .tflite.
+        ValueError: If the model is not built or the file is none of these.
         OSError: If the file cannot be read.
 
     Example:
@@ -35,7 +38,9 @@ def sparsity_report(item: Any) -> SparsityReport:
     ```
     """
     if isinstance(item, str | os.PathLike):
-        item = TFLiteModel(as_path("item", item))
+        path = as_path("item", item)
+        is_keras = path.suffix in _KERAS_FILES
+        item = _keras.load(path) if is_keras else TFLiteModel(path)
     if isinstance(item, TFLiteModel):
         return item.sparsity_report()
     _keras.world(item, "item")

@@ -24,7 +24,7 @@ from keras_prune_kit._keras.copying import (
     uncompiled,
 )
 from keras_prune_kit._keras.exporting import exporting, is_exporting
-from keras_prune_kit._keras.files import UnsafeModelError, check_safe, load
+from keras_prune_kit._keras.files import UnsafeModelError, check_safe, load, opened
 from keras_prune_kit._keras.gradients import GradientProbe
 from keras_prune_kit._keras.layer_classes import layer_class, layer_class_name
 from keras_prune_kit._keras.layers import LayerWeights, find_layers
@@ -32,6 +32,7 @@ from keras_prune_kit._keras.losses import LossProbe
 from keras_prune_kit._keras.models import (
     callback_namespace,
     check_built,
+    fixed_batch,
     is_built,
     optimizer_of,
     retrace,
@@ -87,6 +88,7 @@ __all__ = [
     "copy_state",
     "exporting",
     "find_layers",
+    "fixed_batch",
     "find_weights",
     "inputs_like",
     "is_built",
@@ -101,6 +103,7 @@ __all__ = [
     "layer_class_name",
     "load",
     "mix_targets",
+    "opened",
     "optimizer_of",
     "retrace",
     "scorer",

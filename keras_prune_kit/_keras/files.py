@@ -60,6 +60,20 @@ def load(
         raise ValueError(f"{path} cannot be loaded: {_reason(error)}.") from error
 
 
+def opened(model: Any, *, compiled: bool = False) -> Any:
+    """Return a model as it is, or the one in the file that a path names.
+
+    Args:
+        model: A Keras model, or the path of a `.keras` or `.h5` file.
+        compiled: As in `load`. Defaults to `False`.
+
+    Raises:
+        As `load`.
+    """
+    is_path = isinstance(model, str | os.PathLike)
+    return load(model, compiled=compiled) if is_path else model
+
+
 def check_safe(path: str, trusted: Collection[str] = ()) -> None:
     """Looks into a model file before something else loads it.
 

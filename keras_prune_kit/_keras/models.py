@@ -57,6 +57,15 @@ def is_built(model: Any) -> bool:
     return bool(model.built and model.weights)
 
 
+def fixed_batch(model: Any) -> int | None:
+    """Return the number of samples that a model takes at once, if that is fixed.
+
+    Layers with `stateful=True` need it to be.
+    """
+    inputs = getattr(model, "inputs", None) or ()
+    return inputs[0].shape[0] if inputs and len(inputs[0].shape) else None
+
+
 def check_built(model: Any) -> None:
     """Raises a `ValueError` if the model has no weights yet."""
     model = trained_model(model)

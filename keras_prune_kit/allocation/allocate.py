@@ -77,6 +77,7 @@ def allocate(
     """
     check_sparsity("sparsity", sparsity)
     _check_options(method, data, schedule)
+    model = _keras.opened(model, compiled=True)
     weights, _ = choose_weights(model, match)
     paths = [weight.path for weight in weights]
     _check_unique(paths)

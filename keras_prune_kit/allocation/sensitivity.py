@@ -59,6 +59,7 @@ def sensitivity(
     Source: Han et al. 2015, "Learning both Weights and Connections", arXiv 1506.02626.
     """
     levels = _check_levels(levels)
+    model = _keras.opened(model, compiled=True)
     weights, _ = choose_weights(model, match)
     loss = _keras.LossProbe(model, data)
     handle = _keras.variables_of(model)

@@ -18,6 +18,7 @@ from keras_prune_kit.compression.job import Job
 from keras_prune_kit.compression.prune_once import prune_once
 from keras_prune_kit.compression.smallest import LEAST_EPOCHS, find_smallest
 from keras_prune_kit.datasets import (
+    as_arrays,
     check_data,
     check_rereadable,
     input_samples,
@@ -71,9 +72,10 @@ def compress(
     report has every attempt.
 
     Args:
-        model: A trained and compiled model of either world. It is left as it was.
-        train_data: What `fit` takes: `(x, y)`, `(x, y, sample_weight)`, or a dataset
-            or generator of batches.
+        model: A trained and compiled model of either world, or the path of one (.keras,
+            .h5). It is left as it was.
+        train_data: What `fit` takes: `(x, y)`, `(x, y, sample_weight)` of arrays,
+            tensors or pandas frames, or a dataset or generator of batches.
         validation_data: Likewise, of known data the model is not trained on.
         policy: A `PrunePolicy`; a schedule or a final sparsity (0 to 1) stands for the
             policy made from it. Defaults to `None`: 0.8, or with a target what the
@@ -99,8 +101,9 @@ def compress(
         A report that prints as a table and holds both models.
 
     Raises:
-        TypeError: If it is not a Keras model.
-        ValueError: If the model is not built or compiled, the policy does not fit it,
+        TypeError: If it is not a Keras model, or tensors of the data are ragged.
+        ValueError: If the model is not built or compiled or cannot be copied, the
+            policy does not fit it,
             or the quantization, its data, `epochs` or the target are not possible. All
             of this is found before training starts.
         OSError: If `out_dir` cannot be made.
@@ -115,13 +118,17 @@ def compress(
     report = kpk.compress(model, (x, y), target="smallest", epochs=20, **data)
     ```
     """
+    model = _keras.opened(model, compiled=True)
     chosen = None if policy is None else as_policy(policy)
+    _keras.check_compiled(model)
     (chosen or as_policy(_SPARSITY)).plan(model)
     _check_epochs(epochs, target)
     if quantization is not None and not isinstance(quantization, str):
         raise TypeError(f"quantization is a text. Received: {quantization!r}.")
     _check_fit_options(batch_size, callbacks, verbose)
     _check_target(target, max_accuracy_drop)
+    train_data = as_arrays(train_data, "train_data")
+    validation_data = as_arrays(validation_data, "validation_data")
     check_data(train_data, "train_data")
     check_data(validation_data, "validation_data")
     check_rereadable(validation_data, "validation_data")
@@ -131,7 +138,7 @@ def compress(
         check_rereadable(train_data, "train_data without representative_data")
         with using("train_data"):
             representative_data = input_samples(train_data, _REPRESENTATIVE_SAMPLES)
-    _keras.check_compiled(model)
+    _check_copy(model, train_data)
     _check_fits(model, train_data, "train_data")
     _check_fits(model, validation_data, "validation_data")
     if out_dir is not None:
@@ -182,11 +189,21 @@ def _check_fit_options(batch_size: Any, callbacks: Any, verbose: Any) -> None:
 
 def _check_fits(model: Any, data: Any, name: str) -> None:
     """Tries the model on a few of the data, unless that would use them up."""
+    count = _keras.fixed_batch(model) or _TRIED_SAMPLES
     with using(name):
-        labelled = labelled_samples(data, _TRIED_SAMPLES)
+        labelled = labelled_samples(data, count)
         if labelled is not None:
             x, y = labelled
-            model.evaluate(x, y, batch_size=_TRIED_SAMPLES, verbose=0)
+            model.evaluate(x, y, batch_size=count, verbose=0)
+
+
+def _check_copy(model: Any, train_data: Any) -> None:
+    """Copies the model and compares both on a few of the data, before it takes time."""
+    copied = _keras.copy_model(model)
+    labelled = labelled_samples(train_data, _keras.fixed_batch(model) or _TRIED_SAMPLES)
+    if labelled is not None:
+        with using("train_data", but=_keras.CopyError):
+            _keras.check_copy(model, copied, labelled[0])
 
 
 def _check_target(target: Any, max_accuracy_drop: Any) -> None:

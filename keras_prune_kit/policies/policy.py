@@ -104,7 +104,7 @@ class PrunePolicy:
         """Shows what will happen to each weight, without touching the model.
 
         Args:
-            model: A built Keras model of either world.
+            model: A built Keras model of either world, or the path of one.
 
         Returns:
             A record that prints as a table.
@@ -114,7 +114,7 @@ class PrunePolicy:
             ValueError: If the model is not built, has nothing to prune, a rule covers
                 nothing, or a structure does not fit a kernel.
         """
-        assignments, skipped = self.assign(model)
+        assignments, skipped = self.assign(_keras.opened(model))
         return PrunePlan(
             tuple(
                 PlannedWeight(

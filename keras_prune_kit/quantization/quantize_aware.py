@@ -43,7 +43,7 @@ def quantize_aware(
 
     Args:
         model: A trained Sequential or functional model of either world, with models
-            inside it or not. It stays as it is.
+            inside it or not, or the path of one (.keras, .h5). It stays as it is.
         weight_bits: Bits of a weight: 8, 6, 5, 4, 3 or 2. Defaults to 8.
         preserve_sparsity: Whether a weight that is zero before a training step is zero
             after it. Also keeps zeros that a constraint such as `NonNeg` makes; a
@@ -77,6 +77,7 @@ def quantize_aware(
             f"weight_bits is one of {WEIGHT_BITS}. Received: {weight_bits!r}."
         )
     check_flag("preserve_sparsity", preserve_sparsity)
+    model = _keras.opened(model, compiled=True)
     world = _keras.world(model)
     _keras.check_built(model)
     _keras.check_not_wrapped(model)
@@ -102,7 +103,8 @@ def strip_quantization(model: Any) -> Any:
     rounding of activations.
 
     Args:
-        model: A model from `quantize_aware` of either world. It stays as it is.
+        model: A model from `quantize_aware` of either world, or the path of one. It
+            stays as it is.
 
     Returns:
         An ordinary model, compiled like the other one, if that was.
@@ -118,6 +120,7 @@ def strip_quantization(model: Any) -> Any:
     kpk.export_tflite(plain, "model.tflite", quantization="float16")
     ```
     """
+    model = _keras.opened(model, compiled=True)
     world = _keras.world(model)
     if not _keras.is_quantization_aware(model):
         raise ValueError(

@@ -55,7 +55,7 @@ def export_tflite(
     sorted, with the same results to the bit, so that it compresses better.
 
     Args:
-        model: A built Keras model. It stays as it is.
+        model: A built Keras model, or the path of one (.keras, .h5). It stays as it is.
         path: Where to write the file, in an existing folder. `None` keeps it in
             memory. Defaults to `None`.
         quantization: `"none"` keeps float32. `"float16"` halves the file.
@@ -92,6 +92,7 @@ def export_tflite(
     (1, 2)
     """
     _check_options(quantization, io_dtype, sparse_storage)
+    model = _keras.opened(model)
     signature = signature_of(model)
     _check_backend(model)
     is_quantized = _keras.is_quantization_aware(model)

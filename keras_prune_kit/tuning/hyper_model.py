@@ -11,7 +11,7 @@ import keras_tuner
 from keras_tuner.errors import FatalValueError
 
 from keras_prune_kit import _keras
-from keras_prune_kit.datasets import check_rereadable
+from keras_prune_kit.datasets import as_arrays, check_rereadable
 from keras_prune_kit.structures import Structure, Unstructured
 from keras_prune_kit.tflite import check_samples
 from keras_prune_kit.tuning.baseline import Baseline
@@ -162,6 +162,7 @@ class CompressionHyperModel(keras_tuner.HyperModel):
             FatalValueError: If the data or the objective are not possible.
         """
         arguments = {**dict(zip(_FIT_ORDER, args, strict=False)), **kwargs}
+        arguments |= _as_arrays(arguments)
         arguments.setdefault("epochs", _EPOCHS)
         place, arguments["callbacks"] = TrialPlace.found_in(
             arguments.get("callbacks", ()), model
@@ -208,3 +209,16 @@ class CompressionHyperModel(keras_tuner.HyperModel):
             "max_accuracy_drop": self.max_accuracy_drop,
         }
         claim(Path(folder), identity)
+
+
+def _as_arrays(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Turn the tensors and frames among the arguments of `fit` into arrays."""
+    named = {
+        name: as_arrays((arguments[name],), name)[0]
+        for name in ("x", "y", "sample_weight")
+        if name in arguments
+    }
+    held_out = arguments.get("validation_data")
+    if isinstance(held_out, list | tuple):
+        named["validation_data"] = as_arrays(tuple(held_out), "validation_data")
+    return named
