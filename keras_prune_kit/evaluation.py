@@ -19,6 +19,7 @@ from keras_prune_kit.datasets import (
     join,
     labelled_samples,
 )
+from keras_prune_kit.names import labels_by_output
 from keras_prune_kit.tflite import TFLiteModel, accuracy
 
 
@@ -28,7 +29,7 @@ class Evaluation:
     Args:
         data: What `evaluate` takes: `(x, y)`, `(x, y, sample_weight)`, or a dataset.
         reference: A compiled model whose metrics count; its loss, if it has none.
-            Defaults to `None`: plain accuracy.
+            Defaults to `None`: plain accuracy, `<output>_accuracy` of several outputs.
         name: What the data are called in messages.
 
     Raises:
@@ -40,7 +41,6 @@ class Evaluation:
         self._data = data
         self._reference = reference
         self._name = name
-        self._scorer: Any = None
 
     @functools.cached_property
     def metrics(self) -> tuple[str, ...]:
@@ -80,16 +80,25 @@ class Evaluation:
         predicted, wanted = [], []
         with progress.stage("evaluating", batch_count(self._data)) as stage:
             for x, *rest in batches(self._data):
-                predicted.append(predict(model, x))
+                predicted.append(_named(model, x))
                 wanted.append(rest)
                 stage.advance()
-        predictions, (y, *weight) = join(predicted), join(wanted)
+        outputs, (y, *weight) = join(predicted), join(wanted)
         if self._reference is None:
-            return {"accuracy": accuracy(np.asarray(y), np.asarray(predictions))}
-        if self._scorer is None:  # Tracing one takes longer than scoring thousands.
-            self._scorer = _keras.scorer(self._reference, predictions)
+            return _accuracies(outputs, y)
+        predictions = _keras.arrange(self._reference, outputs, self._example)
         scores = self._evaluate(self._scorer, (predictions, y, *weight))
         return {metric: scores[metric] for metric in self.metrics}
+
+    @functools.cached_property
+    def _scorer(self) -> Any:
+        """Once, as tracing one takes longer than scoring thousands of samples."""
+        return _keras.scorer(self._reference)
+
+    @functools.cached_property
+    def _example(self) -> Any:
+        """What the outputs of the reference look like."""
+        return predict(self._reference, self.inputs(1))
 
     @staticmethod
     def _evaluate(model: Any, data: Any) -> dict[str, float]:
@@ -102,3 +111,25 @@ def predict(model: Any, x: Any) -> Any:
     if isinstance(model, TFLiteModel):
         return model.predict(x)
     return model.predict(x, verbose=0, callbacks=[StageProgress()])
+
+
+def _named(model: Any, x: Any) -> dict[str, np.ndarray]:
+    """The outputs for many samples by name."""
+    outputs = predict(model, x)
+    if not isinstance(model, TFLiteModel):
+        return _keras.named_outputs(model, outputs)
+    names = [item.name for item in model.outputs]
+    arrays = outputs if len(names) > 1 else [outputs]
+    return dict(zip(names, arrays, strict=True))
+
+
+def _accuracies(outputs: dict[str, np.ndarray], y: Any) -> dict[str, float]:
+    labels = labels_by_output(y, list(outputs))
+    scores = [
+        accuracy(np.asarray(wanted), np.asarray(predicted))
+        for wanted, predicted in zip(labels, outputs.values(), strict=True)
+    ]
+    if len(scores) == 1:
+        return {"accuracy": scores[0]}
+    names = (f"{name}_accuracy" for name in outputs)
+    return dict(zip(names, scores, strict=True))

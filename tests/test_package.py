@@ -16,7 +16,7 @@ PACKAGE = Path(kpk.__file__).parent
 # A module imports from the layers above its own line, never from its own or below.
 # `__init__` stands for the package itself.
 LAYERS = (
-    {"checks", "digits", "progress"},
+    {"checks", "digits", "names", "progress"},
     {"_keras", "criteria", "datasets", "files"},
     {"schedules", "structures"},
     {"pages", "plots", "reports"},
@@ -44,7 +44,7 @@ WITHIN_A_LAYER = {
 }
 
 WITHOUT_KERAS = {
-    *{"checks", "criteria", "datasets", "digits", "files", "pages", "plots"},
+    *{"checks", "criteria", "datasets", "digits", "files", "names", "pages", "plots"},
     *{"policies", "reports", "schedules", "structures"},
 }
 WITH_TENSORFLOW = {"_keras", "quantization", "tflite", "tfmot"}

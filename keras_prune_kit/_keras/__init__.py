@@ -41,6 +41,7 @@ from keras_prune_kit._keras.models import (
     weights_ending,
     world,
 )
+from keras_prune_kit._keras.outputs import arrange, named_outputs
 from keras_prune_kit._keras.scoring import scorer
 from keras_prune_kit._keras.targets import mix_targets
 from keras_prune_kit._keras.variables import (
@@ -74,6 +75,7 @@ __all__ = [
     "Unprunable",
     "UnsafeModelError",
     "Variables",
+    "arrange",
     "callback_namespace",
     "callbacks_beside",
     "check_built",
@@ -103,6 +105,7 @@ __all__ = [
     "layer_class_name",
     "load",
     "mix_targets",
+    "named_outputs",
     "opened",
     "optimizer_of",
     "retrace",

@@ -44,14 +44,12 @@ class LossProbe:
         self._model = model
         count = len(self._nest.flatten(x)[0])
         self._batches = [self._slice(x, start) for start in range(0, count, _BATCH)]
-        self._scorer: Any = None
+        self._scorer = scorer(model)
 
     def __call__(self) -> float:
         # `predict` and `evaluate` take longer to begin than a small model to run.
         parts = [self._model.predict_on_batch(batch) for batch in self._batches]
         predictions = self._nest.map_structure(lambda *a: np.concatenate(a), *parts)
-        if self._scorer is None:
-            self._scorer = scorer(self._model, predictions)
         self._scorer.reset_metrics()
         scores = self._scorer.test_on_batch(predictions, self._y, return_dict=True)
         return float(scores["loss"])

@@ -15,11 +15,13 @@ import tensorflow as tf
 
 from keras_prune_kit import _keras, progress
 from keras_prune_kit.files import scratch_folder, telling_full_disk
+from keras_prune_kit.names import plain_names
 from keras_prune_kit.tflite import flatbuffer
 from keras_prune_kit.tflite.lstm import mend_states
+from keras_prune_kit.tflite.naming import rename
 from keras_prune_kit.tflite.samples import Sample
 from keras_prune_kit.tflite.shrinking import shrink
-from keras_prune_kit.tflite.signature import Signature, plain_names
+from keras_prune_kit.tflite.signature import Signature
 
 _OPS = tf.lite.OpsSet
 _INTEGER_OPS = {
@@ -49,7 +51,9 @@ class Conversion:
         self._model = model
         self._signature = signature
         self._batch: int | None = signature.inputs[0].shape[0]
-        self._output_names: list[str] = []
+        # Names that a function can have, and those of the model.
+        self._inputs = _traced_names([item.name for item in signature.inputs], "input")
+        self._outputs: dict[str, str] = {}
         self._function = self._trace()
         self._operators = _graph_operators(self._function)
         if self._batch is None and "TensorListReserve" in self._operators:
@@ -95,21 +99,21 @@ class Conversion:
                     content = converter.convert()
             except Exception as error:  # Anything, from the depths of it.
                 raise ConversionFailed(_reason(str(error))) from error
-        inputs = [item.name for item in self._signature.inputs]
-        content = flatbuffer.reorder(content, inputs, self._output_names)
+        content = rename(content, self._inputs, self._outputs)
         return shrink(mend_states(content))
 
     def _trace(self) -> Any:
         def serve(*tensors: Any) -> dict[str, Any]:
             with _keras.exporting():
                 outputs = self._model(self._signature.pack(tensors), training=False)
-            named = _named_outputs(self._model, outputs)
-            self._output_names = list(named)
-            return named
+            named = _keras.named_outputs(self._model, outputs)
+            self._outputs = _traced_names(list(named), "output")
+            pairs = zip(self._outputs, named.values(), strict=True)
+            return {name: tf.identity(tensor) for name, tensor in pairs}
 
         specs = [
-            tf.TensorSpec((self._batch, *item.shape[1:]), item.dtype, item.name)
-            for item in self._signature.inputs
+            tf.TensorSpec((self._batch, *item.shape[1:]), item.dtype, name)
+            for item, name in zip(self._signature.inputs, self._inputs, strict=True)
         ]
         function = tf.function(serve, input_signature=specs, autograph=False)
         return function.get_concrete_function()
@@ -123,7 +127,10 @@ class Conversion:
     def _feed(self, sample: Sample) -> Sample:
         """The sample, as often as a fixed batch asks for it."""
         repeats = self._batch or 1
-        return {name: np.repeat(array, repeats, 0) for name, array in sample.items()}
+        return {
+            traced: np.repeat(sample[name], repeats, 0)
+            for traced, name in self._inputs.items()
+        }
 
     def _check_recurrent(self, quantization: str) -> None:
         """Refuses LSTMs of 16 bits, and loops: calibrating one crashes the process."""
@@ -143,18 +150,9 @@ class Conversion:
             )
 
 
-def _named_outputs(model: Any, outputs: Any) -> dict[str, Any]:
-    if isinstance(outputs, dict):
-        names, tensors = list(outputs), list(outputs.values())
-    else:
-        tensors = tf.nest.flatten(outputs)
-        names = list(getattr(model, "output_names", None) or ())
-    if len(tensors) == 1 or len(names) != len(tensors):
-        names = [""] * len(tensors)
-    names = plain_names(names, "output")
-    return {
-        name: tf.identity(tensor) for name, tensor in zip(names, tensors, strict=True)
-    }
+def _traced_names(names: Sequence[str], fallback: str) -> dict[str, str]:
+    """The names of inputs or outputs by what they are called while they are traced."""
+    return dict(zip(plain_names(names, fallback), names, strict=True))
 
 
 def _graph_operators(function: Any) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -48,15 +49,23 @@ def sparsity_report(content: bytes) -> SparsityReport:
     )
 
 
-def signature_names(content: bytes) -> tuple[dict[int, str], dict[int, str]]:
-    """Names of inputs and outputs by tensor index; empty without one signature."""
+def signature_names(content: bytes) -> tuple[list[str], list[str]]:
+    """The names that the one signature has for the inputs and outputs of the graph.
+
+    Both are in the order of the graph; empty where there is not one signature, or it
+    leaves some out. A tensor that is given twice has two names.
+    """
     model = schema.Model.GetRootAs(content, 0)
     if model.SignatureDefsLength() != 1:
-        return {}, {}
+        return [], []
     signature: Any = model.SignatureDefs(0)
-    inputs = (signature.Inputs(i) for i in range(signature.InputsLength()))
-    outputs = (signature.Outputs(i) for i in range(signature.OutputsLength()))
-    return _names_by_index(inputs), _names_by_index(outputs)
+    graph: Any = model.Subgraphs(signature.SubgraphIndex())
+    inputs = [signature.Inputs(i) for i in range(signature.InputsLength())]
+    outputs = [signature.Outputs(i) for i in range(signature.OutputsLength())]
+    return (
+        _names_in_order(inputs, graph.InputsAsNumpy()),
+        _names_in_order(outputs, graph.OutputsAsNumpy()),
+    )
 
 
 def reorder(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> bytes:
@@ -76,8 +85,15 @@ def reorder(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> by
     patched = bytearray(content)
     graph: Any = schema.Model.GetRootAs(patched, 0).Subgraphs(0)
     # These arrays are views: writing to them changes the file, and not its length.
-    _permute(graph.InputsAsNumpy(), signature_names(content)[0], inputs)
-    _permute(graph.OutputsAsNumpy(), signature_names(content)[1], outputs)
+    places = graph.InputsAsNumpy(), graph.OutputsAsNumpy()
+    found = signature_names(content)
+    for indices, names, wanted in zip(places, found, (inputs, outputs), strict=True):
+        if sorted(names) != sorted(wanted):
+            raise ValueError(
+                "Inputs and outputs must be those of the file. Received: "
+                f"{list(wanted)}, where the file has {names}."
+            )
+        indices[:] = [indices[names.index(name)] for name in wanted]
     return bytes(patched)
 
 
@@ -97,21 +113,13 @@ def float_operator_names(content: bytes) -> set[str]:
     }
 
 
-def _names_by_index(entries: Iterator[Any]) -> dict[int, str]:
-    return {entry.TensorIndex(): (entry.Name() or b"").decode() for entry in entries}
-
-
-def _permute(
-    indices: np.ndarray, names_by_index: dict[int, str], names: Sequence[str]
-) -> None:
-    index_by_name = {name: index for index, name in names_by_index.items()}
-    order = [index_by_name.get(name, -1) for name in names]
-    if sorted(order) != sorted(indices.tolist()):
-        raise ValueError(
-            "Inputs and outputs must be those of the file. Received: "
-            f"{list(names)}, where the file has {list(index_by_name)}."
-        )
-    indices[:] = order
+def _names_in_order(entries: Sequence[Any], indices: Any) -> list[str]:
+    names: dict[int, list[str]] = defaultdict(list)
+    for entry in entries:
+        names[entry.TensorIndex()].append((entry.Name() or b"").decode())
+    if len(entries) != np.size(indices) or set(names) != set(map(int, indices)):
+        return []
+    return [names[int(index)].pop(0) for index in indices]
 
 
 def _operators(model: Any) -> Iterator[tuple[str, set[int]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import itertools
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ import numpy as np
 
 from keras_prune_kit.checks import as_array, as_path, check_whole, is_one_of, using
 from keras_prune_kit.files import replacing
+from keras_prune_kit.names import keys_of, labels_by_output
 from keras_prune_kit.progress import track
 from keras_prune_kit.reports import SparsityReport
 from keras_prune_kit.sizes import gzip_bytes
@@ -148,15 +150,15 @@ class TFLiteModel:
 
         Args:
             x: As for `predict`.
-            y: Labels, one a sample; a list of them for several outputs. For
-                `"accuracy"`: class numbers, one-hot rows, or 0 and 1 where the
+            y: Labels, one a sample; for several outputs a list of them in the order
+                of the outputs, or a dict by their names. For `"accuracy"`: class numbers, one-hot rows, or 0 and 1 where the
                 last dimension of the output is one (the threshold is 0.5).
             batch_size: Samples run at once. Defaults to 64.
             metric: `"accuracy"`, or a function `(y_true, y_pred)` that gives a
                 number, or one number a sample. Defaults to `"accuracy"`.
 
         Returns:
-            A float; a list of them for several outputs.
+            A float; a list of them for several outputs, in the order of these.
 
         Raises:
             ValueError: If labels do not fit the outputs.
@@ -173,16 +175,11 @@ class TFLiteModel:
                 f"{metric!r}."
             )
         score: Metric = accuracy if isinstance(metric, str) else metric
+        labels = labels_by_output(y, [item.name for item in self.outputs])
         predictions = self.predict(x, batch_size)
         if len(self.outputs) == 1:
-            return _score(score, y, predictions)
-        if not isinstance(y, list | tuple) or len(y) != len(self.outputs):
-            raise ValueError(
-                f"y must be a list of {len(self.outputs)} arrays, one for each of the "
-                f"outputs {[item.name for item in self.outputs]}. Received: "
-                f"{type(y).__name__}."
-            )
-        return [_score(score, *pair) for pair in zip(y, predictions, strict=True)]
+            return _score(score, labels[0], predictions)
+        return [_score(score, *pair) for pair in zip(labels, predictions, strict=True)]
 
     def sparsity_report(self) -> SparsityReport:
         """The zeros of every weight, counted in the file itself.
@@ -239,12 +236,13 @@ class TFLiteModel:
         """One array an input, in the order of the file, each of the right shape."""
         if isinstance(x, Mapping):
             names = [item.name for item in self.inputs]
-            if set(x) != set(names):
+            keys = keys_of(names, x)
+            if keys is None:
                 raise ValueError(
                     f"x must have an array for each of the inputs {names}. Received "
                     f"the names: {list(x)}."
                 )
-            items = [x[name] for name in names]
+            items = [x[key] for key in keys]
         elif len(self.inputs) == 1:
             one_in_a_list = isinstance(x, list | tuple) and len(x) == 1
             is_array = one_in_a_list and hasattr(x[0], "shape")
@@ -292,17 +290,17 @@ def _open(
     """The inputs and outputs of a file that the interpreter can run."""
     interpreter = open_interpreter(content, num_threads=1)
     input_names, output_names = flatbuffer.signature_names(content)
-    inputs, outputs = (
-        tuple(TensorSpec.of(detail, names) for detail in details)
-        for details, names in (
-            (interpreter.get_input_details(), input_names),
-            (interpreter.get_output_details(), output_names),
-        )
-    )
+    inputs = _specs(interpreter.get_input_details(), input_names)
+    outputs = _specs(interpreter.get_output_details(), output_names)
     # An image of one pixel, which open sizes start with, may be too small to run.
     if not any(spec.has_open_sizes for spec in inputs):
         interpreter.allocate_tensors()
     return inputs, outputs
+
+
+def _specs(details: list[Any], names: list[str]) -> tuple[TensorSpec, ...]:
+    pairs = itertools.zip_longest(details, names)  # Some files have no names.
+    return tuple(TensorSpec.of(detail, name) for detail, name in pairs)
 
 
 def _score(metric: Metric, y: Any, predictions: np.ndarray) -> float:

@@ -48,15 +48,15 @@ class TensorSpec:
     zero_point: int
 
     @classmethod
-    def of(cls, detail: Mapping[str, Any], names: Mapping[int, str]) -> TensorSpec:
-        """From what the interpreter tells, and names by tensor index."""
+    def of(cls, detail: Mapping[str, Any], name: str | None = None) -> TensorSpec:
+        """From what the interpreter tells, and the name in the signature."""
         scale, zero_point = detail["quantization"]
         sizes = detail["shape_signature"]
         if not len(sizes):  # Old files have no signature of shapes.
             sizes = detail["shape"]
         _check_sizes(detail["name"], sizes, detail["shape"])
         return cls(
-            name=names.get(detail["index"], detail["name"]),
+            name=detail["name"] if name is None else name,
             shape=tuple(None if size < 0 else int(size) for size in sizes),
             dtype=np.dtype(detail["dtype"]).name,
             scale=float(scale),
@@ -155,8 +155,8 @@ class Runner:
         self.interpreter = open_interpreter(self._content, self._num_threads)
         self._input_details = self.interpreter.get_input_details()
         self._output_details = self.interpreter.get_output_details()
-        self._inputs = [TensorSpec.of(item, {}) for item in self._input_details]
-        self._outputs = [TensorSpec.of(item, {}) for item in self._output_details]
+        self._inputs = [TensorSpec.of(item) for item in self._input_details]
+        self._outputs = [TensorSpec.of(item) for item in self._output_details]
         self._shapes: list[tuple[int, ...]] = []
 
     def _run_whole(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:

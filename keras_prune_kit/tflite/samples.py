@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_prune_kit.names import keys_of
 from keras_prune_kit.tflite.signature import ModelInput, signature_of
 
 MAX_SAMPLES = 200
@@ -78,7 +79,7 @@ def _without_labels(element: Any) -> Any:
 
 def _batch(data: Any, inputs: Sequence[ModelInput]) -> Sample:
     if isinstance(data, Mapping):
-        arrays = [_by_name(data, item) for item in inputs]
+        arrays = _by_name(data, [item.name for item in inputs])
     elif isinstance(data, list | tuple):
         arrays = list(data)
     else:
@@ -101,14 +102,14 @@ def _batch(data: Any, inputs: Sequence[ModelInput]) -> Sample:
     return batch
 
 
-def _by_name(data: Mapping[str, Any], item: ModelInput) -> Any:
-    for name in (item.key, item.name):
-        if name in data:
-            return data[name]
-    raise ValueError(
-        f"representative_data must have an array for input '{item.key}'. Received "
-        f"the names: {list(data)}."
-    )
+def _by_name(data: Mapping[str, Any], names: Sequence[str]) -> list[Any]:
+    keys = keys_of(names, data)
+    if keys is None:
+        raise ValueError(
+            f"representative_data must have an array for each of the inputs {names}. "
+            f"Received the names: {list(data)}."
+        )
+    return [data[key] for key in keys]
 
 
 def _checked(array: np.ndarray, item: ModelInput) -> np.ndarray:

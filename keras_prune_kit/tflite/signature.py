@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,14 +14,12 @@ class ModelInput:
     """One input of a model.
 
     Attributes:
-        name: Its name in the .tflite file.
-        key: Its key, if the model takes a dict.
+        name: Its name, which is its key if the model takes a dict.
         shape: With the batch first; `None` where any size will do.
         dtype: Such as `"float32"`.
     """
 
     name: str
-    key: str
     shape: tuple[int | None, ...]
     dtype: str
 
@@ -37,8 +34,8 @@ class Signature:
     def pack(self, tensors: Sequence[Any]) -> Any:
         """What to call the model with, from one tensor an input."""
         if self.container is dict:
-            keys = (item.key for item in self.inputs)
-            return dict(zip(keys, tensors, strict=True))
+            names = (item.name for item in self.inputs)
+            return dict(zip(names, tensors, strict=True))
         return tensors[0] if self.container is object else list(tensors)
 
 
@@ -55,34 +52,25 @@ def signature_of(model: Any) -> Signature:
     structure = _structure(model, world.__name__)
     if isinstance(structure, dict):
         container: type = dict
-        keys, specs = list(structure), list(structure.values())
+        names, specs = list(structure), list(structure.values())
     elif isinstance(structure, list | tuple):
         container = list
-        keys, specs = [_name_of(spec) for spec in structure], list(structure)
+        names, specs = _names_of(structure), list(structure)
     else:
         container = object
-        keys, specs = [_name_of(structure)], [structure]
+        names, specs = _names_of([structure]), [structure]
     if not all(hasattr(spec, "dtype") for spec in specs):
         raise ValueError(
             "Only models that take one tensor, a list or a dict of tensors can be "
             f"exported. Model '{model.name}' takes: {structure}."
         )
-    names = plain_names(keys, "input")
     return Signature(
         tuple(
-            ModelInput(name, key, tuple(spec.shape), _dtype_name(spec.dtype))
-            for name, key, spec in zip(names, keys, specs, strict=True)
+            ModelInput(name, tuple(spec.shape), _dtype_name(spec.dtype))
+            for name, spec in zip(names, specs, strict=True)
         ),
         container,
     )
-
-
-def plain_names(names: Sequence[str], fallback: str) -> list[str]:
-    """Names that a signature can have; `fallback_0` and so on if they are no good."""
-    plain = [re.sub(r"\W", "_", name).strip("_") for name in names]
-    if all(plain) and len(set(plain)) == len(plain):
-        return plain
-    return [f"{fallback}_{index}" for index in range(len(names))]
 
 
 @dataclass(frozen=True)
@@ -145,8 +133,12 @@ def _specs_of(shape: Any, dtype: str) -> Any:
     return [_specs_of(inner, dtype) for inner in shape]
 
 
-def _name_of(spec: Any) -> str:
-    return (getattr(spec, "name", "") or "").partition(":")[0]
+def _names_of(specs: Sequence[Any]) -> list[str]:
+    """The names of inputs; `input_0` and so on where there are none to tell them by."""
+    names = [(getattr(spec, "name", "") or "").partition(":")[0] for spec in specs]
+    if all(names) and len(set(names)) == len(names):
+        return names
+    return [f"input_{index}" for index in range(len(names))]
 
 
 def _dtype_name(dtype: Any) -> str:
