@@ -19,7 +19,7 @@ from keras_prune_kit.datasets import (
     shape_of,
 )
 from keras_prune_kit.entropy import entropy_bound
-from keras_prune_kit.evaluation import Evaluation, predict
+from keras_prune_kit.evaluation import Evaluation
 from keras_prune_kit.progress import track
 from keras_prune_kit.reports import (
     Comparison,
@@ -49,8 +49,11 @@ def compare(
         entries: Models by name, the one to compare with first: Keras models of either
             world, paths of `.keras`, `.h5` and `.tflite` files, `TFLiteModel`s.
         x: Inputs as `evaluate` takes them: arrays of shape `(n, ...)`, or a dataset of
-            `(x, y)` batches.
-        y: Labels, one a sample; `None` with a dataset. Defaults to `None`.
+            `(x, y)` batches. They are real values, whatever their type; where all
+            entries are files with quantized inputs they can be as `TFLiteModel` takes
+            them.
+        y: Labels, one a sample; for several outputs a list of them, or a dict by their
+            names; `None` with a dataset. Defaults to `None`.
         class_names: What the classes are called, for the samples that the HTML page
             shows. Defaults to `None`: their numbers.
         latency_runs: Runs to take the median latency of a .tflite from, on one thread
@@ -58,7 +61,8 @@ def compare(
 
     Returns:
         A record that prints as tables, plots, and writes an HTML page. Scores are the
-        metrics of the first compiled Keras model, or accuracy if there is none.
+        metrics of the first compiled Keras model, or accuracy if there is none (of
+        several outputs `<output>_accuracy`).
 
     Raises:
         OSError: If a file cannot be read.
@@ -92,7 +96,12 @@ def compare(
             f"{length(x)} samples and {length(y)} labels."
         )
     models = {name: _open(item) for name, item in entries.items()}
-    evaluate = Evaluation(x if y is None else (x, y), _reference(models.values()), "x")
+    evaluate = Evaluation(
+        x if y is None else (x, y),
+        _reference(models.values()),
+        "x",
+        are_steps=all(map(_is_quantized_file, models.values())),
+    )
     return compare_opened(
         models,
         evaluate,
@@ -113,7 +122,9 @@ def compare_opened(
     """What `compare` does, of Keras models and `TFLiteModel`s that are at hand."""
     paths = paths or {}
     shown = evaluate.inputs(_SHOWN_SAMPLES)
-    outputs = {name: _run(name, model, shown) for name, model in models.items()}
+    outputs = {
+        name: _run(name, model, shown, evaluate) for name, model in models.items()
+    }
     labelled = evaluate.samples(_SHOWN_SAMPLES)
     return Comparison(
         measurements=tuple(
@@ -187,10 +198,10 @@ def _measure_tflite(
     )
 
 
-def _run(name: str, model: Any, x: Any) -> Any:
+def _run(name: str, model: Any, x: Any, evaluate: Evaluation) -> Any:
     """The outputs for a few samples; what does not fit is found here, by name."""
     try:
-        return predict(model, x)
+        return evaluate.predict(model, x)
     except Exception as error:  # Keras, TensorFlow and LiteRT have one each.
         takes = model.inputs if isinstance(model, TFLiteModel) else model.input_shape
         raise ValueError(
@@ -232,6 +243,13 @@ def _path(item: Any) -> Path | None:
 def _reference(models: Iterable[Any]) -> Any:
     keras_models = (m for m in models if not isinstance(m, TFLiteModel))
     return next(filter(_keras.is_compiled, keras_models), None)
+
+
+def _is_quantized_file(model: Any) -> bool:
+    """Whether it takes steps, so that data can be these."""
+    if not isinstance(model, TFLiteModel):
+        return False
+    return all(item.scale for item in model.inputs)
 
 
 def _histogram(arrays: Iterable[np.ndarray]) -> Histogram:

@@ -18,6 +18,7 @@ from keras_prune_kit.datasets import (
     input_samples,
     join,
     labelled_samples,
+    map_arrays,
 )
 from keras_prune_kit.names import labels_by_output
 from keras_prune_kit.tflite import TFLiteModel, accuracy
@@ -31,16 +32,26 @@ class Evaluation:
         reference: A compiled model whose metrics count; its loss, if it has none.
             Defaults to `None`: plain accuracy, `<output>_accuracy` of several outputs.
         name: What the data are called in messages.
+        are_steps: Whether inputs of the type of a quantized file are what it takes, and
+            not real values as Keras has them. Defaults to `False`.
 
     Raises:
         ValueError: If the data can be read only once.
     """
 
-    def __init__(self, data: Any, reference: Any = None, name: str = "data") -> None:
+    def __init__(
+        self,
+        data: Any,
+        reference: Any = None,
+        name: str = "data",
+        *,
+        are_steps: bool = False,
+    ) -> None:
         check_rereadable(data, name)
         self._data = data
         self._reference = reference
         self._name = name
+        self._are_steps = are_steps
 
     @functools.cached_property
     def metrics(self) -> tuple[str, ...]:
@@ -68,6 +79,15 @@ class Evaluation:
         """The metrics of an exported file, as its interpreter runs it."""
         return self._score(exported)
 
+    def predict(self, model: Any, x: Any) -> Any:
+        """The outputs of a Keras model or a `TFLiteModel` for many samples."""
+        if not isinstance(model, TFLiteModel):
+            return model.predict(x, verbose=0, callbacks=[StageProgress()])
+        is_quantized = any(item.scale for item in model.inputs)
+        if is_quantized and not self._are_steps:
+            x = map_arrays(_real, x)
+        return model.predict(x)
+
     def inputs(self, count: int) -> Any:
         """The inputs of some samples."""
         return input_samples(self._data, count)
@@ -80,7 +100,7 @@ class Evaluation:
         predicted, wanted = [], []
         with progress.stage("evaluating", batch_count(self._data)) as stage:
             for x, *rest in batches(self._data):
-                predicted.append(_named(model, x))
+                predicted.append(_named(model, self.predict(model, x)))
                 wanted.append(rest)
                 stage.advance()
         outputs, (y, *weight) = join(predicted), join(wanted)
@@ -98,7 +118,7 @@ class Evaluation:
     @functools.cached_property
     def _example(self) -> Any:
         """What the outputs of the reference look like."""
-        return predict(self._reference, self.inputs(1))
+        return self.predict(self._reference, self.inputs(1))
 
     @staticmethod
     def _evaluate(model: Any, data: Any) -> dict[str, float]:
@@ -106,16 +126,15 @@ class Evaluation:
         return model.evaluate(**fit_arguments(data), **options, return_dict=True)
 
 
-def predict(model: Any, x: Any) -> Any:
-    """The outputs of a Keras model or a `TFLiteModel` for many samples."""
-    if isinstance(model, TFLiteModel):
-        return model.predict(x)
-    return model.predict(x, verbose=0, callbacks=[StageProgress()])
+def _real(array: Any) -> np.ndarray:
+    """Real values in a type that no file takes for steps."""
+    array = np.asarray(array)
+    is_small = array.dtype.kind in "iu" and array.itemsize < 4
+    return array.astype(np.float32) if is_small else array
 
 
-def _named(model: Any, x: Any) -> dict[str, np.ndarray]:
-    """The outputs for many samples by name."""
-    outputs = predict(model, x)
+def _named(model: Any, outputs: Any) -> dict[str, np.ndarray]:
+    """What a model gives by name."""
     if not isinstance(model, TFLiteModel):
         return _keras.named_outputs(model, outputs)
     names = [item.name for item in model.outputs]

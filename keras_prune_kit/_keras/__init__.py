@@ -28,6 +28,7 @@ from keras_prune_kit._keras.files import UnsafeModelError, check_safe, load, ope
 from keras_prune_kit._keras.gradients import GradientProbe
 from keras_prune_kit._keras.layer_classes import layer_class, layer_class_name
 from keras_prune_kit._keras.layers import LayerWeights, find_layers
+from keras_prune_kit._keras.lookups import gives_texts, inputs_behind, lookup_layers
 from keras_prune_kit._keras.losses import LossProbe
 from keras_prune_kit._keras.models import (
     callback_namespace,
@@ -92,6 +93,8 @@ __all__ = [
     "find_layers",
     "fixed_batch",
     "find_weights",
+    "gives_texts",
+    "inputs_behind",
     "inputs_like",
     "is_built",
     "is_compiled",
@@ -104,6 +107,7 @@ __all__ = [
     "layer_class",
     "layer_class_name",
     "load",
+    "lookup_layers",
     "mix_targets",
     "named_outputs",
     "opened",

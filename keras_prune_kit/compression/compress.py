@@ -28,7 +28,7 @@ from keras_prune_kit.files import check_writable_folder
 from keras_prune_kit.policies import PrunePolicy, as_policy
 from keras_prune_kit.reports import CompressionReport
 from keras_prune_kit.schedules import Schedule
-from keras_prune_kit.tflite import CALIBRATED
+from keras_prune_kit.tflite import CALIBRATED, check_exportable
 
 _REPRESENTATIVE_SAMPLES = 200
 _TRIED_SAMPLES = 8
@@ -101,6 +101,7 @@ def compress(
         A report that prints as a table and holds both models.
 
     Raises:
+        ExportError: If the model takes texts, which no .tflite does.
         TypeError: If it is not a Keras model, or tensors of the data are ragged.
         ValueError: If the model is not built or compiled or cannot be copied, the
             policy does not fit it,
@@ -122,6 +123,7 @@ def compress(
     chosen = None if policy is None else as_policy(policy)
     _keras.check_compiled(model)
     (chosen or as_policy(_SPARSITY)).plan(model)
+    check_exportable(model)
     _check_epochs(epochs, target)
     if quantization is not None and not isinstance(quantization, str):
         raise TypeError(f"quantization is a text. Received: {quantization!r}.")

@@ -1,15 +1,12 @@
 """The deployed file: exporting a model to .tflite, and measuring what came out."""
 
 from keras_prune_kit.tflite.constants import Constant, constants
-from keras_prune_kit.tflite.export import (
-    CALIBRATED,
-    QUANTIZATIONS,
-    ExportError,
-    export_tflite,
-)
+from keras_prune_kit.tflite.errors import ExportError
+from keras_prune_kit.tflite.export import CALIBRATED, QUANTIZATIONS, export_tflite
 from keras_prune_kit.tflite.metrics import accuracy
 from keras_prune_kit.tflite.model import TFLiteModel
 from keras_prune_kit.tflite.samples import check_samples
+from keras_prune_kit.tflite.texts import check_exportable
 
 __all__ = [
     "CALIBRATED",
@@ -18,6 +15,7 @@ __all__ = [
     "ExportError",
     "TFLiteModel",
     "accuracy",
+    "check_exportable",
     "check_samples",
     "constants",
     "export_tflite",

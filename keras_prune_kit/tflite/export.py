@@ -10,9 +10,11 @@ from keras_prune_kit import _keras
 from keras_prune_kit.checks import check_flag, is_one_of
 from keras_prune_kit.files import check_writable
 from keras_prune_kit.tflite import flatbuffer
+from keras_prune_kit.tflite.errors import ExportError
 from keras_prune_kit.tflite.model import TFLiteModel
 from keras_prune_kit.tflite.samples import Sample, representative_samples
 from keras_prune_kit.tflite.signature import signature_of
+from keras_prune_kit.tflite.texts import check_exportable
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -30,10 +32,6 @@ QUANTIZATIONS = tuple(_IO_DTYPES)
 CALIBRATED = ("int8", "int16x8")
 
 
-class ExportError(RuntimeError):
-    """The converter could not make a file of the model."""
-
-
 def export_tflite(
     model: Any,
     path: str | os.PathLike[str] | None = None,
@@ -48,9 +46,11 @@ def export_tflite(
     Zeros survive every quantization, so a pruned model stays pruned. The file gives
     and takes tensors in the order of the Keras model, and needs no operators beyond
     the built-in ones. Recurrent layers make a file with a fixed batch of one, as
-    the converter cannot do better.
+    the converter cannot do better. Texts and tables, as in a `TextVectorization` or
+    a `StringLookup`, cannot be exported: the error says how to export what is behind.
 
-    The file holds only what an interpreter computes with and the names of weights,
+    The signature of the file has the names that Keras knows; a single output that is
+    not in a dict is called `output_0`. The file holds only what an interpreter computes with and the names of weights,
     inputs and outputs. Between layers that compute in integers the channels are
     sorted, with the same results to the bit, so that it compresses better.
 
@@ -78,7 +78,8 @@ def export_tflite(
         The exported model.
 
     Raises:
-        ExportError: If the converter fails; the message has its reason.
+        ExportError: If the model takes texts, or the converter fails; the message has
+            the reason.
         OSError: If the file cannot be written at `path`.
         TypeError: If `model` is not a Keras model, or the data of no known kind.
         ValueError: If options do not fit each other, the model is not built, or
@@ -95,6 +96,7 @@ def export_tflite(
     model = _keras.opened(model)
     signature = signature_of(model)
     _check_backend(model)
+    check_exportable(model)
     is_quantized = _keras.is_quantization_aware(model)
     if is_quantized:
         _check_trained_for(quantization, model)

@@ -35,8 +35,9 @@ _WARM_UP_RUNS = 5
 class TFLiteModel:
     """A .tflite file in memory, to be measured as it will be deployed.
 
-    Runs on the LiteRT interpreter, without TensorFlow. It takes and gives floats,
-    whatever the types inside the file are.
+    Runs on the LiteRT interpreter, without TensorFlow. It takes and gives real values,
+    whatever the types inside the file are; a quantized input also takes arrays that are
+    quantized already, of the type in the file.
 
     Args:
         source: The path of a .tflite file, or its bytes.
@@ -113,14 +114,22 @@ class TFLiteModel:
 
         Args:
             x: An array `(n, ...)`; a list of arrays or a dict of them by name for
-                several inputs.
+                several inputs. Names are those of the Keras model, or the same with
+                `_` for what is no letter or digit; a dict may have more. Of an input
+                that is `int8`, `uint8` or `int16` in the file, arrays of just this
+                type are taken as they are: as steps of `inputs[0].scale` from
+                `inputs[0].zero_point`. All else, other integers too, are real values
+                and get quantized. So pictures of bytes are real values for an `int8`
+                file, and steps for a `uint8` one: give that `x.astype("float32")`
+                unless its step is 1.
             batch_size: Samples run at once. Defaults to 64, past which two cores
                 gain little. A file with a fixed batch uses its own.
             num_threads: Threads of the interpreter. Defaults to `None`: one a CPU.
 
         Returns:
             A float array `(n, ...)`, or a list of them for several outputs, in the
-            order of the Keras model.
+            order of the Keras model; `outputs` has their names. What is quantized in
+            the file is turned into real values.
 
         Raises:
             ValueError: If the arrays do not fit the inputs.
@@ -149,7 +158,8 @@ class TFLiteModel:
         """How good the file is, measured on the file.
 
         Args:
-            x: As for `predict`.
+            x: As for `predict`: arrays of the type of a quantized input as they are,
+                all else as real values.
             y: Labels, one a sample; for several outputs a list of them in the order
                 of the outputs, or a dict by their names. For `"accuracy"`: class numbers, one-hot rows, or 0 and 1 where the
                 last dimension of the output is one (the threshold is 0.5).

@@ -93,8 +93,8 @@ class TensorSpec:
         return array
 
     def encode(self, array: np.ndarray) -> np.ndarray:
-        """Floats as the file wants them."""
-        if not self.scale:
+        """Real values as the file wants them; what has its type is taken as it is."""
+        if not self.scale or array.dtype == self.dtype:
             return np.ascontiguousarray(array, self.dtype)
         limits = np.iinfo(self.dtype)
         steps = np.rint(array / self.scale) + self.zero_point

@@ -13,7 +13,7 @@ from keras_tuner.errors import FatalValueError
 from keras_prune_kit import _keras
 from keras_prune_kit.datasets import as_arrays, check_rereadable
 from keras_prune_kit.structures import Structure, Unstructured
-from keras_prune_kit.tflite import check_samples
+from keras_prune_kit.tflite import check_exportable, check_samples
 from keras_prune_kit.tuning.baseline import Baseline
 from keras_prune_kit.tuning.objectives import check_drop, value_of
 from keras_prune_kit.tuning.oracle_files import keep_whole
@@ -65,6 +65,7 @@ class CompressionHyperModel(keras_tuner.HyperModel):
             `structures` do not count then. Defaults to `None`.
 
     Raises:
+        ExportError: If the baseline takes texts, which no .tflite does.
         OSError: If there is no such file.
         TypeError: If an argument is of the wrong kind.
         ValueError: If the baseline is not compiled with a metric or not trained, or the
@@ -103,6 +104,7 @@ class CompressionHyperModel(keras_tuner.HyperModel):
                 f"inputs, or leave these out of quantization={tuple(quantization)}."
             )
         self._baseline = Baseline(baseline)
+        check_exportable(self._baseline.model)
         if representative_data is not None:
             check_rereadable(representative_data, "representative_data")
             check_samples(self._baseline.model, representative_data)

@@ -1,0 +1,91 @@
+"""Layers that look texts or numbers up in a table, which is no weight."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from keras_prune_kit._keras.models import world
+from keras_prune_kit._keras.weights import walk
+
+_LOOKUPS = ("TextVectorization", "StringLookup", "IntegerLookup", "Hashing")
+_LOOKUPS += ("HashedCrossing",)  # Both make texts of numbers.
+
+
+def lookup_layers(model: Any) -> dict[str, Any]:
+    """The layers of a model, and of the models in it, with tables or hashes, by path.
+
+    Args:
+        model: A Keras model.
+    """
+    kinds = tuple(getattr(world(model).layers, name) for name in _LOOKUPS)
+    found: dict[str, Any] = {}
+    for path, above in walk(model):
+        is_first = not any(isinstance(layer, kinds) for layer in above[:-1])
+        if is_first and isinstance(above[-1], kinds):
+            found.setdefault(path, above[-1])
+    return found
+
+
+def gives_texts(layer: Any) -> bool:
+    """Whether a layer with a table turns numbers into texts."""
+    return bool(getattr(layer, "invert", False))
+
+
+def inputs_behind(model: Any, layers: Sequence[Any]) -> str | None:
+    """What a model of all that is behind some layers would take, as Python says it.
+
+    Args:
+        model: A model.
+        layers: Some of its layers.
+
+    Returns:
+        Such as `model.get_layer('lookup').output`; `None` where it cannot be cut there:
+        what is behind needs texts, or the model is no graph of these layers.
+    """
+    places = {id(tensor): place for tensor, place in _places(model, layers)}
+    try:
+        ends = list(_ends(list(model.outputs or ()), set(places)))
+    except AttributeError:  # A subclassed model has neither outputs nor a history.
+        return None
+    if not ends or any(id(e) not in places or _is_text(e) for e in ends):
+        return None
+    found = list(dict.fromkeys(places[id(tensor)] for tensor in ends))
+    return found[0] if len(found) == 1 else f"[{', '.join(found)}]"
+
+
+def _places(model: Any, layers: Sequence[Any]) -> Iterator[tuple[Any, str]]:
+    """The tensors at which a model can be cut, and how one gets hold of them."""
+    for number, tensor in enumerate(getattr(model, "inputs", None) or ()):
+        yield tensor, f"model.inputs[{number}]"
+    for layer in layers:
+        if any(layer is other for other in model.layers):
+            output = getattr(layer, "output", None)
+            if hasattr(output, "shape"):
+                yield output, f"model.get_layer({layer.name!r}).output"
+
+
+def _ends(tensors: list[Any], stops: set[int]) -> Iterator[Any]:
+    """Where one gets to from some tensors, going back to the first stop."""
+    seen: set[int] = set()
+    while tensors:
+        tensor = tensors.pop()
+        if id(tensor) in seen:
+            continue
+        seen.add(id(tensor))
+        before = [] if id(tensor) in stops else _before(tensor)
+        if not before:
+            yield tensor
+        tensors += before
+
+
+def _before(tensor: Any) -> list[Any]:
+    """What the operation takes that gives a tensor."""
+    operation, node_index, _ = tensor._keras_history
+    node = operation._inbound_nodes[node_index]
+    found = node.input_tensors
+    return found if isinstance(found, list) else [found]
+
+
+def _is_text(tensor: Any) -> bool:
+    return getattr(tensor.dtype, "name", tensor.dtype) == "string"
