@@ -158,7 +158,8 @@ def measure(
     if isinstance(model, TFLiteModel):
         return _measure_tflite(name, model, evaluate, runs)
     content = path.read_bytes() if path else weights_h5(model)
-    arrays = [np.asarray(array) for array in model.get_weights()]
+    weights = map(np.asarray, model.get_weights())
+    arrays = [array for array in weights if array.dtype.kind not in "OSU"]  # no texts
     kernels = [array for array in arrays if array.ndim > 1]
     sparse = sparse_content((array, 0, 8 * array.itemsize) for array in arrays)
     return Measurement(

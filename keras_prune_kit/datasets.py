@@ -178,6 +178,8 @@ def join(parts: list[Any]) -> Any:
         return {key: join([part[key] for part in parts]) for key in first}
     if isinstance(first, list | tuple):
         return type(first)(map(join, map(list, zip(*parts, strict=True))))
+    if is_text(first):
+        return sys.modules["tensorflow"].concat(parts, axis=0)
     return np.concatenate(parts) if len(parts) > 1 else first
 
 

@@ -161,6 +161,7 @@ def _write_keras_2(file: h5py.File, model: Any, world: ModuleType) -> None:
 
 
 def _write_named(group: h5py.Group, weights: list[Any]) -> None:
+    weights = _keras.variables_among(weights)
     group.attrs["weight_names"] = _texts(weight.name for weight in weights)
     for weight in weights:
         name = _free_name(group, weight.name)

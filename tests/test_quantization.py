@@ -10,6 +10,7 @@ import tf_keras
 
 import keras_prune_kit as kpk
 from keras_prune_kit.quantization.arithmetic import compact
+from keras_prune_kit.tflite.flatbuffer import float_operator_names
 
 
 def sample(model, count=32, seed=0):
@@ -213,6 +214,29 @@ def test_layers_that_stay_float_have_reasons():
     assert set(reasons) == {"lstm", "norm", "twice"}
     assert "no int8 operator for LSTM" in reasons["lstm"]
     assert "skipped norm: .tflite has no int8 operator" in str(report)
+
+
+def test_the_last_axis_can_be_counted_from_either_end():
+    def reports(shape, axis):
+        layers = [keras.layers.Dense(3), keras.layers.Softmax(axis=axis, name="top")]
+        model = keras.Sequential([keras.Input(shape), *layers])
+        return model, kpk.quantize_aware(model)
+
+    for shape, axis in ((5,), 1), ((4, 5), 2), ((4, 5), -1):
+        _, (_, report) = reports(shape, axis)
+        assert not report.skipped
+    _, (_, report) = reports((4, 5), 1)
+    assert (
+        report.skipped[0].reason == ".tflite has the softmax over the last axis alone"
+    )
+
+    model, (quantized, _) = reports((5,), 1)
+    x = sample(model)
+    settle(quantized, x)
+    exported = kpk.export_tflite(quantized, quantization="int8")
+    assert "SOFTMAX" not in float_operator_names(exported.bytes)
+    expected = quantized.predict(x, verbose=0)
+    np.testing.assert_allclose(exported.predict(x), expected, atol=0.01)
 
 
 def test_layers_of_ones_own_stay_float():

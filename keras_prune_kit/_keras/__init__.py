@@ -39,6 +39,7 @@ from keras_prune_kit._keras.models import (
     retrace,
     state_of,
     trained_model,
+    variables_among,
     weights_ending,
     world,
 )
@@ -117,6 +118,7 @@ __all__ = [
     "state_of",
     "trained_model",
     "uncompiled",
+    "variables_among",
     "variables_of",
     "weights_ending",
     "without",

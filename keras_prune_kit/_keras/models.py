@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
@@ -97,7 +98,12 @@ def state_of(model: Any) -> list[Any]:
     kept: Any = getattr(getattr(model, "optimizer", None), "variables", [])
     if not isinstance(kept, list):  # A method, of Keras 2's legacy optimizers.
         kept = kept()
-    return [*trained_model(model).weights, *kept]
+    return [*variables_among(trained_model(model).weights), *kept]
+
+
+def variables_among(weights: Iterable[Any]) -> list[Any]:
+    """Weights without the tables of texts that Keras 2 counts among them."""
+    return [weight for weight in weights if hasattr(weight, "assign")]
 
 
 def retrace(model: Any) -> None:

@@ -45,13 +45,20 @@ def activation_of(layer: Any) -> Any:
     """
     if type(layer) is keras.layers.Activation:
         return layer.activation
-    if type(layer) is keras.layers.Softmax and layer.axis == -1:
+    if type(layer) is keras.layers.Softmax and is_over_last_axis(layer):
         return _functions.softmax
     if type(layer) is keras.layers.LeakyReLU:
         return _functions.leaky_relu
     if type(layer) is keras.layers.ReLU:
         return _relu_of(layer)
     return None
+
+
+def is_over_last_axis(softmax: Any) -> bool:
+    """Whether a `Softmax` is over the last axis, counted from either end."""
+    calls = softmax._inbound_nodes
+    lasts = {len(call.input_tensors[0].shape) - 1 for call in calls}
+    return softmax.axis == -1 or lasts == {softmax.axis}
 
 
 def _relu_of(layer: Any) -> Any:

@@ -85,6 +85,8 @@ def verdict_on(call: Call) -> Verdict:
         return Verdict(Kind.SAME_RANGE)
     if name in _OWN_RANGE or (activation is not None and has_int8(activation)):
         return Verdict(Kind.OWN_RANGE)
+    if name == "Softmax":
+        return _float(".tflite has the softmax over the last axis alone")
     return _float(f".tflite has no int8 operator for {name}")
 
 

@@ -8,6 +8,7 @@ from keras_prune_kit import _keras, tfmot
 from keras_prune_kit.checks import check_flag, is_one_of
 from keras_prune_kit.policies import Match
 from keras_prune_kit.reports import Converted
+from keras_prune_kit.tflite import check_exportable
 
 WEIGHT_BITS = (8, 6, 5, 4, 3, 2)
 
@@ -59,6 +60,7 @@ def quantize_aware(
         layer became. Layers that stay float have a reason there.
 
     Raises:
+        ExportError: If the model takes texts, which no .tflite does.
         TypeError: If it is not a Keras model, or `skip` is of no known kind.
         ValueError: If `weight_bits` is none of these, `skip` covers no layer, or the
             model is not built, subclassed, quantized already, of another precision
@@ -86,6 +88,7 @@ def quantize_aware(
             f"Model '{model.name}' trains quantized already. Train it on as it is, or "
             "start from kpk.strip_quantization(model)."
         )
+    check_exportable(model)
     if world.__name__ == "tf_keras":
         return _quantize_with_tfmot(model, weight_bits, preserve_sparsity, skip)
     # Here, because it defines layers of Keras 3, which tf_keras does not need.

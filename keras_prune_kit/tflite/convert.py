@@ -191,6 +191,12 @@ def _reason(text: str) -> str:
             f"it needs operators that are not built in: {missing[1]}. Express them "
             "with other operators, or leave that part out of the file."
         )
+    if re.search(r"Max and min for dynamic tensors should be recorded", text):
+        return (
+            "there are no int16x8 operators for whole numbers, such as those that an "
+            "Embedding of Keras 3 counts its rows by. Use quantization='int8' or "
+            "'dynamic', or export a model of what is behind the Embedding."
+        )
     lines = (re.sub(r"^.*error: ", "", line).strip() for line in text.splitlines())
     return next(filter(None, lines), "the converter gives no reason")
 

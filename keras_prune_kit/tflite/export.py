@@ -50,8 +50,8 @@ def export_tflite(
     a `StringLookup`, cannot be exported: the error says how to export what is behind.
 
     The signature of the file has the names that Keras knows; a single output that is
-    not in a dict is called `output_0`. The file holds only what an interpreter computes with and the names of weights,
-    inputs and outputs. Between layers that compute in integers the channels are
+    not in a dict is called `output_0`. The file holds only what an interpreter
+    computes with and the names of weights, inputs and outputs. Between layers that compute in integers the channels are
     sorted, with the same results to the bit, so that it compresses better.
 
     Args:

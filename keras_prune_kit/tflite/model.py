@@ -161,8 +161,9 @@ class TFLiteModel:
             x: As for `predict`: arrays of the type of a quantized input as they are,
                 all else as real values.
             y: Labels, one a sample; for several outputs a list of them in the order
-                of the outputs, or a dict by their names. For `"accuracy"`: class numbers, one-hot rows, or 0 and 1 where the
-                last dimension of the output is one (the threshold is 0.5).
+                of the outputs, or a dict by their names. For `"accuracy"`: class
+                numbers, one-hot rows, or 0 and 1 where the last dimension of the output
+                is one (the threshold is 0.5).
             batch_size: Samples run at once. Defaults to 64.
             metric: `"accuracy"`, or a function `(y_true, y_pred)` that gives a
                 number, or one number a sample. Defaults to `"accuracy"`.

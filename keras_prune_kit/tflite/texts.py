@@ -55,7 +55,7 @@ def _way_out(model: Any, lookups: list[Any]) -> str:
         for name in ("inputs", "outputs")
     ]
     return (
-        f"the model from the integers on: {world}.Model({inputs}, {ends[1]}), which has "
-        f"the same weights. Feed it and its file with what {world}.Model({ends[0]}, "
-        f"{inputs}) makes of the data"
+        f"the model from the integers on: {world}.Model({inputs}, {ends[1]}), which "
+        f"has the same weights. Feed it and its file with what {world}.Model("
+        f"{ends[0]}, {inputs}) makes of the data"
     )
