@@ -20,7 +20,8 @@ def vectorization(K, **options):
 
 def head(K):
     layers = K.layers
-    return [layers.Embedding(20, 4), layers.Flatten(), layers.Dense(1, "sigmoid")]
+    pooling = layers.GlobalAveragePooling1D()
+    return [layers.Embedding(20, 4), pooling, layers.Dense(1, "sigmoid")]
 
 
 def compiled(model):

@@ -52,7 +52,7 @@ def arrange(model: Any, named: Mapping[str, Any], like: Any) -> Any:
 
 
 def _layer_names(model: Any, count: int) -> list[str]:
-    names = list(getattr(model, "output_names", None) or ())
+    names: list[str] = list(getattr(model, "output_names", None) or ())
     if len(names) != count or count == 1:
         return [f"output_{index}" for index in range(count)]
     return names

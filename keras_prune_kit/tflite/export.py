@@ -51,8 +51,9 @@ def export_tflite(
 
     The signature of the file has the names that Keras knows; a single output that is
     not in a dict is called `output_0`. The file holds only what an interpreter
-    computes with and the names of weights, inputs and outputs. Between layers that compute in integers the channels are
-    sorted, with the same results to the bit, so that it compresses better.
+    computes with and the names of weights, inputs and outputs. Between layers that
+    compute in integers the channels are sorted, with the same results to the bit, so
+    that it compresses better.
 
     Args:
         model: A built Keras model, or the path of one (.keras, .h5). It stays as it is.
