@@ -153,8 +153,12 @@ def test_initial_epoch_goes_on_where_the_run_was(mlp, data):
     assert sparsities[-1] == pytest.approx(140 / 176)
 
 
-def test_early_stopping_warns_with_layer_target_and_reached_value(K, mlp, data):
-    stop = K.callbacks.EarlyStopping("loss", patience=0, min_delta=100.0)
+def test_a_stop_too_early_warns_with_layer_target_and_reached_value(K, mlp, data):
+    class Stop(K.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = epoch == 1
+
+    stop = Stop()
     pruning = kpk.PruningCallback(kpk.PrunePolicy(0.8))
     with pytest.warns(
         kpk.IncompletePruningWarning, match=r"hidden/kernel is at 0\.\d+ of 0.8"

@@ -87,6 +87,7 @@ def test_ragged_tensors_are_refused_in_one_sentence(trained, data):
         kpk.compress(trained, (ragged, data[1]), validation_data=data, epochs=1)
 
 
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
 @pytest.mark.parametrize("ending", [".keras", ".h5"])
 def test_the_path_of_a_model_is_a_model(trained, data, tmp_path, ending):
     path = tmp_path / f"model{ending}"
@@ -107,7 +108,7 @@ def test_the_path_of_a_model_is_a_model(trained, data, tmp_path, ending):
     assert report.sparsity_report.zeros == 64 + 24
     accuracy = trained.evaluate(*data, verbose=0, return_dict=True)["accuracy"]
     assert report.comparison.measurements[0].scores["accuracy"] == accuracy
-    assert len(kpk.quantize_aware(path).report.done) >= 2
+    assert len(kpk.quantize_aware(path).report.layers) == 2
     np.testing.assert_array_equal(
         kpk.soft_targets(path, data)[1], kpk.soft_targets(trained, data)[1]
     )

@@ -75,7 +75,7 @@ class PrunedWeight:
     @property
     def is_at_target(self) -> bool:
         """Whether the mask is as sparse as it is meant to become."""
-        return self.reached >= self.final_sparsity
+        return bool(self.reached >= self.final_sparsity)
 
     def has_lost_zeros(self) -> bool:
         """Return True if fewer values are zero than the mask leaves out."""
