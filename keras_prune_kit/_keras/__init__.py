@@ -12,6 +12,14 @@ from keras_prune_kit._keras.gradients import GradientProbe
 from keras_prune_kit._keras.layer_classes import layer_class, layer_class_name
 from keras_prune_kit._keras.layers import LayerWeights, find_layers
 from keras_prune_kit._keras.losses import LossProbe
+from keras_prune_kit._keras.metric_direction import (
+    Direction,
+    is_plain_accuracy,
+    known_direction,
+    logged_metrics,
+    metric_direction,
+    metric_names,
+)
 from keras_prune_kit._keras.models import (
     callback_namespace,
     check_built,
@@ -48,6 +56,7 @@ from keras_prune_kit._keras.zeros import keep_zeros_of
 
 __all__ = [
     "ClusterConstraint",
+    "Direction",
     "GradientProbe",
     "Keras3Variables",
     "LayerWeights",
@@ -70,12 +79,17 @@ __all__ = [
     "find_weights",
     "is_compiled",
     "is_exporting",
+    "is_plain_accuracy",
     "is_quantization_aware",
     "keep_zeros",
     "keep_zeros_of",
+    "known_direction",
     "layer_class",
     "layer_class_name",
     "load",
+    "logged_metrics",
+    "metric_direction",
+    "metric_names",
     "mix_targets",
     "optimizer_of",
     "retrace",

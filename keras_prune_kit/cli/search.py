@@ -49,6 +49,8 @@ def run(options: argparse.Namespace) -> Result:
         quantization=options.quantize,
         representative_data=representative,
         max_accuracy_drop=options.max_drop,
+        objective=options.objective,
+        mode=options.mode,
     )
     tuner = _tuner(hypermodel, options)
     x, *rest = training if isinstance(training, tuple) else (training,)
@@ -132,9 +134,9 @@ def _save(front: ParetoFront, out: Path) -> Result:
             names += _MODELS
             data["best"] = best.name
             lines.append(
-                f"The smallest within {front.max_accuracy_drop:g} is trial "
-                f"{best.name}: {best.accuracy:.4f}, {best.gzip_bytes:,} bytes gzipped, "
-                f"{front.size_ratio(best):.1f}x smaller."
+                f"The smallest within {front.allowance.amount} is trial {best.name}: "
+                f"{front.metric} {best.accuracy:.4f}, {best.gzip_bytes:,} bytes "
+                f"gzipped, {front.size_ratio(best):.1f}x smaller."
             )
     lines += [f"Everything is in {out}:", ", ".join(sorted(names))]
     data["files"] = {name: str(out / name) for name in sorted(names)}
