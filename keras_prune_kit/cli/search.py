@@ -9,6 +9,7 @@ import io
 import json
 import logging
 import shutil
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from keras_prune_kit.datasets import input_samples
 from keras_prune_kit.files import replacing_folder
 from keras_prune_kit.progress import Stage, stage
 from keras_prune_kit.reports import ParetoFront
+from keras_prune_kit.reports.tables import TABLE_WIDTH
 from keras_prune_kit.tuning import (
     CompressionHyperModel,
     CompressionTuner,
@@ -133,11 +135,12 @@ def _save(front: ParetoFront, out: Path) -> Result:
                 shutil.copyfile(best.folder / name, part / name)
             names += _MODELS
             data["best"] = best.name
-            lines.append(
+            found = (
                 f"The smallest within {front.allowance.amount} is trial {best.name}: "
                 f"{front.metric} {best.accuracy:.4f}, {best.gzip_bytes:,} bytes "
                 f"gzipped, {front.size_ratio(best):.1f}x smaller."
             )
+            lines.append(textwrap.fill(found, TABLE_WIDTH))
     lines += [f"Everything is in {out}:", ", ".join(sorted(names))]
     data["files"] = {name: str(out / name) for name in sorted(names)}
     return Result("\n".join(lines), data)

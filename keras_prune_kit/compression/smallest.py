@@ -46,8 +46,8 @@ def find_smallest(
         quantization: Of the file; `None` for quantization-aware training.
         max_accuracy_drop: How much the file may lose of the metric that decides.
     """
-    untouched = _keras.clone(job.model)  # What cannot be copied is found at once.
     job = _decided(job)
+    untouched = _keras.clone(job.model)  # What cannot be copied is found at once.
     evaluate = job.evaluation
     allowance = Allowance(
         evaluate.keras(job.model)[evaluate.metric],
