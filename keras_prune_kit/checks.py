@@ -6,7 +6,7 @@ import contextlib
 import math
 import numbers
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -51,6 +51,29 @@ def check_number(
     if not is_number(value) or not math.isfinite(value) or not least <= value <= most:
         bounds = f"of {least} to {most}" if most < math.inf else f"of at least {least}"
         raise ValueError(f"{name} is a number {bounds}. Received: {name}={value!r}.")
+
+
+def check_decision(objective: object, mode: object) -> None:
+    """Raises an error unless these can say which metric decides, and which way."""
+    if objective is not None and not isinstance(objective, str):
+        raise TypeError(
+            "objective is the name of the metric that decides, as evaluate gives it. "
+            f"Received: objective={objective!r}."
+        )
+    if not is_one_of(mode, ("auto", "max", "min")):
+        raise ValueError(
+            "mode is 'max' if more of the metric is better, 'min' if less is, or "
+            f"'auto'. Received: mode={mode!r}."
+        )
+
+
+def check_objective(objective: str, names: Collection[str]) -> None:
+    """Raises a `ValueError` unless the metric that decides is one that there is."""
+    if objective not in names:
+        raise ValueError(
+            f"objective is one of what the model is evaluated by: {', '.join(names)}. "
+            f"Received: objective={objective!r}."
+        )
 
 
 def as_path(name: str, value: Any) -> Path:

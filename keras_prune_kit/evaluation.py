@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
 
 from keras_prune_kit import _keras, progress
 from keras_prune_kit.callbacks import StageProgress
-from keras_prune_kit.checks import using
+from keras_prune_kit.checks import check_objective, using
 from keras_prune_kit.datasets import (
     batch_count,
     batches,
@@ -32,6 +33,10 @@ class Evaluation:
         reference: A compiled model whose metrics count; its loss, if it has none.
             Defaults to `None`: plain accuracy, `<output>_accuracy` of several outputs.
         name: What the data are called in messages.
+        objective: The metric that decides, as `evaluate` calls it. Defaults to `None`:
+            the first that the model was compiled with.
+        mode: `"max"` if more of it is better, `"min"` if less is. Defaults to `"auto"`:
+            what `metric_direction` finds.
         are_steps: Whether inputs of the type of a quantized file are what it takes, and
             not real values as Keras has them. Defaults to `False`.
 
@@ -45,34 +50,62 @@ class Evaluation:
         reference: Any = None,
         name: str = "data",
         *,
+        objective: str | None = None,
+        mode: str = "auto",
         are_steps: bool = False,
     ) -> None:
         check_rereadable(data, name)
         self._data = data
         self._reference = reference
         self._name = name
+        self._objective = objective
+        self._mode = mode
         self._are_steps = are_steps
 
     @functools.cached_property
     def metrics(self) -> tuple[str, ...]:
-        """The names of the metrics."""
+        """The names of the metrics that are one number, the one that decides first."""
         if self._reference is None:
             return ("accuracy",)
         with using(self._name):
             scores = self._evaluate(self._reference, self._data)
-        return tuple(name for name in scores if "loss" not in name) or ("loss",)
+        names = _keras.metric_names(self._reference, scores) or ("loss",)
+        if self._objective is not None:
+            check_objective(self._objective, scores)
+            names = tuple(dict.fromkeys((self._objective, *names)))
+        _check_number(names[0], scores[names[0]])
+        return tuple(name for name in names if np.size(scores[name]) == 1)
 
     @property
     def metric(self) -> str:
-        """The metric that decides: the model's first."""
+        """The metric that decides."""
         return self.metrics[0]
+
+    @property
+    def mode(self) -> str | None:
+        """`"max"` if more of it is better, `"min"` if less is; `None` if unknown."""
+        return self.mode_of(self.metric) if self._mode == "auto" else self._mode
+
+    def mode_of(self, metric: str) -> str | None:
+        """Likewise of any of the metrics, as far as Keras knows."""
+        if self._reference is None:
+            return "max"
+        return _keras.metric_direction(self._reference, metric)
+
+    def known_mode(self) -> str:
+        """The mode where there must be one.
+
+        Raises:
+            ValueError: If nobody knows it.
+        """
+        return _keras.known_direction(self.metric, self.mode)
 
     def keras(self, model: Any) -> dict[str, float]:
         """The metrics of a Keras model, by name."""
         if self._reference is not None and _keras.is_compiled(model):
             scores = self._evaluate(model, self._data)
             if all(metric in scores for metric in self.metrics):
-                return {metric: scores[metric] for metric in self.metrics}
+                return self._numbers(scores)
         return self._score(model)
 
     def tflite(self, exported: TFLiteModel) -> dict[str, float]:
@@ -82,7 +115,12 @@ class Evaluation:
     def predict(self, model: Any, x: Any) -> Any:
         """The outputs of a Keras model or a `TFLiteModel` for many samples."""
         if not isinstance(model, TFLiteModel):
-            return model.predict(x, verbose=0, callbacks=[StageProgress()])
+            return model.predict(
+                x,
+                batch_size=_keras.fixed_batch(model),
+                verbose=0,
+                callbacks=[StageProgress()],
+            )
         is_quantized = any(item.scale for item in model.inputs)
         if is_quantized and not self._are_steps:
             x = map_arrays(_real, x)
@@ -90,11 +128,16 @@ class Evaluation:
 
     def inputs(self, count: int) -> Any:
         """The inputs of some samples."""
-        return input_samples(self._data, count)
+        return input_samples(self._data, self._in_whole_batches(count))
 
     def samples(self, count: int) -> tuple[Any, Any] | None:
         """Some samples with their labels; `None` of data without."""
-        return labelled_samples(self._data, count)
+        return labelled_samples(self._data, self._in_whole_batches(count))
+
+    def _in_whole_batches(self, count: int) -> int:
+        """Round a number of samples up, where the reference has a fixed batch."""
+        batch = self._reference is not None and _keras.fixed_batch(self._reference)
+        return math.ceil(count / batch) * batch if batch else count
 
     def _score(self, model: Any) -> dict[str, float]:
         predicted, wanted = [], []
@@ -108,7 +151,10 @@ class Evaluation:
             return _accuracies(outputs, y)
         predictions = _keras.arrange(self._reference, outputs, self._example)
         scores = self._evaluate(self._scorer, (predictions, y, *weight))
-        return {metric: scores[metric] for metric in self.metrics}
+        return self._numbers(scores)
+
+    def _numbers(self, scores: dict[str, Any]) -> dict[str, float]:
+        return {metric: np.asarray(scores[metric]).item() for metric in self.metrics}
 
     @functools.cached_property
     def _scorer(self) -> Any:
@@ -121,8 +167,10 @@ class Evaluation:
         return self.predict(self._reference, self.inputs(1))
 
     @staticmethod
-    def _evaluate(model: Any, data: Any) -> dict[str, float]:
+    def _evaluate(model: Any, data: Any) -> dict[str, Any]:
         options: dict[str, Any] = {"verbose": 0, "callbacks": [StageProgress()]}
+        if isinstance(data, tuple):
+            options["batch_size"] = _keras.fixed_batch(model)
         return model.evaluate(**fit_arguments(data), **options, return_dict=True)
 
 
@@ -152,3 +200,12 @@ def _accuracies(outputs: dict[str, np.ndarray], y: Any) -> dict[str, float]:
         return {"accuracy": scores[0]}
     names = (f"{name}_accuracy" for name in outputs)
     return dict(zip(names, scores, strict=True))
+
+
+def _check_number(metric: str, score: Any) -> None:
+    if np.size(score) != 1:
+        raise ValueError(
+            f"The metric that decides must be one number. Received: '{metric}' with "
+            f"{np.size(score)} of them, as of one a class. Compile it with an average, "
+            "such as average='macro', or pass another metric as objective."
+        )

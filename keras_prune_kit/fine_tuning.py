@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,11 +10,14 @@ from keras_prune_kit import _keras
 from keras_prune_kit.callbacks import PruningCallback, TargetSparsityCheckpoint
 from keras_prune_kit.files import scratch_folder
 
+_log = logging.getLogger(__name__)
+
 
 def fine_tune(
     model: Any,
     *,
     metric: str,
+    mode: str | None,
     pruning: PruningCallback | None,
     callbacks: Sequence[Any] = (),
     **arguments: Any,
@@ -22,7 +26,9 @@ def fine_tune(
 
     Args:
         model: A compiled model.
-        metric: What to compare epochs by; their loss, unless more of it is better.
+        metric: What to compare epochs by.
+        mode: `"max"` if more of it is better, `"min"` if less is. `None` if nobody
+            knows: the loss decides then.
         pruning: What prunes it; its report says afterwards what was done. `None` to
             train alone.
         callbacks: More callbacks. Defaults to none.
@@ -35,10 +41,16 @@ def fine_tune(
     if hasattr(arguments.get("x"), "element_spec"):
         # A tf.data.Dataset shuffles itself; Keras warns unless it is told so.
         arguments["shuffle"] = False
-    rises = is_score(metric)
-    options = {
-        "monitor": f"val_{metric}" if rises else "val_loss",
-        "mode": "max" if rises else "min",
+    if mode is None:
+        _log.info(
+            "Nobody knows whether more or less of %s is better: the epoch with the "
+            "least val_loss is kept.",
+            metric,
+        )
+        metric, mode = "loss", "min"
+    options: dict[str, Any] = {
+        "monitor": f"val_{metric}",
+        "mode": mode,
         "save_weights_only": True,
     }
     with scratch_folder() as folder:
@@ -56,8 +68,3 @@ def fine_tune(
         if best.exists():
             model.load_weights(best)
     return checkpoint.best
-
-
-def is_score(metric: str) -> bool:
-    """Whether more of a metric is better, by its name."""
-    return any(part in metric for part in ("acc", "auc", "precision", "recall"))

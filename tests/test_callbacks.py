@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 import keras_prune_kit as kpk
-from keras_prune_kit import callbacks
+from keras_prune_kit import _keras, callbacks
 from keras_prune_kit.callbacks import last_good
 
 STEPS = 8  # of an epoch of `data` in batches of 16
@@ -253,6 +253,46 @@ def test_the_best_epoch_at_the_target_is_kept(K, mlp, data, tmp_path):
     loaded = K.models.load_model(tmp_path / "best.keras")
     assert (loaded.get_weights()[0] == kept[3]).all()
     assert kpk.sparsity_report(loaded).zeros == 140
+
+
+@pytest.mark.parametrize(("metric", "best"), [("mae", min), ("my_accuracy", max)])
+def test_auto_is_what_the_metric_is_and_not_its_output(K, tmp_path, metric, best):
+    """Scores are dictated; the output has "acc" in its name."""
+    scores = iter([2.0, 1.0, 3.0])
+    kept = {}
+
+    def my_accuracy(y_true, y_pred):
+        return abs(y_true - y_pred)
+
+    class Dictate(K.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            score = logs[f"acceleration_{metric}"] = next(scores)
+            kept[score] = self.model.get_weights()[0].copy()
+
+    inputs = K.Input((3,))
+    layers = [K.layers.Dense(1, name=name) for name in ("acceleration", "b")]
+    model = K.Model(inputs, [layer(inputs) for layer in layers])
+    metrics = {"acceleration": ["mae", my_accuracy], "b": []}
+    model.compile("adam", {"acceleration": "mse", "b": "mse"}, metrics=metrics)
+    path = tmp_path / f"best{_keras.weights_ending(model)}"
+    checkpoint = kpk.TargetSparsityCheckpoint(
+        path, monitor=f"acceleration_{metric}", save_weights_only=True
+    )
+    pruning = kpk.PruningCallback(kpk.ConstantSparsity(0.3))
+    x, y = np.ones((8, 3), "float32"), np.ones((8, 1), "float32")
+    callbacks = [pruning, Dictate(), checkpoint]
+    data = {"acceleration": y, "b": y}
+    model.fit(x, data, epochs=3, verbose=0, callbacks=callbacks)
+    assert checkpoint.best == best(kept)
+    model.load_weights(path)
+    assert (model.get_weights()[0] == kept[best(kept)]).all()
+
+
+def test_auto_of_what_nobody_knows_says_what_to_pass(K, mlp, data, tmp_path):
+    best = kpk.TargetSparsityCheckpoint(tmp_path / "best.keras", monitor="sparsity")
+    pruning = kpk.PruningCallback(kpk.ConstantSparsity(0.3))
+    with pytest.raises(ValueError, match="less of 'sparsity'.*Pass mode='max'"):
+        mlp().fit(*data, verbose=0, callbacks=[pruning, best])
 
 
 def test_a_checkpoint_that_never_saw_the_target_says_so(mlp, data, tmp_path):

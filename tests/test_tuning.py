@@ -331,11 +331,66 @@ def test_data_that_a_search_cannot_use(trained, data, tmp_path):
         tuner.search(iter([data]), validation_data=data)
 
 
-def test_a_metric_of_which_less_is_better(trained_3, data, tmp_path):
-    metric = keras.metrics.SparseCategoricalCrossentropy(name="sce", from_logits=True)
-    trained_3.compile("adam", model_loss(trained_3), metrics=[metric])
-    with pytest.raises(ValueError, match="more of it must be better.*'sce'"):
-        search(tuner_of(hypermodel_of(trained_3), tmp_path), data)
+class Margin(keras.metrics.Mean):
+    """Of which nobody knows whether more is better."""
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        return super().update_state(y_pred)
+
+
+def test_a_metric_that_nobody_knows(trained_3, data, tmp_path):
+    trained_3.compile("adam", model_loss(trained_3), metrics=[Margin("it")])
+    unbuilt = hypermodel_of(trained_3)  # Keras has not made the metric yet.
+    with pytest.raises(ValueError, match="more or less of 'it'.*Pass mode='max'"):
+        search(tuner_of(unbuilt, tmp_path), data)
+    with pytest.raises(ValueError, match="more or less of 'it'.*Pass mode='max'"):
+        hypermodel_of(trained_3)
+    with pytest.raises(ValueError, match="evaluated by: loss, it.*'val_it'"):
+        hypermodel_of(trained_3, objective="val_it")
+    trial, *_ = search(tuner_of(hypermodel_of(trained_3, mode="min"), tmp_path), data)
+    assert trial.status == "COMPLETED"
+    assert hypermodel_of(trained_3, objective="loss").baseline is trained_3
+
+
+def test_a_search_by_the_loss_alone(trained_3, data, tmp_path):
+    trained_3.compile("adam", model_loss(trained_3))
+    tuner = tuner_of(hypermodel_of(trained_3, objective="loss"), tmp_path)
+    trial, *_ = search(tuner, data)
+    folder, record = record_of(tuner, trial)
+    assert (record["baseline"]["metric"], record["baseline"]["mode"]) == ("loss", "min")
+    logits = kpk.TFLiteModel(folder / "model.tflite").predict(data[0])
+    loss = float(model_loss(trained_3)(data[1], logits))
+    assert record["measures"]["tflite_accuracy"] == pytest.approx(loss, rel=1e-4)
+
+
+def test_objectives_and_metrics_that_point_apart(trained_3, data, tmp_path):
+    trained_3.compile("adam", model_loss(trained_3), metrics=["mse", "accuracy"])
+    weights = trained_3.get_weights()
+    for objective in (
+        keras_tuner.Objective("tflite_accuracy", "max"),
+        kpk.accuracy_size_score(),
+    ):
+        tuner = tuner_of(hypermodel_of(trained_3), tmp_path, objective=objective)
+        with pytest.raises(ValueError, match="'mse'"):
+            search(tuner, data)
+        assert not list(tmp_path.rglob("model.tflite"))
+    assert all(map(np.array_equal, weights, trained_3.get_weights()))
+
+
+def test_a_folder_of_the_version_before_goes_on(trained_3, data, tmp_path):
+    """Its records have no mode: more of their metric is better."""
+    tuner = tuner_of(hypermodel_of(trained_3), tmp_path, max_trials=1)
+    trial, *_ = search(tuner, data)
+    folder, record = record_of(tuner, trial)
+    del record["baseline"]["mode"]
+    (folder / "compression.json").write_text(json.dumps(record))
+    assert kpk.pareto_front(folder.parent).mode == "max"
+    search(tuner_of(hypermodel_of(trained_3), tmp_path, max_trials=2), data)
+    front = kpk.pareto_front(folder.parent)
+    assert [trial.mode for trial in front.trials] == ["max", "max"]
+    by_error = hypermodel_of(trained_3, objective="loss")
+    with pytest.raises(ValueError, match=r"by accuracy \(max\), now loss \(min\)"):
+        search(tuner_of(by_error, tmp_path, max_trials=3), data)
 
 
 def test_data_that_do_not_fit_end_the_search(trained_3, data, tmp_path):

@@ -22,7 +22,7 @@ TRIALS = {
 }
 
 
-def write_trial(folder, name, accuracy, size, status="COMPLETED"):
+def write_trial(folder, name, accuracy, size, status="COMPLETED", baseline=BASELINE):
     path = folder / f"trial_{name}"
     path.mkdir()
     measures = {
@@ -34,7 +34,7 @@ def write_trial(folder, name, accuracy, size, status="COMPLETED"):
     }
     record = {
         "measures": measures,
-        "baseline": BASELINE,
+        "baseline": baseline,
         "max_accuracy_drop": 0.02,
         "hyperparameters": {"quantization": EVIL, "ramp": 0.5},
     }
@@ -107,6 +107,71 @@ def test_a_picture_and_a_page(front, tmp_path):
     assert EVIL not in body
     assert "ramp: 0.5" in body  # what a point says when the mouse is there
     assert "<td>0.9500</td>" in body and "<td>800</td>" in body
+
+
+ERRORS = {
+    "0": (0.10, 512),
+    "1": (0.12, 256),
+    "2": (0.13, 300),  # beaten by 1
+    "3": (0.10, 600),  # beaten by 0
+    "4": (0.05, 800),
+    "5": (0.102, 400),
+    "6": (0.90, 64),
+}
+
+
+@pytest.fixture
+def errors(tmp_path):
+    """The front of a regression: what each file has is an error."""
+    baseline = {**BASELINE, "metric": "mae", "mode": "min", "score": 0.1}
+    for name, (error, size) in ERRORS.items():
+        write_trial(tmp_path, name, error, size, baseline=baseline)
+    return kpk.pareto_front(tmp_path)
+
+
+def test_the_front_of_an_error_is_of_the_least(errors):
+    assert [point.name for point in errors.points] == ["6", "1", "5", "0", "4"]
+    assert errors.to_dict()["mode"] == "min"
+
+
+def test_a_trial_of_a_regression_may_have_so_much_more_error(errors):
+    assert errors.smallest_within().name == "5"  # 2 % more than 0.1 is 0.102
+    assert errors.smallest_within(accuracy_drop=0.0).name == "0"
+    assert errors.smallest_within(accuracy_drop=0.2).name == "1"
+    assert errors.smallest_within(accuracy_drop=8.0).name == "6"
+    assert errors.best_under(max_bytes=700).name == "0"
+    with pytest.raises(ValueError, match=r"within -60 % of the mae.*best has 0\.0500"):
+        errors.smallest_within(accuracy_drop=-0.6)
+
+
+def test_the_hypervolume_of_an_error_begins_at_twice_the_baselines(errors):
+    area = 0.08 * 2 + 0.018 * (10 - math.log2(400)) + 0.002 * 1
+    area += 0.05 * (10 - math.log2(800))
+    assert errors.hypervolume() == pytest.approx(area)
+    part = 0.002 * 1 + 0.018 * (9 - math.log2(400))
+    found = errors.hypervolume(min_accuracy=0.122, max_bytes=512)
+    assert found == pytest.approx(part)
+
+
+def test_the_picture_and_the_page_of_a_regression_say_so(errors, tmp_path):
+    errors.plot(tmp_path / "front.png")
+    assert (tmp_path / "front.png").read_bytes().startswith(b"\x89PNG")
+    errors.to_html(tmp_path / "front.html")
+    text = (tmp_path / "front.html").read_text("utf-8")
+    page = " ".join(text.partition("</head>")[2].split())
+    assert "the baseline, mae 0.1000" in page
+    assert "the dotted one is the limit, plus 2 %" in page
+    assert "mae times halvings" in page and "from mae 0.2" in page
+    assert "Mae (less is better)" in page and "ccuracy" not in page.replace(
+        "tflite_accuracy", ""
+    )
+
+
+def test_a_folder_judged_by_two_metrics_is_no_search(folder):
+    by_error = {**BASELINE, "metric": "mae", "mode": "min"}
+    write_trial(folder, "7", 0.1, 10, baseline=by_error)
+    with pytest.raises(ValueError, match=r"accuracy \(max\) and mae \(min\)"):
+        kpk.pareto_front(folder)
 
 
 def test_one_trial_is_a_front_too(tmp_path):

@@ -6,7 +6,7 @@ import keras_tuner
 import pytest
 
 import keras_prune_kit as kpk
-from keras_prune_kit.tuning.objectives import value_of
+from keras_prune_kit.tuning.objectives import check_aim, value_of
 
 
 def measures(size, accuracy, baseline=0.9):
@@ -107,6 +107,41 @@ def test_an_unknown_objective_is_named():
     objective = keras_tuner.Objective("flops", "min")
     with pytest.raises(ValueError, match=r"gzip_bytes, .*Received.*'flops'"):
         value_of(objective, measures(10, 0.8), 0.01)
+
+
+def test_a_list_scales_an_error_by_what_the_baseline_has():
+    """A drop of 1 is 20 in the unit of this error: 1 % more is 0.2."""
+    both = several(
+        keras_tuner.Objective("tflite_accuracy", "min"),
+        keras_tuner.Objective("gzip_bytes", "min"),
+    )
+    good, halved = measures(10_000, 20.0), measures(5_000, 20.2)
+    values = [value_of(both, m, 0.01, 20.0) for m in (good, halved)]
+    assert values[0] == pytest.approx(values[1])
+    drops = several(
+        keras_tuner.Objective("accuracy_drop", "min"),
+        keras_tuner.Objective("gzip_bytes", "min"),
+    )
+    halved["accuracy_drop"] = good["accuracy_drop"] + 0.01
+    values = [value_of(drops, m, 0.01, 20.0) for m in (good, halved)]
+    assert values[0] == pytest.approx(values[1])
+
+
+def test_an_objective_that_points_the_other_way_is_refused():
+    for name in ("tflite_accuracy", "val_mae"):
+        wrong = keras_tuner.Objective(name, "max")
+        for objective in (wrong, several(wrong, "val_accuracy")):
+            with pytest.raises(ValueError, match=rf"Objective\('{name}', 'min'\)"):
+                check_aim(objective, "mae", "min")
+        check_aim(keras_tuner.Objective(name, "min"), "mae", "min")
+    check_aim(keras_tuner.Objective("val_accuracy", "max"), "accuracy", "max")
+
+
+def test_accuracy_is_weighed_against_size_and_errors_are_not():
+    with pytest.raises(ValueError, match="needs a metric of which more.*'mae'"):
+        check_aim(kpk.accuracy_size_score(), "mae", "min")
+    check_aim(kpk.accuracy_size_score(), "f1_score", "max")
+    check_aim(kpk.smallest_within(0.01), "mae", "min")
 
 
 @pytest.mark.parametrize("drop", [-0.01, 1, "0.01", None, True, float("nan")])

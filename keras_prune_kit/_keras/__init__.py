@@ -30,6 +30,14 @@ from keras_prune_kit._keras.layer_classes import layer_class, layer_class_name
 from keras_prune_kit._keras.layers import LayerWeights, find_layers
 from keras_prune_kit._keras.lookups import gives_texts, inputs_behind, lookup_layers
 from keras_prune_kit._keras.losses import LossProbe
+from keras_prune_kit._keras.metric_direction import (
+    Direction,
+    is_plain_accuracy,
+    known_direction,
+    logged_metrics,
+    metric_direction,
+    metric_names,
+)
 from keras_prune_kit._keras.models import (
     callback_namespace,
     check_built,
@@ -67,6 +75,7 @@ from keras_prune_kit._keras.zeros import keep_zeros_of
 __all__ = [
     "ClusterConstraint",
     "CopyError",
+    "Direction",
     "GradientProbe",
     "Keras3Variables",
     "LayerWeights",
@@ -102,13 +111,18 @@ __all__ = [
     "is_early_stopping",
     "is_exporting",
     "is_graph",
+    "is_plain_accuracy",
     "is_quantization_aware",
     "keep_zeros",
     "keep_zeros_of",
+    "known_direction",
     "layer_class",
     "layer_class_name",
     "load",
     "lookup_layers",
+    "logged_metrics",
+    "metric_direction",
+    "metric_names",
     "mix_targets",
     "named_outputs",
     "opened",

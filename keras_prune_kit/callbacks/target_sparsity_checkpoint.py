@@ -6,6 +6,8 @@ import os
 import warnings
 from typing import Any
 
+import numpy as np
+
 from keras_prune_kit import _keras
 from keras_prune_kit.callbacks.base import TwoWorldCallback
 from keras_prune_kit.checks import as_path, check_flag, is_one_of
@@ -25,7 +27,8 @@ class TargetSparsityCheckpoint(TwoWorldCallback):
     Args:
         filepath: Where to save, as in `ModelCheckpoint`.
         monitor: The entry of `logs` to compare epochs by. Defaults to `"val_loss"`.
-        mode: `"min"`, `"max"` or `"auto"`. Defaults to `"auto"`.
+        mode: `"max"` if more of it is better, `"min"` if less is. Defaults to `"auto"`:
+            what Keras' metric, or else the words of its name say.
         save_weights_only: Whether to save weights instead of the model. Defaults to
             `False`.
 
@@ -34,7 +37,8 @@ class TargetSparsityCheckpoint(TwoWorldCallback):
             one.
 
     Raises:
-        ValueError: From `fit`, if no `PruningCallback` is at work on the model.
+        ValueError: From `fit`, if no `PruningCallback` is at work on the model, or
+            nobody knows whether more or less of `monitor` is better.
 
     Example:
 
@@ -71,16 +75,7 @@ class TargetSparsityCheckpoint(TwoWorldCallback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._has_seen_target = None
         self.best = None
-        self._checkpoint = _keras.callback_namespace(self.model).ModelCheckpoint(
-            self.filepath,
-            monitor=self.monitor,
-            mode=self.mode,
-            save_weights_only=self.save_weights_only,
-            save_best_only=True,
-        )
-        self._checkpoint.set_params(self.params)
-        self._checkpoint.set_model(_keras.trained_model(self.model))
-        self._checkpoint.on_train_begin(logs)
+        self._checkpoint = None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         pruner = active_pruner(self.model)
@@ -89,16 +84,43 @@ class TargetSparsityCheckpoint(TwoWorldCallback):
                 "TargetSparsityCheckpoint needs a PruningCallback in the same fit."
             )
         self._has_seen_target = self._has_seen_target or pruner.is_at_target
+        logs = logs or {}
+        if self._checkpoint is None:
+            self._checkpoint = self._open(logs)
         if pruner.is_at_target:
-            self._save(epoch, logs or {})
-            self.best = float(self._checkpoint.best)
+            self._save(self._checkpoint or self._keras_checkpoint("min"), epoch, logs)
 
-    def _save(self, epoch: int, logs: dict[str, Any]) -> None:
+    def _open(self, logs: dict[str, Any]) -> Any:
+        """Keras' checkpoint, once it is known which way the metric points."""
+        mode = self.mode
+        if mode == "auto":
+            # Keras makes its metrics in the first epoch.
+            mode = _keras.metric_direction(self.model, self.monitor)
+        if mode is None and self.monitor not in logs:
+            return None  # Keras itself warns of what is not there.
+        return self._keras_checkpoint(_keras.known_direction(self.monitor, mode))
+
+    def _keras_checkpoint(self, mode: str) -> Any:
+        checkpoint = _keras.callback_namespace(self.model).ModelCheckpoint(
+            self.filepath,
+            monitor=self.monitor,
+            mode=mode,
+            save_weights_only=self.save_weights_only,
+            save_best_only=True,
+        )
+        checkpoint.set_params(self.params)
+        checkpoint.set_model(_keras.trained_model(self.model))
+        checkpoint.on_train_begin()
+        return checkpoint
+
+    def _save(self, checkpoint: Any, epoch: int, logs: dict[str, Any]) -> None:
         """Lets Keras save what it would, to a place from where it moves at once."""
         folder, name = os.path.split(self.filepath)
         with replacing_folder(folder.format(epoch=epoch + 1, **logs)) as part:
-            self._checkpoint.filepath = os.fspath(part / name)
-            self._checkpoint.on_epoch_end(epoch, logs)
+            checkpoint.filepath = os.fspath(part / name)
+            checkpoint.on_epoch_end(epoch, logs)
+        if self.monitor in logs:
+            self.best = np.asarray(checkpoint.best).item()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self._has_seen_target is False:

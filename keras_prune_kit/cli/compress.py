@@ -39,6 +39,8 @@ def run(options: argparse.Namespace) -> Result:
         verbose=0,
         target=options.target,
         max_accuracy_drop=options.max_drop,
+        objective=options.objective,
+        mode=options.mode,
     )
     return save(report, options.out)
 

@@ -83,6 +83,31 @@ def add_quantize(
     )
 
 
+def add_decision(parser: argparse.ArgumentParser, drop: float) -> None:
+    """What decides whether a model is good enough."""
+    parser.add_argument(
+        "--max-drop",
+        type=arguments.sparsity,
+        default=drop,
+        metavar="FRACTION",
+        help="how much of the metric on the validation data a search may give up: "
+        "accuracy and the like in their own unit, an error relative to the model's "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--objective",
+        metavar="METRIC",
+        help="the metric that decides, such as mae (default: the model's first)",
+    )
+    parser.add_argument(
+        "--mode",
+        choices=("auto", "max", "min"),
+        default="auto",
+        help="max if more of that metric is better, min if less is (default: what "
+        "Keras knows)",
+    )
+
+
 def add_scale(parser: argparse.ArgumentParser) -> None:
     """How inputs become what the model expects."""
     parser.add_argument(

@@ -10,6 +10,7 @@ from keras_prune_kit.cli import arguments
 from keras_prune_kit.cli.names import KERAS_FILES, QUANTIZATIONS, TRAINED_QUANTIZATIONS
 from keras_prune_kit.cli.option_groups import (
     add_common,
+    add_decision,
     add_epochs,
     add_model,
     add_out_folder,
@@ -99,7 +100,7 @@ def _compress(parser: argparse.ArgumentParser) -> None:
 Fine-tunes a trained model while it prunes it, keeps the best epoch, exports
 it to .tflite and measures every file. Writes the pruned model, the .tflite
 and a report. The model itself stays as it is. With --target smallest it tries
-several sparsities and keeps the smallest file whose accuracy holds."""
+several sparsities and keeps the smallest file whose metric holds."""
     add_model(parser)
     add_training(parser, "choose the best epoch with")
     how_sparse = parser.add_mutually_exclusive_group()
@@ -113,16 +114,9 @@ several sparsities and keeps the smallest file whose accuracy holds."""
     parser.add_argument(
         "--target",
         choices=("smallest",),
-        help="smallest: search for the smallest file whose accuracy holds",
+        help="smallest: search for the smallest file whose metric holds",
     )
-    parser.add_argument(
-        "--max-drop",
-        type=arguments.sparsity,
-        default=0.002,
-        metavar="FRACTION",
-        help="accuracy on the validation data that a search may give up (default: "
-        "%(default)s)",
-    )
+    add_decision(parser, 0.002)
     add_quantize(parser, None, "int8; with --target, trained quantized")
     add_epochs(parser, None, "5; with --target 20, of all attempts together")
     add_scale(parser)
@@ -144,13 +138,7 @@ report of all. The same command again goes on where a search was cut off."""
         metavar="N",
         help="how many files to try (default: %(default)s)",
     )
-    parser.add_argument(
-        "--max-drop",
-        type=arguments.sparsity,
-        default=0.01,
-        metavar="FRACTION",
-        help="how much accuracy may be lost (default: %(default)s)",
-    )
+    add_decision(parser, 0.01)
     parser.add_argument(
         "--sparsity",
         type=arguments.sparsity,

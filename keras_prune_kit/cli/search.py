@@ -9,6 +9,7 @@ import io
 import json
 import logging
 import shutil
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from keras_prune_kit.datasets import input_samples
 from keras_prune_kit.files import replacing_folder
 from keras_prune_kit.progress import Stage, stage
 from keras_prune_kit.reports import ParetoFront
+from keras_prune_kit.reports.tables import TABLE_WIDTH
 from keras_prune_kit.tuning import (
     CompressionHyperModel,
     CompressionTuner,
@@ -49,6 +51,8 @@ def run(options: argparse.Namespace) -> Result:
         quantization=options.quantize,
         representative_data=representative,
         max_accuracy_drop=options.max_drop,
+        objective=options.objective,
+        mode=options.mode,
     )
     tuner = _tuner(hypermodel, options)
     x, *rest = training if isinstance(training, tuple) else (training,)
@@ -131,11 +135,12 @@ def _save(front: ParetoFront, out: Path) -> Result:
                 shutil.copyfile(best.folder / name, part / name)
             names += _MODELS
             data["best"] = best.name
-            lines.append(
-                f"The smallest within {front.max_accuracy_drop:g} is trial "
-                f"{best.name}: {best.accuracy:.4f}, {best.gzip_bytes:,} bytes gzipped, "
-                f"{front.size_ratio(best):.1f}x smaller."
+            found = (
+                f"The smallest within {front.allowance.amount} is trial {best.name}: "
+                f"{front.metric} {best.accuracy:.4f}, {best.gzip_bytes:,} bytes "
+                f"gzipped, {front.size_ratio(best):.1f}x smaller."
             )
+            lines.append(textwrap.fill(found, TABLE_WIDTH))
     lines += [f"Everything is in {out}:", ", ".join(sorted(names))]
     data["files"] = {name: str(out / name) for name in sorted(names)}
     return Result("\n".join(lines), data)

@@ -9,6 +9,7 @@ from typing import Any
 from keras_prune_kit import _keras
 from keras_prune_kit.checks import (
     as_path,
+    check_decision,
     check_whole,
     is_number,
     is_one_of,
@@ -52,15 +53,19 @@ def compress(
     verbose: int | str = "auto",
     target: str | None = None,
     max_accuracy_drop: float = 0.002,
+    objective: str | None = None,
+    mode: str = "auto",
 ) -> CompressionReport:
     """Makes a trained model smaller and says exactly how small and how good it is.
 
     A copy of the model is fine-tuned while it is pruned; of the epochs at the target
     sparsity the best one on the validation data is kept, exported to .tflite and
-    measured there. Because the validation data choose the epoch, measure the result
-    once more on data of its own before you publish a figure.
+    measured there. The best one is that of the metric that decides, or the one with the
+    least loss if nobody knows whether more or less of that metric is better. Because
+    the validation data choose the epoch, measure the result once more on data of its
+    own before you publish a figure.
 
-    With `target="smallest"` it looks for the smallest file whose accuracy holds. Up to
+    With `target="smallest"` it looks for the smallest file whose metric holds. Up to
     four attempts share the epochs: the first has half of them and is as sparse as so
     many epochs may allow, the others halve the distance between what held and what did
     not. Each begins with the sparsest weights that an earlier one had on its way and
@@ -92,10 +97,20 @@ def compress(
         out_dir: A folder to `save` the report to. Defaults to `None`.
         callbacks: Keras callbacks of your own for the fine-tuning. Defaults to none.
         verbose: How `fit` shows its progress, 0 to be silent. Defaults to `"auto"`.
-        target: `"smallest"` to search; it needs an accuracy among the metrics.
-            Defaults to `None`: one pruning.
-        max_accuracy_drop: How much accuracy on the validation data the file of a search
-            may lose, 0 to 1. Defaults to 0.002.
+        target: `"smallest"` to search; it needs a metric. Defaults to `None`: one
+            pruning.
+        max_accuracy_drop: How much of the metric on the validation data the file of a
+            search may lose, 0 to 1. Of an accuracy or another metric of which more is
+            better that is a difference in its own unit; of an error it is relative to
+            the baseline's (0.01: at most one percent more), or in its own unit where
+            the baseline has less than 1e-6 of it. Defaults to 0.002.
+        objective: The metric that decides, as `evaluate` calls it, such as `"mae"`,
+            `"price_mae"` or `"loss"`. Defaults to `None`: the first that the model was
+            compiled with; for a target the first of which more is better, if there is
+            one.
+        mode: `"max"` if more of that metric is better, `"min"` if less is. Defaults to
+            `"auto"`: what Keras says of its own metrics and those derived from them, of
+            others a word of the metric's name, such as accuracy or error.
 
     Returns:
         A report that prints as a table and holds both models.
@@ -104,9 +119,9 @@ def compress(
         ExportError: If the model takes texts, which no .tflite does.
         TypeError: If it is not a Keras model, or tensors of the data are ragged.
         ValueError: If the model is not built or compiled or cannot be copied, the
-            policy does not fit it,
-            or the quantization, its data, `epochs` or the target are not possible. All
-            of this is found before training starts.
+            policy does not fit it, the quantization, its data, `epochs`, the target or
+            the objective are not possible, or nobody knows the mode and a target or an
+            objective needs it. All of this is found before training starts.
         OSError: If `out_dir` cannot be made.
 
     Example:
@@ -129,6 +144,7 @@ def compress(
         raise TypeError(f"quantization is a text. Received: {quantization!r}.")
     _check_fit_options(batch_size, callbacks, verbose)
     _check_target(target, max_accuracy_drop)
+    check_decision(objective, mode)
     train_data = as_arrays(train_data, "train_data")
     validation_data = as_arrays(validation_data, "validation_data")
     check_data(train_data, "train_data")
@@ -154,6 +170,8 @@ def compress(
         batch_size=batch_size,
         callbacks=callbacks,
         verbose=verbose,
+        objective=objective,
+        mode=mode,
     )
     if target is None:
         policy = chosen or as_policy(_SPARSITY)
@@ -216,5 +234,6 @@ def _check_target(target: Any, max_accuracy_drop: Any) -> None:
     if not is_number(max_accuracy_drop) or not 0 <= max_accuracy_drop < 1:
         raise ValueError(
             "max_accuracy_drop is a fraction of 0 to 1, such as 0.002 for 0.2 % of all "
-            f"samples. Received: {max_accuracy_drop!r}."
+            "samples, or of 0.2 % more error. "
+            f"Received: {max_accuracy_drop!r}."
         )

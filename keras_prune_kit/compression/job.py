@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any
 
 from keras_prune_kit import _keras
 from keras_prune_kit.datasets import batch_count, length
+from keras_prune_kit.evaluation import Evaluation
 from keras_prune_kit.policies import described
 from keras_prune_kit.tflite import TFLiteModel, export_tflite
 
@@ -29,6 +31,15 @@ class Job:
     batch_size: int | None
     callbacks: Sequence[Any]
     verbose: int | str
+    objective: str | None = None
+    mode: str = "auto"
+
+    @functools.cached_property
+    def evaluation(self) -> Evaluation:
+        """What scores all models and files, on the validation data."""
+        return Evaluation(
+            self.validation_data, self.model, objective=self.objective, mode=self.mode
+        )
 
     @property
     def fit_options(self) -> dict[str, Any]:
@@ -57,6 +68,8 @@ class Job:
             "quantization": quantization,
             "epochs": self.epochs,
             "batch_size": self.batch_size,
+            "objective": self.objective,
+            "mode": self.mode,
         }
 
 

@@ -19,12 +19,15 @@ class Lessons:
     Attributes:
         train_data: What `fit` takes.
         validation_data: Likewise.
-        metric: What tells epochs apart, if it is one that rises; else the loss is.
+        metric: What tells epochs apart.
+        mode: `"max"` if more of it is better, `"min"` if less is; `None` if nobody
+            knows, for the loss to do so.
     """
 
     train_data: Any
     validation_data: Any
     metric: str
+    mode: str | None
 
     def prune(
         self,
@@ -53,6 +56,7 @@ class Lessons:
         fine_tune(
             model,
             metric=self.metric,
+            mode=self.mode,
             pruning=pruning,
             callbacks=callbacks,
             **fit_arguments(self.train_data),

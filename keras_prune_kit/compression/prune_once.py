@@ -8,7 +8,6 @@ from keras_prune_kit.comparison import compare_opened
 from keras_prune_kit.compression.job import LATENCY_RUNS, Job, number_name
 from keras_prune_kit.compression.lessons import Lessons
 from keras_prune_kit.datasets import labelled_samples
-from keras_prune_kit.evaluation import Evaluation
 from keras_prune_kit.policies import PrunePolicy
 from keras_prune_kit.reports import CompressionReport
 
@@ -17,11 +16,13 @@ _CRITERION_SAMPLES = 256
 
 def prune_once(job: Job, policy: PrunePolicy, quantization: str) -> CompressionReport:
     """Prunes, fine-tunes, exports and measures, once."""
+    evaluate = job.evaluation
+    # Nobody has to know the mode, unless the metric was named to decide.
+    mode = evaluate.mode if job.objective is None else evaluate.known_mode()
+    lessons = Lessons(job.train_data, job.validation_data, evaluate.metric, mode)
     copy = _keras.clone(job.model)
     # Before the training, so that what the converter refuses costs no epoch.
     dense = job.export(job.model, quantization)
-    evaluate = Evaluation(job.validation_data, job.model)
-    lessons = Lessons(job.train_data, job.validation_data, evaluate.metric)
     pruned = lessons.prune(
         copy,
         pruning_for(job, policy),

@@ -1,8 +1,9 @@
-"""The smallest file whose accuracy holds."""
+"""The smallest file whose metric holds."""
 
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from keras_prune_kit import _keras
 from keras_prune_kit.comparison import compare_opened
@@ -14,7 +15,7 @@ from keras_prune_kit.evaluation import Evaluation
 from keras_prune_kit.files import scratch_folder
 from keras_prune_kit.policies import PrunePolicy
 from keras_prune_kit.quantization import quantize_aware
-from keras_prune_kit.reports import Attempt, CompressionReport, Search
+from keras_prune_kit.reports import Allowance, Attempt, CompressionReport, Search
 from keras_prune_kit.sparsity import sparsity_report
 from keras_prune_kit.tflite import TFLiteModel
 
@@ -26,7 +27,6 @@ _LEAST_SHARE = 2
 _MOST_ATTEMPTS = 4
 
 _BITS = {"keras": (4, 8), "tf_keras": (8,)}  # the strongest first
-_ROUNDING = 1e-6  # of an accuracy that is the mean of float32 numbers
 
 
 def find_smallest(
@@ -44,19 +44,24 @@ def find_smallest(
         job: What is asked for.
         policy: What to prune; `None` to search for the sparsity.
         quantization: Of the file; `None` for quantization-aware training.
-        max_accuracy_drop: How much accuracy the file may lose.
+        max_accuracy_drop: How much the file may lose of the metric that decides.
     """
+    job = _decided(job)
     untouched = _keras.clone(job.model)  # What cannot be copied is found at once.
-    evaluate = Evaluation(job.validation_data, job.model)
-    metric = _accuracy_of(job, evaluate)
+    evaluate = job.evaluation
+    allowance = Allowance(
+        evaluate.keras(job.model)[evaluate.metric],
+        max_accuracy_drop,
+        evaluate.known_mode(),
+    )
     plan = _plan(job, policy, quantization)
     numbers = quantization or "int8"
     dense = job.export(job.model, numbers)
-    baseline = evaluate.keras(job.model)[metric]
-    tries = _Tries(evaluate, metric, baseline - max_accuracy_drop)
+    tries = _Tries(evaluate, allowance)
     tries.add(f"dense, {number_name(numbers)}", 0, dense)
     with scratch_folder() as folder:
-        trainer = Trainer(job, Teaching(job, metric), folder)
+        teaching = Teaching(job, evaluate.metric, allowance.mode)
+        trainer = Trainer(job, teaching, folder)
         _try_all(tries, plan, trainer, job.epochs)
 
     models = {"baseline": job.model, f"baseline + {number_name(numbers)}": dense}
@@ -76,7 +81,12 @@ def find_smallest(
             "max_accuracy_drop": max_accuracy_drop,
         },
         search=Search(
-            metric, baseline, max_accuracy_drop, tuple(tries.attempts), chosen
+            metric=evaluate.metric,
+            baseline_score=allowance.baseline,
+            max_accuracy_drop=max_accuracy_drop,
+            attempts=tuple(tries.attempts),
+            chosen=chosen,
+            mode=allowance.mode,
         ),
     )
 
@@ -89,27 +99,26 @@ class _Tries:
 
     Args:
         evaluate: What scores a file.
-        metric: Which score counts.
-        least: What it must be for a file to hold.
+        allowance: What a file may lose and hold.
 
     Attributes:
         attempts: All of them.
         held: What came of those that hold.
     """
 
-    def __init__(self, evaluate: Evaluation, metric: str, least: float) -> None:
+    def __init__(self, evaluate: Evaluation, allowance: Allowance) -> None:
         self._evaluate = evaluate
-        self._metric = metric
-        self._least = least - _ROUNDING
+        self._allowance = allowance
         self.attempts: list[Attempt] = []
         self.held: list[_Held] = []
 
     def add(self, text: str, epochs: int, exported: TFLiteModel) -> bool:
         """Measures a file; gives whether it holds."""
-        score = self._evaluate.tflite(exported)[self._metric]
-        size, holds = exported.gzip_bytes, score >= self._least
+        metric = self._evaluate.metric
+        score = self._evaluate.tflite(exported)[metric]
+        size, holds = exported.gzip_bytes, self._allowance.holds(score)
         self.attempts.append(Attempt(text, epochs, score, size, holds))
-        _log.info("%s: %s %.4f, %d bytes gzipped", text, self._metric, score, size)
+        _log.info("%s: %s %.4f, %d bytes gzipped", text, metric, score, size)
         return holds
 
 
@@ -132,15 +141,21 @@ def _size_of(held: _Held) -> int:
     return held[-1].tflite.gzip_bytes
 
 
-def _accuracy_of(job: Job, evaluate: Evaluation) -> str:
-    for metric in evaluate.metrics:
-        if "acc" in metric:
-            return metric
-    raise ValueError(
-        "target='smallest' holds the accuracy, so the model must be compiled with one, "
-        f"such as metrics=['accuracy']. Received: model '{job.model.name}' with "
-        f"{', '.join(evaluate.metrics)}."
-    )
+def _decided(job: Job) -> Job:
+    """The job with a metric that decides: an accuracy goes before an error."""
+    evaluate = job.evaluation
+    if job.objective is not None:
+        return job
+    if evaluate.metric == "loss":
+        raise ValueError(
+            "target='smallest' holds a metric, so the model must be compiled with one, "
+            f"such as metrics=['accuracy']. Received: model '{job.model.name}' with a "
+            "loss alone. If that is to hold, pass objective='loss'."
+        )
+    if job.mode != "auto":
+        return job
+    rising = [name for name in evaluate.metrics if evaluate.mode_of(name) == "max"]
+    return replace(job, objective=rising[0]) if rising else job
 
 
 def _plan(

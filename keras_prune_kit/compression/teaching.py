@@ -9,7 +9,7 @@ import numpy as np
 from keras_prune_kit import _keras
 from keras_prune_kit.compression.job import Job
 from keras_prune_kit.compression.lessons import Lessons
-from keras_prune_kit.datasets import input_samples
+from keras_prune_kit.datasets import input_samples, labelled_samples
 from keras_prune_kit.distillation import are_probabilities, soft_targets
 
 _CROSS_ENTROPIES = (
@@ -30,14 +30,15 @@ class Teaching:
 
     Args:
         job: What is asked for.
-        metric: The accuracy that is to hold.
+        metric: The metric that is to hold.
+        mode: `"max"` if more of it is better, `"min"` if less is. Defaults to `"max"`.
     """
 
-    def __init__(self, job: Job, metric: str) -> None:
+    def __init__(self, job: Job, metric: str, mode: str = "max") -> None:
         self._model = job.model
         self._world = _keras.world(job.model)
         self._changes: dict[str, Any] = {}
-        self.lessons = Lessons(job.train_data, job.validation_data, metric)
+        self.lessons = Lessons(job.train_data, job.validation_data, metric, mode)
         if _loss_name(job.model) in _CROSS_ENTROPIES:
             try:
                 self._soften(job)
@@ -58,24 +59,33 @@ class Teaching:
         train_data = soft_targets(job.model, job.train_data)
         # In the same form, but nothing in it is the teacher's.
         validation_data = soft_targets(job.model, job.validation_data, weight=0.0)
-        self.lessons = Lessons(train_data, validation_data, "accuracy")
         samples = input_samples(job.validation_data, _SAMPLES)
         outputs = np.asarray(job.model.predict(samples, verbose=0))
         is_binary, are_logits = outputs.shape[-1] == 1, not are_probabilities(outputs)
-        losses, metrics = self._world.losses, self._world.metrics
+        is_plain = _keras.is_plain_accuracy(job.model, self.lessons.metric)
+        keeps_form = is_binary or _are_rows(job.validation_data, outputs)
+        if not keeps_form and not is_plain:
+            return  # The metric that decides knows the labels as they are alone.
+        losses = self._world.losses
         loss = (
             losses.BinaryCrossentropy if is_binary else losses.CategoricalCrossentropy
         )
-        threshold = 0.0 if are_logits else 0.5
-        self._changes = {
-            "loss": loss(from_logits=are_logits),
-            "metrics": [
-                metrics.BinaryAccuracy("accuracy", threshold=threshold)
-                if is_binary
-                else metrics.CategoricalAccuracy("accuracy")
-            ],
-            "weighted_metrics": None,
-        }
+        self._changes["loss"] = loss(from_logits=are_logits)
+        metric, mode = self.lessons.metric, self.lessons.mode
+        if is_plain:
+            metric, mode = "accuracy", "max"
+            self._changes |= self._accuracy(is_binary, are_logits)
+        self.lessons = Lessons(train_data, validation_data, metric, mode)
+
+    def _accuracy(self, is_binary: bool, are_logits: bool) -> dict[str, Any]:
+        """What to compile with in place of an accuracy of class numbers."""
+        metrics, threshold = self._world.metrics, 0.0 if are_logits else 0.5
+        accuracy = (
+            metrics.BinaryAccuracy("accuracy", threshold=threshold)
+            if is_binary
+            else metrics.CategoricalAccuracy("accuracy")
+        )
+        return {"metrics": [accuracy], "weighted_metrics": None}
 
     def _first_rate(self) -> float:
         """The model's own rate if it is a small one, as for a model trained before."""
@@ -84,6 +94,12 @@ class Teaching:
         except TypeError:  # a schedule
             return _RATE
         return rate if _LEAST_RATE <= rate <= _RATE else _RATE
+
+
+def _are_rows(data: Any, outputs: np.ndarray) -> bool:
+    """Whether labels are rows like the outputs, such as one-hot ones."""
+    labelled = labelled_samples(data, len(outputs))
+    return labelled is not None and np.shape(labelled[1]) == outputs.shape
 
 
 def _loss_name(model: Any) -> str:

@@ -65,7 +65,7 @@ def score_bars(comparison: Comparison) -> go.Figure:
         cliponaxis=False,
         hovertemplate="%{y}: %{x:.4f}<extra></extra>",
     )
-    return _bar_figure(bars, _title(comparison.metric), max(scores))
+    return _bar_figure(bars, _title(comparison.metric), max(scores), least=min(scores))
 
 
 def tradeoff(comparison: Comparison) -> go.Figure:
@@ -150,13 +150,14 @@ def weight_histogram(comparison: Comparison) -> go.Figure:
     return styled(figure, "Weights that are not zero, before and after")
 
 
-def _bar_figure(bars: go.Bar, title: str, longest: float, each: int = 44) -> go.Figure:
+def _bar_figure(
+    bars: go.Bar, title: str, longest: float, each: int = 44, least: float = 0.0
+) -> go.Figure:
     count = len(bars.to_plotly_json()["y"])
     figure = go.Figure(bars)
     figure.update_layout(height=_FRAME + each * count, bargap=0.35)
-    figure.update_xaxes(
-        range=[0, longest * _ROOM_FOR_LABELS or 1], showticklabels=False
-    )
+    ends = [min(least, 0) * _ROOM_FOR_LABELS, max(longest, 0) * _ROOM_FOR_LABELS or 1]
+    figure.update_xaxes(range=ends, showticklabels=False)
     figure.update_yaxes(autorange="reversed", automargin=True)
     return styled(figure, title)
 

@@ -49,11 +49,9 @@ def _chart(front: ParetoFront) -> go.Figure:
             hovertemplate="%{customdata[0]}<extra></extra>",
         )
     figure.add_hline(front.baseline_accuracy, line_dash="dash", line_color=GREY)
-    limit = front.baseline_accuracy - front.max_accuracy_drop
-    figure.add_hline(limit, line_dash="dot", line_color=GREY)
+    figure.add_hline(front.allowance.limit, line_dash="dot", line_color=GREY)
     size_axis(figure, [trial.gzip_bytes for trial in front.trials])
-    metric = front.metric.replace("_", " ").capitalize()
-    figure.update_yaxes(title=html.escape(metric))
+    figure.update_yaxes(title=html.escape(front.axis_title))
     figure.update_layout(height=520, legend=LEGEND_BELOW)
     return styled(figure, f"{len(points)} of {len(front.trials)} are on the front")
 

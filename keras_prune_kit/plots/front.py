@@ -12,11 +12,11 @@ from keras_prune_kit.reports.colors import BLUE, GREY, VERMILION
 from keras_prune_kit.reports.front import ParetoFront
 from keras_prune_kit.reports.tables import bytes_text
 
-_FAR_BELOW = 3  # Times the spread of the front: what lies lower is left out.
+_FAR_OUT = 3  # Times the spread of the front: what is worse by more is left out.
 
 
 def plot_front(front: ParetoFront, path: str | os.PathLike[str]) -> None:
-    """Draws accuracy against gzipped size, with a line along the front.
+    """Draws the metric against gzipped size, with a line along the front.
 
     Args:
         front: What the search has found.
@@ -33,7 +33,7 @@ def plot_front(front: ParetoFront, path: str | os.PathLike[str]) -> None:
         linewidth=1,
         label=f"baseline, {bytes_text(front.baseline_gzip_bytes)}",
     )
-    limit = front.baseline_accuracy - front.max_accuracy_drop
+    limit = front.allowance.limit
     axes.axhline(limit, color=GREY, linestyle=":", linewidth=1, label="limit")
     axes.scatter(
         [trial.gzip_bytes for trial in others],
@@ -45,31 +45,37 @@ def plot_front(front: ParetoFront, path: str | os.PathLike[str]) -> None:
     sizes, scores = zip(*((p.gzip_bytes, p.accuracy) for p in points), strict=True)
     axes.step(sizes, scores, where="post", color=BLUE, linewidth=1.5)
     axes.scatter(sizes, scores, color=VERMILION, s=50, zorder=3, label="front")
-    lowest = _lowest_shown(front)
-    top = max(front.baseline_accuracy, *(trial.accuracy for trial in front.trials))
-    room = 0.08 * (top - lowest)
-    axes.set_ylim(lowest - room, top + room)
+    best, worst = _shown(front)
+    low, high = sorted((best, worst))
+    room = 0.08 * (high - low)
+    axes.set_ylim(low - room, high + room)
     axes.set_xscale("log")
     axes.set_xlabel("Size of the .tflite, gzipped (smaller is to the left)")
-    axes.set_ylabel(front.metric.replace("_", " ").capitalize())
+    axes.set_ylabel(front.axis_title)
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda size, _: bytes_text(size)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(alpha=0.3)
     open_frame(axes, "top", "right")
-    hidden = sum(trial.accuracy < lowest for trial in front.trials)
+    hidden = sum(not low <= trial.accuracy <= high for trial in front.trials)
     title = f"{len(points)} of {len(front.trials)} trials are on the front"
     if hidden:
-        title += f"; {hidden} below the picture"
+        title += f"; {hidden} {'below' if front.mode == 'max' else 'above'} the picture"
     axes.set_title(title, loc="left")
     figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     write(figure, path)
 
 
-def _lowest_shown(front: ParetoFront) -> float:
-    """Trials that failed must not squeeze the others into a line."""
-    scores = [point.accuracy for point in front.points]
-    limit = front.baseline_accuracy - front.max_accuracy_drop
-    top, bottom = max(*scores, front.baseline_accuracy), min(*scores, limit)
-    lowest = top - _FAR_BELOW * (top - bottom) if top > bottom else top - 0.01
-    return max(lowest, min(min(t.accuracy for t in front.trials), bottom))
+def _shown(front: ParetoFront) -> tuple[float, float]:
+    """The best and the worst that is shown of the metric.
+
+    Trials that failed must not squeeze the others into a line.
+    """
+    sign = 1 if front.mode == "max" else -1
+    scores = [sign * trial.accuracy for trial in front.trials]
+    marks = [sign * front.baseline_accuracy, sign * front.allowance.limit]
+    near = [*(sign * point.accuracy for point in front.points), *marks]
+    best, worst = max(*scores, *marks), min(near)
+    spread = max(near) - worst
+    least = max(near) - (_FAR_OUT * spread if spread else 0.01)
+    return sign * best, sign * max(least, min(*scores, worst))

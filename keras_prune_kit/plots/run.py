@@ -82,7 +82,7 @@ def _curves_of(
     """A metric and its counterpart on validation data, as far as they are there."""
     if metric is None:
         known = [n for n in logs if n not in _NO_METRICS and not n.startswith("val_")]
-        metric = min(known, key=lambda name: "loss" in name, default=None)
+        metric = min(known, key=lambda n: n.split("_")[-1] == "loss", default=None)
     elif not isinstance(metric, str) or metric not in logs:
         raise ValueError(
             f"metric is one of {sorted(logs)}, as in the history. "

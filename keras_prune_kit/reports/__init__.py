@@ -1,11 +1,12 @@
 """Frozen records of what was done: how they print, plot and save."""
 
+from keras_prune_kit.reports.allowance import Allowance, is_within
 from keras_prune_kit.reports.clustering import ClusteringReport, WeightClusters
 from keras_prune_kit.reports.comparison import Comparison
 from keras_prune_kit.reports.compression import CompressionReport
 from keras_prune_kit.reports.entropy import EntropyBound, TensorEntropy
 from keras_prune_kit.reports.environment import Environment
-from keras_prune_kit.reports.front import ParetoFront, SearchTrial, is_within
+from keras_prune_kit.reports.front import ParetoFront, SearchTrial
 from keras_prune_kit.reports.layers import Converted, LayerReport
 from keras_prune_kit.reports.measurement import Histogram, Measurement
 from keras_prune_kit.reports.samples import Prediction, Samples
@@ -20,6 +21,7 @@ from keras_prune_kit.reports.sparsity import (
 from keras_prune_kit.reports.tables import percent, render_table, shape_text
 
 __all__ = [
+    "Allowance",
     "Attempt",
     "ClusteringReport",
     "Comparison",

@@ -1,4 +1,4 @@
-"""What a search has found: accuracy against size, trial by trial."""
+"""What a search has found: how good against how small, trial by trial."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from keras_prune_kit.files import replacing
+from keras_prune_kit.reports.allowance import Allowance
 from keras_prune_kit.reports.tables import bytes_text, percent, render_table
-
-_ROUNDING = 1e-6  # Metrics are float32.
 
 
 @dataclass(frozen=True)
@@ -22,10 +21,11 @@ class SearchTrial:
     Attributes:
         name: What KerasTuner calls it.
         folder: Where its `model.keras`, `model.tflite` and `compression.json` are.
-        accuracy: The metric that decides, of the .tflite.
+        accuracy: The metric that decides, of the .tflite, be it an accuracy or not.
         gzip_bytes: The size of the .tflite after gzip.
         measures: All that was measured, by name.
         hyperparameters: What it was made with, by name.
+        mode: `"max"` if more of the metric is better, `"min"` if less is.
     """
 
     name: str
@@ -34,10 +34,16 @@ class SearchTrial:
     gzip_bytes: int
     measures: Mapping[str, float] = field(repr=False)
     hyperparameters: Mapping[str, Any]
+    mode: str = "max"
+
+    @property
+    def badness(self) -> float:
+        """The metric turned so that less is better."""
+        return -self.accuracy if self.mode == "max" else self.accuracy
 
     def is_worse_than(self, other: SearchTrial) -> bool:
         """Whether the other is at least as good and as small, and better in one."""
-        mine, others = ((trial.gzip_bytes, -trial.accuracy) for trial in (self, other))
+        mine, others = ((trial.gzip_bytes, trial.badness) for trial in (self, other))
         return others != mine and all(o <= m for o, m in zip(others, mine, strict=True))
 
     @property
@@ -67,7 +73,9 @@ class ParetoFront:
         metric: The name of the metric that decides, such as `"accuracy"`.
         baseline_accuracy: What the baseline has of it, on the same data.
         baseline_gzip_bytes: The weights of the baseline as an .h5 file, gzipped.
-        max_accuracy_drop: What the search was allowed to lose.
+        max_accuracy_drop: What the search was allowed to lose; see
+            `CompressionHyperModel`.
+        mode: `"max"` if more of the metric is better, `"min"` if less is.
     """
 
     trials: tuple[SearchTrial, ...]
@@ -75,6 +83,23 @@ class ParetoFront:
     baseline_accuracy: float
     baseline_gzip_bytes: int
     max_accuracy_drop: float
+    mode: str = "max"
+
+    @property
+    def allowance(self) -> Allowance:
+        """What the search was allowed to lose, and the worst metric that holds."""
+        return self._allowance(self.max_accuracy_drop)
+
+    @property
+    def reference_accuracy(self) -> float:
+        """Where `hypervolume` begins: 0, of an error twice what the baseline has."""
+        return 0.0 if self.mode == "max" else 2 * self.baseline_accuracy
+
+    @property
+    def axis_title(self) -> str:
+        """The metric as the title of an axis, which is read upwards as better."""
+        title = self.metric.replace("_", " ").capitalize()
+        return title if self.mode == "max" else f"{title} (less is better)"
 
     @property
     def points(self) -> tuple[SearchTrial, ...]:
@@ -89,27 +114,29 @@ class ParetoFront:
         return tuple(best[key] for key in sorted(best))
 
     def hypervolume(
-        self, *, min_accuracy: float = 0.0, max_bytes: float | None = None
+        self, *, min_accuracy: float | None = None, max_bytes: float | None = None
     ) -> float:
-        """How much the front covers: accuracy times halvings of the size.
+        """How much the front covers: what is won of the metric, times halvings.
 
         The area between the front and a reference point, with size on a scale of
         base-2 logarithms. To compare searches, give both the same reference point.
 
         Args:
-            min_accuracy: The accuracy of the reference point. Defaults to 0.
+            min_accuracy: What the reference point has of the metric, the worst that
+                counts. Defaults to `None`: 0, of an error twice the baseline's.
             max_bytes: Its gzipped bytes. Defaults to `None`: those of the baseline.
 
         Returns:
             The area. It is 0 if nothing is better than the reference point.
         """
-        area, floor = 0.0, min_accuracy
+        worst = self.reference_accuracy if min_accuracy is None else min_accuracy
+        area, floor = 0.0, worst if self.mode == "min" else -worst
         limit = math.log2(max_bytes or self.baseline_gzip_bytes)
         for point in self.points:
             halvings = limit - math.log2(point.gzip_bytes)
-            if halvings > 0 and point.accuracy > floor:
-                area += halvings * (point.accuracy - floor)
-                floor = point.accuracy
+            if halvings > 0 and point.badness < floor:
+                area += halvings * (floor - point.badness)
+                floor = point.badness
         return area
 
     def size_ratio(self, trial: SearchTrial) -> float:
@@ -117,7 +144,7 @@ class ParetoFront:
         return self.baseline_gzip_bytes / trial.gzip_bytes
 
     def best_under(self, *, max_bytes: int) -> SearchTrial:
-        """The most accurate trial that is small enough.
+        """The best trial that is small enough.
 
         Args:
             max_bytes: What the gzipped .tflite may take.
@@ -134,21 +161,25 @@ class ParetoFront:
         return found[-1]
 
     def smallest_within(self, *, accuracy_drop: float | None = None) -> SearchTrial:
-        """The smallest trial that is accurate enough.
+        """The smallest trial that is good enough.
 
         Args:
-            accuracy_drop: How much less than the baseline it may have. Defaults to
-                `None`: what the search was allowed to lose.
+            accuracy_drop: How much worse than the baseline it may be: a difference in
+                the metric's own unit; of an error relative to the baseline's, so that
+                0.01 is one percent more. Defaults to `None`: what the search was
+                allowed to lose.
 
         Raises:
             ValueError: If there is none.
         """
         drop = self.max_accuracy_drop if accuracy_drop is None else accuracy_drop
+        allowance = self._allowance(drop)
         for point in self.points:
-            if is_within(self.baseline_accuracy - point.accuracy, drop):
+            if allowance.holds(point.accuracy):
                 return point
         raise ValueError(
-            f"No trial comes within {drop:g} of the {self.metric} of the baseline, "
+            f"No trial comes within {allowance.amount} of the {self.metric} of the "
+            f"baseline, "
             f"{self.baseline_accuracy:.4f}. {self._best()} Search on, or with a lower "
             "sparsity."
         )
@@ -186,6 +217,7 @@ class ParetoFront:
         """The front as plain data, ready for JSON."""
         return {
             "metric": self.metric,
+            "mode": self.mode,
             "baseline_accuracy": self.baseline_accuracy,
             "baseline_gzip_bytes": self.baseline_gzip_bytes,
             "max_accuracy_drop": self.max_accuracy_drop,
@@ -203,6 +235,9 @@ class ParetoFront:
             [self._row(point) for point in points],
         )
 
+    def _allowance(self, drop: float) -> Allowance:
+        return Allowance(self.baseline_accuracy, drop, self.mode)
+
     def _row(self, trial: SearchTrial) -> Sequence[str]:
         return (
             trial.name,
@@ -218,8 +253,3 @@ class ParetoFront:
 
     def _best(self) -> str:
         return f"The best has {self.points[-1].accuracy:.4f}."
-
-
-def is_within(drop: float, limit: float) -> bool:
-    """Whether a drop in accuracy is no larger than the limit, but for rounding."""
-    return drop <= limit + _ROUNDING

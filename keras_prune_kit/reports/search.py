@@ -6,6 +6,7 @@ import textwrap
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from keras_prune_kit.reports.allowance import Allowance
 from keras_prune_kit.reports.tables import TABLE_WIDTH, render_table
 
 
@@ -16,9 +17,9 @@ class Attempt:
     Attributes:
         setting: What it was, such as `"97.00 %, 4-bit QAT"`.
         epochs: Epochs of training that it took.
-        score: The accuracy of its file on the validation data.
+        score: What its file has of the metric on the validation data.
         gzip_bytes: The size of its file after gzip.
-        holds: Whether the accuracy is high enough.
+        holds: Whether that is good enough.
     """
 
     setting: str
@@ -30,14 +31,16 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Search:
-    """All attempts at the smallest file that holds an accuracy.
+    """All attempts at the smallest file that holds a metric.
 
     Attributes:
-        metric: The accuracy's name.
-        baseline_score: That of the model as it came.
-        max_accuracy_drop: How much of it a file may lose.
+        metric: The metric's name.
+        baseline_score: What the model as it came has of it.
+        max_accuracy_drop: How much of it a file may lose: in its own unit, of an error
+            relative to the baseline's; see `compress`.
         attempts: In the order of their making; the first is the dense model.
         chosen: The number of the attempt whose file ships.
+        mode: `"max"` if more of the metric is better, `"min"` if less is.
     """
 
     metric: str
@@ -45,14 +48,16 @@ class Search:
     max_accuracy_drop: float
     attempts: tuple[Attempt, ...]
     chosen: int
+    mode: str = "max"
 
     @property
     def verdict(self) -> str:
         """What came of it, in a sentence."""
         found = self.attempts[self.chosen]
+        allowed = Allowance(self.baseline_score, self.max_accuracy_drop, self.mode)
         rule = (
-            f"{self.metric} of {self.baseline_score:.4f} less "
-            f"{self.max_accuracy_drop:g} on the validation data"
+            f"{self.metric} of {self.baseline_score:.4f} {allowed} on the validation "
+            "data"
         )
         if not any(attempt.holds for attempt in self.attempts[1:]):
             kept = "does" if found.holds else "does not either"

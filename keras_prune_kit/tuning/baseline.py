@@ -12,10 +12,11 @@ import numpy as np
 from keras_tuner.errors import FatalValueError
 
 from keras_prune_kit import _keras
+from keras_prune_kit.checks import check_objective
 from keras_prune_kit.datasets import check_rereadable
 from keras_prune_kit.evaluation import Evaluation
-from keras_prune_kit.fine_tuning import is_score
 from keras_prune_kit.quantization import quantize_aware
+from keras_prune_kit.reports import Allowance
 from keras_prune_kit.sizes import gzip_bytes
 
 
@@ -25,15 +26,21 @@ class Baseline:
     Args:
         source: A trained and compiled model, the path of one, or a function without
             arguments that gives one.
+        objective: The metric that decides, as `evaluate` calls it. Defaults to `None`:
+            the model's first.
+        mode: `"max"` if more of it is better, `"min"` if less is. Defaults to `"auto"`.
 
     Raises:
         OSError: If there is no such file.
         TypeError: If it is none of these.
         ValueError: If the model is not built, not compiled with a metric, or not
-            trained.
+            trained; or what decides is known to be none of its metrics or one of which
+            nobody knows the mode.
     """
 
-    def __init__(self, source: Any) -> None:
+    def __init__(
+        self, source: Any, objective: str | None = None, mode: str = "auto"
+    ) -> None:
         self._build: Callable[[], Any] | None = None
         if isinstance(source, str | os.PathLike):
             self.model = _keras.load(source, compiled=True)
@@ -45,8 +52,10 @@ class Baseline:
         self._scored: tuple[Any, Evaluation, float] | None = None
         _keras.world(self.model, "baseline")
         _keras.check_built(self.model)
-        _check_compiled(self.model)
+        _check_compiled(self.model, objective)
         _check_trained(self.model)
+        self._decision = {"objective": objective, "mode": mode}
+        _check_decidable(self.model, objective, mode)
 
     @functools.cached_property
     def gzip_bytes(self) -> int:
@@ -105,26 +114,36 @@ class Baseline:
             data: What `evaluate` takes.
 
         Raises:
-            ValueError: If the data can be read only once, or the metric that decides
-                is one of which less is better.
+            ValueError: If the data can be read only once, or nobody knows whether more
+                or less of the metric that decides is better.
         """
         if self._scored is None or self._scored[0] is not data:
             check_rereadable(data, "validation_data")
-            evaluate = Evaluation(
-                tuple(data) if isinstance(data, list) else data, self.model
-            )
-            score = _first_score(evaluate, self.model)
-            if not is_score(evaluate.metric):
-                raise FatalValueError(
-                    "The first metric of the baseline decides, and more of it must be "
-                    f"better, as of accuracy. Received: '{evaluate.metric}'. Compile "
-                    "the baseline with such a metric first."
-                )
+            data_once = tuple(data) if isinstance(data, list) else data
+            evaluate = Evaluation(data_once, self.model, **self._decision)
+            score = _score(evaluate, self.model)
+            try:
+                evaluate.known_mode()
+            except ValueError as error:
+                raise FatalValueError(str(error)) from error
             self._scored = data, evaluate, score
         return self._scored[1:]
 
+    def allowance_on(self, data: Any, max_drop: float) -> Allowance:
+        """What may be lost of what the baseline has on these data.
 
-def _first_score(evaluate: Evaluation, model: Any) -> float:
+        Args:
+            data: What `evaluate` takes.
+            max_drop: How much may be lost.
+
+        Raises:
+            ValueError: As by `scored_on`.
+        """
+        evaluate, score = self.scored_on(data)
+        return Allowance(score, max_drop, evaluate.known_mode())
+
+
+def _score(evaluate: Evaluation, model: Any) -> float:
     """What decides. No trial can do what the baseline cannot, so an error is fatal."""
     try:
         return evaluate.keras(model)[evaluate.metric]
@@ -144,17 +163,34 @@ def _is_function(source: Any) -> bool:
     return False
 
 
-def _check_compiled(model: Any) -> None:
+def _check_compiled(model: Any, objective: str | None) -> None:
     if not _keras.is_compiled(model):
         raise ValueError(
             f"The baseline, model '{model.name}', must be compiled, so that its copies "
             "can be trained. Call model.compile(optimizer, loss, metrics) first."
         )
-    if not model._compile_config.config.get("metrics"):
+    config = model._compile_config.config
+    if objective is None and not (
+        config.get("metrics") or config.get("weighted_metrics")
+    ):
         raise ValueError(
             f"The baseline, model '{model.name}', must be compiled with a metric to "
-            "judge trials by. Add metrics=['accuracy'] to model.compile(...)."
+            "judge trials by. Add metrics=['accuracy'] to model.compile(...), or pass "
+            "objective='loss'."
         )
+
+
+def _check_decidable(model: Any, objective: str | None, mode: str) -> None:
+    """Finds out what decides as far as Keras has made the metrics already."""
+    logged = _keras.logged_metrics(model)
+    names = _keras.metric_names(model, logged)
+    if not names:
+        return
+    if objective is not None:
+        check_objective(objective, logged)
+    if mode == "auto":
+        metric = objective or names[0]
+        _keras.known_direction(metric, _keras.metric_direction(model, metric))
 
 
 def _check_trained(model: Any) -> None:

@@ -9,13 +9,13 @@ from typing import Any
 
 from keras_prune_kit.checks import as_path
 from keras_prune_kit.reports import ParetoFront, SearchTrial
-from keras_prune_kit.tuning.trial_folder import RECORD
+from keras_prune_kit.tuning.trial_folder import RECORD, judge_of
 
 _FINISHED = "COMPLETED"
 
 
 def pareto_front(tuner: Any) -> ParetoFront:
-    """The trade-off that a search has found: accuracy against gzipped size.
+    """The trade-off that a search has found: how good against gzipped size.
 
     Args:
         tuner: A tuner that has searched a `CompressionHyperModel`, or the folder of the
@@ -27,7 +27,7 @@ def pareto_front(tuner: Any) -> ParetoFront:
 
     Raises:
         OSError: If there is no such folder.
-        ValueError: If no trial in it is finished.
+        ValueError: If no trial in it is finished, or not all were judged by one metric.
 
     Example:
 
@@ -54,13 +54,22 @@ def pareto_front(tuner: Any) -> ParetoFront:
             f"{folder} has no finished trial of a CompressionHyperModel. Run "
             "tuner.search(...) first, or name the folder of the project itself."
         )
+    judged = sorted({judge_of(record) for record in records.values()})
+    if len(judged) > 1:
+        found = " and ".join(f"{metric} ({mode})" for metric, mode in judged)
+        raise ValueError(
+            f"All trials of a search are judged by one metric. Received: {folder} with "
+            f"trials by {found}. Search again with overwrite=True."
+        )
     last = list(records.values())[-1]
+    ((metric, mode),) = judged
     return ParetoFront(
         trials=tuple(_trial(path, record) for path, record in records.items()),
-        metric=last["baseline"]["metric"],
+        metric=metric,
         baseline_accuracy=last["baseline"]["score"],
         baseline_gzip_bytes=last["baseline"]["gzip_bytes"],
         max_accuracy_drop=last["max_accuracy_drop"],
+        mode=mode,
     )
 
 
@@ -73,6 +82,7 @@ def _trial(path: Path, record: dict[str, Any]) -> SearchTrial:
         gzip_bytes=int(measures["gzip_bytes"]),
         measures=measures,
         hyperparameters=record["hyperparameters"],
+        mode=judge_of(record)[1],
     )
 
 

@@ -11,15 +11,21 @@ import keras_tuner
 from keras_tuner.errors import FatalValueError
 
 from keras_prune_kit import _keras
+from keras_prune_kit.checks import check_decision
 from keras_prune_kit.datasets import as_arrays, check_rereadable
 from keras_prune_kit.structures import Structure, Unstructured
 from keras_prune_kit.tflite import check_exportable, check_samples
 from keras_prune_kit.tuning.baseline import Baseline
-from keras_prune_kit.tuning.objectives import check_drop, value_of
+from keras_prune_kit.tuning.objectives import (
+    check_aim,
+    check_drop,
+    value_of,
+    without_unnameable,
+)
 from keras_prune_kit.tuning.oracle_files import keep_whole
 from keras_prune_kit.tuning.space import PolicyTemplate, Settings, Space
 from keras_prune_kit.tuning.trial import Trial, check_data
-from keras_prune_kit.tuning.trial_folder import claim, write
+from keras_prune_kit.tuning.trial_folder import check_judge, claim, write
 from keras_prune_kit.tuning.trial_place import TrialPlace
 
 _EPOCHS = 3
@@ -33,7 +39,8 @@ class CompressionHyperModel(keras_tuner.HyperModel):
     is fine-tuned, keeps the best epoch at the target sparsity, exports that and
     measures the file: `gzip_bytes`, `size_ratio`, `file_bytes`, `sparsity`,
     `tflite_accuracy`, `accuracy_drop` and `latency_ms` are what an objective can name.
-    Without an objective the smallest file within `max_accuracy_drop` wins. What is
+    Without an objective of the tuner the smallest file within `max_accuracy_drop` wins;
+    `tflite_accuracy` is the metric that decides, whichever it is. What is
     searched is the density (1 - sparsity) of each group of layers, `density_1of3` and
     so on; the global ranking, which is a choice of `structure`, leaves as many weights
     as the groups together would, where they matter most.
@@ -54,8 +61,11 @@ class CompressionHyperModel(keras_tuner.HyperModel):
             `quantize_aware`. Defaults to `("none", "float16", "dynamic", "int8")`.
         representative_data: Samples to calibrate `"int8"` and `"int16x8"` with.
             Defaults to `None`.
-        max_accuracy_drop: How much of the first metric may be lost. A trial that cannot
-            get there any more stops early. Defaults to 0.01.
+        max_accuracy_drop: How much may be lost of the metric that decides. Of an
+            accuracy or another metric of which more is better that is a difference in
+            its own unit; of an error it is relative to the baseline's (at most one
+            percent more), or in its own unit where the baseline has less than 1e-6 of
+            it. A trial that cannot get there any more stops early. Defaults to 0.01.
         groups: Into how many groups layers are put by depth, each with a sparsity of
             its own. Defaults to 3.
         structures: Structures to choose from. Weights that one does not fit are pruned
@@ -63,13 +73,20 @@ class CompressionHyperModel(keras_tuner.HyperModel):
         policy: A function that takes `keras_tuner.HyperParameters` and gives a
             `PrunePolicy`, to choose by rules of your own; `sparsity`, `groups` and
             `structures` do not count then. Defaults to `None`.
+        objective: The metric that decides which file is good enough, as `evaluate`
+            calls it, such as `"f1_score"`, `"price_mae"` or `"loss"`. Defaults to
+            `None`: the first that the baseline was compiled with.
+        mode: `"max"` if more of that metric is better, `"min"` if less is. Defaults to
+            `"auto"`: what Keras says of its own metrics and those derived from them, of
+            others a word of the metric's name, such as accuracy or error.
 
     Raises:
         ExportError: If the baseline takes texts, which no .tflite does.
         OSError: If there is no such file.
         TypeError: If an argument is of the wrong kind.
         ValueError: If the baseline is not compiled with a metric or not trained, or the
-            arguments are not possible.
+            arguments are not possible. From the search, before it trains, if nobody
+            knows whether more or less of the metric is better.
 
     Example:
 
@@ -92,18 +109,21 @@ class CompressionHyperModel(keras_tuner.HyperModel):
         groups: int = 3,
         structures: Sequence[Structure] = (Unstructured(),),
         policy: PolicyTemplate | None = None,
+        objective: str | None = None,
+        mode: str = "auto",
     ) -> None:
         super().__init__()
         self._space = Space(sparsity, quantization, groups, structures, policy)
         check_drop("max_accuracy_drop", max_accuracy_drop)
         self.max_accuracy_drop = max_accuracy_drop
+        check_decision(objective, mode)
         if self._space.is_calibrated and representative_data is None:
             raise ValueError(
                 "quantization 'int8' and 'int16x8' need representative_data to find "
                 "the range of activations. Received: None. Pass some 100 typical "
                 f"inputs, or leave these out of quantization={tuple(quantization)}."
             )
-        self._baseline = Baseline(baseline)
+        self._baseline = Baseline(baseline, objective, mode)
         check_exportable(self._baseline.model)
         if representative_data is not None:
             check_rereadable(representative_data, "representative_data")
@@ -172,6 +192,7 @@ class CompressionHyperModel(keras_tuner.HyperModel):
         check_data(arguments)
         if place:
             self.claim(place.folder.parent)
+            self._check_aim(place, arguments["validation_data"])
             keep_whole(place.tuner.oracle)
         trial = Trial(
             self._baseline,
@@ -182,11 +203,15 @@ class CompressionHyperModel(keras_tuner.HyperModel):
         measures, exported, record = trial.run(model, arguments)
         if not place:
             return measures
-        value = value_of(place.objective, measures, self.max_accuracy_drop)
+        allowance = self._baseline.allowance_on(
+            arguments["validation_data"], self.max_accuracy_drop
+        )
+        value = value_of(place.objective, measures, allowance.max_drop, allowance.unit)
         if place.is_best(value):
             record = {"hyperparameters": dict(hp.values), **record}
             write(place.folder, model, exported, record)
-        return {**measures, place.objective.name: value}
+        told = without_unnameable(measures, place.objective)
+        return {**told, place.objective.name: value}
 
     def choose(self, hp: keras_tuner.HyperParameters) -> Settings:
         """Asks the hyperparameters what a trial does.
@@ -195,6 +220,13 @@ class CompressionHyperModel(keras_tuner.HyperModel):
             hp: The hyperparameters, which learn of their space this way.
         """
         return self._space.choose(hp, self.baseline)
+
+    def _check_aim(self, place: TrialPlace, validation_data: Any) -> None:
+        """Finds out before it trains whether the search can be judged so."""
+        evaluate, _ = self._baseline.scored_on(validation_data)
+        metric, mode = evaluate.metric, evaluate.known_mode()
+        check_aim(place.objective, metric, mode)
+        check_judge(place.folder.parent, metric, mode)
 
     def claim(self, folder: str | os.PathLike[str]) -> None:
         """Finds out whether a folder is free for this search, or has the begin of it.

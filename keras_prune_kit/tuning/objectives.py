@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_tuner import Objective
+from keras_tuner.engine.metrics_tracking import infer_metric_direction
 from keras_tuner.errors import FatalValueError
 
 from keras_prune_kit.checks import is_number
@@ -67,7 +68,8 @@ def smallest_within(max_accuracy_drop: float) -> Objective:
     `BayesianOptimization` does, sees nothing but the outliers otherwise.)
 
     Args:
-        max_accuracy_drop: How much of the metric may be lost, such as 0.01.
+        max_accuracy_drop: How much of the metric may be lost, such as 0.01: in its own
+            unit; of an error relative to the baseline's, one percent more.
 
     Returns:
         An objective named `"smallest_within"`, to be minimized, for the `objective` of
@@ -90,6 +92,8 @@ def smallest_within(max_accuracy_drop: float) -> Objective:
 
 def accuracy_size_score(accuracy_per_halving: float = 0.01) -> Objective:
     """Accuracy weighed against size: what a file of half the size may cost.
+
+    For metrics of which more is better; for errors there is `smallest_within`.
 
     `accuracy * (1 + accuracy_per_halving * log2(size_ratio))`: at 0.01 a file of half
     the size scores as much if it has about one percent less accuracy.
@@ -127,28 +131,77 @@ def check_drop(name: str, drop: Any) -> None:
     if not is_number(drop) or not 0 <= drop < 1:
         raise ValueError(
             f"{name} is how much accuracy may be lost, at least 0 and below 1 (write "
-            f"0.01 for one point of a hundred). Received: {name}={drop!r}."
+            "0.01 for one point of a hundred, or one percent more error). Received: "
+            f"{name}={drop!r}."
         )
 
 
-def value_of(objective: Any, measures: Measures, max_accuracy_drop: float) -> float:
+def check_aim(objective: Any, metric: str, mode: str) -> None:
+    """Raises a `FatalValueError` if an objective and the metric point apart.
+
+    Args:
+        objective: Any of KerasTuner's.
+        metric: The metric that decides.
+        mode: `"max"` if more of it is better, `"min"` if less is.
+    """
+    for part in getattr(objective, "objectives", [objective]):
+        if isinstance(part, _AccuracySizeScore) and mode == "min":
+            raise FatalValueError(
+                "accuracy_size_score needs a metric of which more is better. Received: "
+                f"'{metric}', of which less is. Use kpk.smallest_within."
+            )
+        if part.name in ("tflite_accuracy", f"val_{metric}") and part.direction != mode:
+            raise FatalValueError(
+                f"'{part.name}' is '{metric}' here, with mode '{mode}'. Received an "
+                f"objective with direction '{part.direction}'. Use "
+                f"keras_tuner.Objective('{part.name}', '{mode}')."
+            )
+
+
+def without_unnameable(measures: Measures, objective: Any) -> dict[str, float]:
+    """What KerasTuner can be told of the measures.
+
+    Of each name that is not the objective's it makes a metric, to see which way it
+    points, and fails where the class needs arguments (`SensitivityAtSpecificity`).
+
+    Args:
+        measures: What was measured.
+        objective: Any of KerasTuner's.
+    """
+    aims = {part.name for part in getattr(objective, "objectives", [objective])}
+    return {n: v for n, v in measures.items() if n in aims or _is_nameable(n)}
+
+
+def _is_nameable(name: str) -> bool:
+    try:
+        infer_metric_direction(name)
+    except TypeError:
+        return False
+    return True
+
+
+def value_of(
+    objective: Any, measures: Measures, max_accuracy_drop: float, unit: float = 1.0
+) -> float:
     """The value of an objective, for what was measured in a trial.
 
     KerasTuner sums up a list of objectives as they are, so that bytes count a million
     times more than accuracy. Here a list has one scale: halving a size or a latency
-    counts as much as `max_accuracy_drop` more accuracy, or half of the weights gone.
+    counts as much as `max_accuracy_drop` of the metric, or half of the weights gone.
 
     Args:
         objective: Any of KerasTuner's.
         measures: What was measured.
         max_accuracy_drop: What the search may lose.
+        unit: What a drop of 1 is in the metric's own unit. Defaults to 1.
 
     Raises:
         FatalValueError: If the objective is none of what was measured.
     """
     if hasattr(objective, "objectives"):
         return sum(
-            _scaled(part, measures, max_accuracy_drop) for part in objective.objectives
+            _scaled(part, measures, max_accuracy_drop, unit)
+            for part in objective.objectives
         )
     if objective.name == "default_objective":
         objective = smallest_within(max_accuracy_drop)
@@ -160,14 +213,18 @@ def value_of(objective: Any, measures: Measures, max_accuracy_drop: float) -> fl
     return float(objective.get_value(measures))
 
 
-def _scaled(part: Any, measures: Measures, max_accuracy_drop: float) -> float:
+def _scaled(
+    part: Any, measures: Measures, max_accuracy_drop: float, unit: float
+) -> float:
     """One of several objectives, as something to minimize."""
     sign = 1 if part.direction == "min" else -1
     if part.name in _IN_DOUBLINGS:
         return sign * math.log2(measures[part.name])
     if part.name in _IN_DROPS or part.name.startswith("val_"):
-        unit = max(max_accuracy_drop, _LEAST_DROP)
-        return sign * value_of(part, measures, max_accuracy_drop) / unit
+        worth = max(max_accuracy_drop, _LEAST_DROP)
+        if part.name != "accuracy_drop":
+            worth *= unit
+        return sign * value_of(part, measures, max_accuracy_drop) / worth
     if part.name == "sparsity":
         return -sign * math.log2(max(1 - measures["sparsity"], _LEAST_DROP))
     raise FatalValueError(

@@ -6,6 +6,7 @@ from typing import Any
 
 from keras_prune_kit.callbacks.base import TwoWorldCallback
 from keras_prune_kit.pruner import active_pruner
+from keras_prune_kit.reports import Allowance
 
 # An epoch at the target sparsity wins back at most so much of what was lost.
 _RECOVERY = 0.75
@@ -18,20 +19,19 @@ class StopOutOfReach(TwoWorldCallback):
     Only at the target sparsity, so that what is left is a finished result.
 
     Args:
-        metric: The metric that decides, of which more is better.
-        baseline: What the baseline has of it.
-        max_drop: What may be lost.
+        metric: The metric that decides.
+        allowance: What may be lost of it.
 
     Attributes:
         epochs: Epochs that were trained.
         has_stopped: Whether it ended the training.
     """
 
-    def __init__(self, metric: str, baseline: float, max_drop: float) -> None:
+    def __init__(self, metric: str, allowance: Allowance) -> None:
         super().__init__()
         self._key = f"val_{metric}"
-        self._baseline = baseline
-        self._max_drop = max(max_drop, _LEAST_DROP)
+        self._allowance = allowance
+        self._max_drop = max(allowance.max_drop, _LEAST_DROP)
         self.epochs = 0
         self.has_stopped = False
 
@@ -41,7 +41,7 @@ class StopOutOfReach(TwoWorldCallback):
         pruner = active_pruner(self.model)
         if not left or pruner is None or not pruner.is_at_target:
             return
-        lost = self._baseline - (logs or {})[self._key]
+        lost = self._allowance.drop((logs or {})[self._key])
         if lost * (1 - _RECOVERY) ** left > self._max_drop:
             self.has_stopped = True
             self.model.stop_training = True

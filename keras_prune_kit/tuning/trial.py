@@ -12,6 +12,7 @@ from keras_prune_kit.callbacks.sparsity_summaries import EventFile
 from keras_prune_kit.datasets import check_rereadable, labelled_samples
 from keras_prune_kit.fine_tuning import fine_tune
 from keras_prune_kit.policies import described
+from keras_prune_kit.reports import Allowance
 from keras_prune_kit.tflite import CALIBRATED, TFLiteModel, export_tflite
 from keras_prune_kit.tuning.baseline import Baseline
 from keras_prune_kit.tuning.space import Settings
@@ -51,18 +52,19 @@ class Trial:
             What was measured, the file, and a record of how it came to be.
         """
         evaluate, score = self.baseline.scored_on(arguments["validation_data"])
-        stop = StopOutOfReach(evaluate.metric, score, self.max_accuracy_drop)
+        stop = StopOutOfReach(evaluate.metric, self._allowance(arguments))
         policy = self.settings.policy
         data = _sample(arguments) if policy.needs_data else None
         callbacks = arguments["callbacks"]
         reached = fine_tune(
             model,
             metric=evaluate.metric,
+            mode=evaluate.known_mode(),
             pruning=PruningCallback(policy, on_incomplete="raise", data=data),
             **{**arguments, "callbacks": [stop, *callbacks]},
         )
         exported = self._export(model)
-        measures = self._measure(exported, arguments["validation_data"])
+        measures = self._measure(exported, arguments)
         if reached is not None:
             measures[f"val_{evaluate.metric}"] = reached
         _tell_tensorboard(callbacks, measures)
@@ -76,11 +78,16 @@ class Trial:
             "measures": measures,
             "baseline": {
                 "metric": evaluate.metric,
+                "mode": evaluate.known_mode(),
                 "score": score,
                 "gzip_bytes": self.baseline.gzip_bytes,
             },
         }
         return measures, exported, record
+
+    def _allowance(self, arguments: dict[str, Any]) -> Allowance:
+        data = arguments["validation_data"]
+        return self.baseline.allowance_on(data, self.max_accuracy_drop)
 
     def _export(self, model: Any) -> TFLiteModel:
         kind = self.settings.quantization
@@ -89,17 +96,19 @@ class Trial:
         data = self.representative_data if needs_data else None
         return export_tflite(model, quantization=kind, representative_data=data)
 
-    def _measure(self, exported: TFLiteModel, validation_data: Any) -> dict[str, float]:
-        evaluate, score = self.baseline.scored_on(validation_data)
-        accuracy = evaluate.tflite(exported)[evaluate.metric]
+    def _measure(
+        self, exported: TFLiteModel, arguments: dict[str, Any]
+    ) -> dict[str, float]:
+        evaluate, _ = self.baseline.scored_on(arguments["validation_data"])
+        reached = evaluate.tflite(exported)[evaluate.metric]
         size = exported.gzip_bytes
         return {
             "gzip_bytes": float(size),
             "size_ratio": self.baseline.gzip_bytes / size,
             "file_bytes": float(len(exported.bytes)),
             "sparsity": exported.sparsity_report().sparsity,
-            "tflite_accuracy": float(accuracy),
-            "accuracy_drop": float(score - accuracy),
+            "tflite_accuracy": reached,
+            "accuracy_drop": self._allowance(arguments).drop(reached),
             "latency_ms": exported.latency(evaluate.inputs(1), runs=_LATENCY_RUNS),
         }
 

@@ -48,6 +48,28 @@ def claim(folder: Path, search: dict[str, Any]) -> None:
             part.write_text(json.dumps(search, indent=2) + "\n", "utf-8")
 
 
+def judge_of(record: dict[str, Any]) -> tuple[str, str]:
+    """The metric that judged a trial, and its mode: `"max"` in records without one."""
+    baseline = record["baseline"]
+    return baseline["metric"], baseline.get("mode", "max")
+
+
+def check_judge(folder: Path, metric: str, mode: str) -> None:
+    """Raises a `FatalValueError` if trials were judged by another metric so far.
+
+    Args:
+        folder: The folder that KerasTuner makes for a project.
+        metric: The metric that decides now.
+        mode: Its mode.
+    """
+    for path in folder.glob(f"trial_*/{RECORD}"):
+        before, its_mode = judge_of(json.loads(path.read_text("utf-8")))
+        if (before, its_mode) != (metric, mode):
+            received = f"trials judged by {before} ({its_mode}), now {metric} ({mode})"
+            advice = f"Pass objective='{before}', mode='{its_mode}' to go on."
+            raise FatalValueError(f"{_refusal(folder, received)} {advice}")
+
+
 def write(
     folder: Path, model: Any, exported: TFLiteModel, record: dict[str, Any]
 ) -> None:
