@@ -183,6 +183,12 @@ def join(parts: list[Any]) -> Any:
     return np.concatenate(parts) if len(parts) > 1 else first
 
 
+def parts(item: Any, size: int) -> Iterator[Any]:
+    """Yield a nest of arrays in parts of some samples."""
+    for start in range(0, length(item), size):
+        yield map_arrays(lambda a, start=start: a[start : start + size], item)
+
+
 def _spread(item: Any, count: int) -> Any:
     """Samples at even distances, whatever order the data are in."""
 

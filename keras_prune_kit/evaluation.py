@@ -20,9 +20,12 @@ from keras_prune_kit.datasets import (
     join,
     labelled_samples,
     map_arrays,
+    parts,
 )
 from keras_prune_kit.names import labels_by_output
 from keras_prune_kit.tflite import TFLiteModel, accuracy
+
+_MASKED_AT_ONCE = 256
 
 
 class Evaluation:
@@ -102,7 +105,9 @@ class Evaluation:
 
     def keras(self, model: Any) -> dict[str, float]:
         """The metrics of a Keras model, by name."""
-        if self._reference is not None and _keras.is_compiled(model):
+        # A loss by Keras has penalties on weights and activations in it, no file's has.
+        is_loss = self.metrics == ("loss",)
+        if self._reference is not None and _keras.is_compiled(model) and not is_loss:
             scores = self._evaluate(model, self._data)
             if all(metric in scores for metric in self.metrics):
                 return self._numbers(scores)
@@ -140,16 +145,18 @@ class Evaluation:
         return math.ceil(count / batch) * batch if batch else count
 
     def _score(self, model: Any) -> dict[str, float]:
-        predicted, wanted = [], []
+        predicted, wanted, masks = [], [], []
         with progress.stage("evaluating", batch_count(self._data)) as stage:
             for x, *rest in batches(self._data):
                 predicted.append(_named(model, self.predict(model, x)))
                 wanted.append(rest)
+                masks.append(self._masks(x))
                 stage.advance()
         outputs, (y, *weight) = join(predicted), join(wanted)
         if self._reference is None:
             return _accuracies(outputs, y)
         predictions = _keras.arrange(self._reference, outputs, self._example)
+        predictions = _keras.with_masks(predictions, join(masks))
         scores = self._evaluate(self._scorer, (predictions, y, *weight))
         return self._numbers(scores)
 
@@ -160,6 +167,20 @@ class Evaluation:
     def _scorer(self) -> Any:
         """Once, as tracing one takes longer than scoring thousands of samples."""
         return _keras.scorer(self._reference)
+
+    def _masks(self, x: Any) -> dict[str, np.ndarray]:
+        """What of the outputs is padding, in parts: they are computed one by one."""
+        if not self._has_masks:
+            return {}
+        size = _keras.fixed_batch(self._reference) or _MASKED_AT_ONCE
+        return join([_keras.output_masks(self._reference, p) for p in parts(x, size)])
+
+    @functools.cached_property
+    def _has_masks(self) -> bool:
+        """Whether Keras leaves padding out of the scores of the reference."""
+        return self._reference is not None and bool(
+            _keras.output_masks(self._reference, self.inputs(1))
+        )
 
     @functools.cached_property
     def _example(self) -> Any:

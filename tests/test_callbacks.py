@@ -463,15 +463,6 @@ def test_a_policy_that_does_not_fit_stops_fit_before_a_step(mlp, data, policy):
     assert all(map(np.array_equal, before, model.get_weights()))
 
 
-def test_an_unbuilt_model_says_when_it_gets_built(K, data):
-    """Both worlds build it in the first step, which is too late to plan."""
-    model = K.Sequential([K.layers.Dense(16), K.layers.Dense(3)])
-    model.compile("adam", "mse")
-    pruning = kpk.PruningCallback(0.8)
-    with pytest.raises(ValueError, match="not built.*model.build"):
-        model.fit(data[0], data[0][:, :3], verbose=0, callbacks=[pruning])
-
-
 @contextlib.contextmanager
 def quiet_about_data():
     """Silences Keras on a dataset that ends, which is what is tested here."""

@@ -52,7 +52,7 @@ from keras_prune_kit._keras.models import (
     world,
 )
 from keras_prune_kit._keras.outputs import arrange, named_outputs
-from keras_prune_kit._keras.scoring import scorer
+from keras_prune_kit._keras.scoring import output_masks, scorer, with_masks
 from keras_prune_kit._keras.targets import mix_targets
 from keras_prune_kit._keras.variables import (
     Keras3Variables,
@@ -127,6 +127,7 @@ __all__ = [
     "named_outputs",
     "opened",
     "optimizer_of",
+    "output_masks",
     "retrace",
     "scorer",
     "state_of",
@@ -135,6 +136,7 @@ __all__ = [
     "variables_among",
     "variables_of",
     "weights_ending",
+    "with_masks",
     "without",
     "without_range",
     "world",
