@@ -114,3 +114,28 @@ def test_a_full_folder_of_something_else_is_kept(capsys):
         search()
     assert "is not empty" in capsys.readouterr().err
     assert os.listdir("out") == ["mine.txt"]
+
+
+@one_world
+def test_a_regression_is_searched_by_the_error_that_is_named(K, capsys):
+    x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+    y = 2 * x[:, :1] - x[:, 1:2]
+    np.savez("data.npz", x_train=x, y_train=y, x_val=x, y_val=y)
+    model = K.Sequential([K.layers.Input((4,)), K.layers.Dense(16), K.layers.Dense(1)])
+    model.compile(K.optimizers.Adam(0.05), "mse", metrics=["mse", "mae"])
+    model.fit(x, y, epochs=10, verbose=0)
+    model.save("model.keras")
+    words = ("--max-trials", "1", "--max-drop", "0.9", "--objective", "mae")
+    assert search(*words, "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["metric"], result["mode"]) == ("mae", "min")
+    before = abs(model.predict(x, verbose=0) - y).mean()
+    assert result["baseline_accuracy"] == pytest.approx(before, rel=1e-4)
+    found = kpk.TFLiteModel(Path("out/search").glob("trial_0/*.tflite").__next__())
+    error = abs(found.predict(x) - y).mean()
+    measures = result["trials"][0]["measures"]
+    assert measures["tflite_accuracy"] == pytest.approx(error, rel=1e-4)
+    drop = (error - before) / before
+    assert measures["accuracy_drop"] == pytest.approx(drop, rel=1e-3)
+    assert search(*words, "--mode", "max", "--max-trials", "2") == 1
+    assert "judged by mae (min), now mae (max)" in capsys.readouterr().err
