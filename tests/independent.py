@@ -24,6 +24,8 @@ def tflite_outputs(path, x, like):
         for start in range(0, len(arrays[0]), rows)
     ]
     outputs = list(map(np.concatenate, zip(*parts, strict=True)))
+    if isinstance(like, dict) and len(like) == 1:
+        return dict(zip(like, outputs, strict=True))
     if isinstance(like, dict):
         names = [item["name"] for item in interpreter.get_output_details()]
         return {key: outputs[names.index(_plain(key))] for key in like}

@@ -82,7 +82,7 @@ def smooth_hinge(delta):
     return loss
 
 
-@ordinary()
+@ordinary(worlds=KERAS_3)
 def own_loss(K):
     """A closure, which Keras cannot find by its name; a rate with a schedule."""
     x, y = _line()
@@ -193,7 +193,7 @@ def squashed(values):
     return values * tf.sigmoid(1.5 * values)
 
 
-@ordinary()
+@ordinary(worlds=KERAS_3)
 def own_functions(K):
     """An activation, a regularizer and a constraint, registered nowhere."""
 

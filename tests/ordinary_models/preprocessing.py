@@ -35,7 +35,7 @@ def adapted_normalization(K):
     return regressor(model, x.astype("float32"), y, rate=0.05, epochs=25)
 
 
-@ordinary()
+@ordinary(worlds=KERAS_2)
 def adapted_discretization(K):
     """Classes by age groups."""
     x = np.random.default_rng(0).uniform(0, 100, (640, 2)).astype("float32")
@@ -50,13 +50,13 @@ def adapted_discretization(K):
 
 @ordinary(worlds=KERAS_3)
 def category_encoding(K):
-    x = integers(10, 640, 3)
-    y = (x == 4).any(1) + 2 * (x == 7).any(1)
-    inputs = K.layers.Input((3,), dtype="int32")
-    present = K.layers.CategoryEncoding(10, output_mode="multi_hot")(inputs)
-    hidden = K.layers.Dense(32, activation="relu")(present)
-    outputs = K.layers.Dense(4, activation="softmax")(hidden)
-    return classifier(K.Model(inputs, outputs), x, y, rate=0.02)
+    x = integers(10, 640, 1)
+    y = (x[:, 0] == 4) + 2 * (x[:, 0] > 6)
+    inputs = K.layers.Input((1,), dtype="int32")
+    encoded = K.layers.CategoryEncoding(10, output_mode="one_hot")(inputs)
+    hidden = K.layers.Dense(16, activation="relu")(encoded)
+    outputs = K.layers.Dense(3, activation="softmax")(hidden)
+    return classifier(K.Model(inputs, outputs), x, y.astype("int64"), rate=0.02)
 
 
 @ordinary(worlds=KERAS_2, refused={"none": "operators that are not built in"})
@@ -143,5 +143,5 @@ def feature_space(K):
     space.adapt(tf.data.Dataset.from_tensor_slices(x).batch(64))
     hidden = K.layers.Dense(32, activation="relu")(space.get_encoded_features())
     outputs = K.layers.Dense(4, activation="softmax")(hidden)
-    model = K.Model(space.get_inputs(), outputs)
+    model = K.Model(dict(space.get_inputs()), outputs)
     return classifier(model, x, y.astype("int64"), rate=0.03)

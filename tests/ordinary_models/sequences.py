@@ -6,10 +6,12 @@ import tensorflow as tf
 from ordinary_models.entry import (
     KERAS_2,
     KERAS_3,
+    Score,
     classifier,
     normal,
     ordinary,
     regressor,
+    trained,
 )
 
 LOOP = "cannot calibrate loops"
@@ -36,7 +38,7 @@ def head(K, hidden, classes=2):
     return K.layers.Dense(classes, activation="softmax")(hidden)
 
 
-@ordinary(refused={"int8": LOOP})
+@ordinary(worlds=KERAS_2, refused={"int8": LOOP})
 def padded_text_lstm(K):
     x, y = sentences()
     model = K.Sequential(
@@ -59,7 +61,7 @@ def _transformer(K, inputs, embedded, attend, classes=2):
     return K.Model(inputs, head(K, pooled, classes))
 
 
-@ordinary()
+@ordinary(worlds=KERAS_3)
 def padded_text_attention(K):
     x, y = sentences()
     inputs = K.layers.Input((8,), dtype="int32")
@@ -69,7 +71,7 @@ def padded_text_attention(K):
     return classifier(model, x, y)
 
 
-@ordinary()
+@ordinary(worlds=KERAS_2)
 def causal_attention(K):
     x, y = series()
     inputs = K.layers.Input((6, 4))
@@ -79,7 +81,7 @@ def causal_attention(K):
         return attention(t, t, use_causal_mask=True)
 
     model = _transformer(K, inputs, K.layers.Dense(16)(inputs), attend, 4)
-    return classifier(model, x, y)
+    return classifier(model, x, y, epochs=25)
 
 
 @ordinary(worlds=KERAS_3)
@@ -99,7 +101,8 @@ def attention_with_a_mask_of_its_own(K):
         return second(t, t, attention_mask=inputs[1])
 
     embedded = K.layers.Dense(16)(inputs[0])
-    return classifier(_transformer(K, inputs, embedded, attend, 4), [x, mask], y)
+    model = _transformer(K, inputs, embedded, attend, 4)
+    return classifier(model, [x, mask], y, epochs=25)
 
 
 @ordinary(worlds=KERAS_2)
@@ -150,7 +153,7 @@ def causal_convolution(K):
     return classifier(model, x, y)
 
 
-@ordinary(refused={"int8": LOOP})
+@ordinary(worlds=KERAS_3, refused={"int8": LOOP})
 def stateful_rnn(K):
     """Its state lives on from batch to batch, so that these have a fixed size."""
     x, y = series()
@@ -260,3 +263,25 @@ def dot_and_additive_attention(K):
     ]
     pooled = K.layers.GlobalAveragePooling1D()(K.layers.Concatenate()(mixed))
     return classifier(K.Model(inputs, head(K, pooled)), x, y, rate=0.02)
+
+
+@ordinary(worlds=KERAS_2, refused={"int8": LOOP})
+def tagging_with_padding(K):
+    """A class for each word; Keras leaves what is padding out of the scores."""
+    x, _ = sentences()
+    y = ((x > 9) & (np.roll(x, 1, axis=1) > 4)).astype("int64")
+    y[x == 0] = 1
+    inside = x[-256:] > 0
+    inputs = K.layers.Input((8,), dtype="int32")
+    embedded = K.layers.Embedding(20, 16, mask_zero=True)(inputs)
+    hidden = K.layers.GRU(16, return_sequences=True)(embedded)
+    score = Score(lambda y, p: float(np.mean((p.argmax(-1) == y)[inside])))
+    return trained(
+        K.Model(inputs, head(K, hidden)),
+        x,
+        y,
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        scores={"accuracy": score},
+        rate=0.02,
+    )

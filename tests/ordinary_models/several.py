@@ -23,7 +23,7 @@ def error_of(output):
     return Score(mean_absolute_error, is_error=True, output=output)
 
 
-@ordinary()
+@ordinary(worlds=KERAS_3)
 def dict_inputs(K):
     """Names with characters that others than Keras do not take, not in their order."""
     x = {
@@ -67,7 +67,7 @@ def dict_outputs(K):
     )
 
 
-@ordinary()
+@ordinary(worlds=KERAS_2)
 def dict_outputs_of_two_kinds(K):
     x = normal(640, 6)
     y = {
@@ -97,14 +97,14 @@ def dict_outputs_of_two_kinds(K):
 
 @ordinary(worlds=KERAS_2)
 def list_outputs_of_two_kinds(K):
-    """The first that Keras names is not the first in the alphabet."""
+    """Neither in the order of the alphabet; one has "loss" in its name."""
     x = normal(640, 6)
     y = [(x[:, 0] > x[:, 1]).astype("int64"), 3 * x[:, 2:3] - 5]
     inputs = K.layers.Input((6,))
     hidden = K.layers.Dense(48, activation="relu")(inputs)
     outputs = [
         K.layers.Dense(2, activation="softmax", name="winner")(hidden),
-        K.layers.Dense(1, name="margin")(hidden),
+        K.layers.Dense(1, name="gloss")(hidden),
     ]
     return trained(
         K.Model(inputs, outputs),
@@ -113,7 +113,7 @@ def list_outputs_of_two_kinds(K):
         loss=["sparse_categorical_crossentropy", "mse"],
         loss_weights=[1.0, 0.5],
         metrics=[["accuracy"], ["mae"]],
-        scores={"winner_accuracy": kind_of(0), "margin_mae": error_of(1)},
+        scores={"winner_accuracy": kind_of(0), "gloss_mae": error_of(1)},
         rate=0.02,
         epochs=20,
     )
@@ -141,7 +141,7 @@ def picture_and_table(K):
     )
 
 
-@ordinary()
+@ordinary(worlds=KERAS_3)
 def one_tensor_twice(K):
     """The same head in two places, with another one between."""
     x = normal(640, 4)
@@ -159,4 +159,42 @@ def one_tensor_twice(K):
         scores={"head_mae": error_of(0), "other_mae": error_of(1)},
         rate=0.02,
         epochs=20,
+    )
+
+
+@ordinary(worlds=KERAS_3)
+def two_heads_in_a_model(K):
+    """A nested model gives both outputs, which Keras 3 gives one name."""
+    x = normal(640, 6)
+    y = [2 * x[:, :1], (x[:, 1] > 0).astype("int64")]
+    seen = K.layers.Input((6,))
+    hidden = K.layers.Dense(24, activation="relu")(seen)
+    outputs = [K.layers.Dense(1)(hidden), K.layers.Dense(2, "softmax")(hidden)]
+    heads = K.Model(seen, outputs, name="heads")
+    inputs = K.layers.Input((6,))
+    return trained(
+        K.Model(inputs, heads(inputs)),
+        x,
+        y,
+        loss=["mse", "sparse_categorical_crossentropy"],
+        metrics=[["mae"], ["accuracy"]],
+        scores={"heads_mae": error_of(0), "heads_accuracy": kind_of(1)},
+        rate=0.02,
+        epochs=20,
+    )
+
+
+@ordinary(worlds=KERAS_3)
+def one_output_in_a_dict(K):
+    x = normal(640, 4)
+    inputs = {"size": K.layers.Input((4,), name="size")}
+    hidden = K.layers.Dense(24, activation="relu")(inputs["size"])
+    return trained(
+        K.Model(inputs, {"price": K.layers.Dense(1, name="price")(hidden)}),
+        {"size": x},
+        {"price": 2 * x[:, :1]},
+        loss={"price": "mse"},
+        metrics={"price": ["mae"]},
+        scores={"mae": error_of("price")},
+        rate=0.02,
     )

@@ -156,22 +156,7 @@ def nested_functional(K):
     return classifier(K.Model(inputs, outputs), x, y)
 
 
-@ordinary(worlds=KERAS_3)
-def sequential_without_input(K):
-    """Built by its first batch, as most code that people have."""
-    x, y = points()
-    model = K.Sequential(
-        [
-            K.layers.Dense(32, activation="relu"),
-            K.layers.Dropout(0.1),
-            K.layers.Dense(3, activation="softmax"),
-        ]
-    )
-    model(x[:1])
-    return classifier(model, x, y)
-
-
-@ordinary()
+@ordinary(worlds=KERAS_2)
 def subclassed(K):
     class Net(K.Model):
         def __init__(self, units=24, classes=3, **more):
