@@ -53,6 +53,7 @@ from keras_prune_kit._keras.models import (
 )
 from keras_prune_kit._keras.outputs import arrange, named_outputs
 from keras_prune_kit._keras.scoring import output_masks, scorer, with_masks
+from keras_prune_kit._keras.states import at_rest
 from keras_prune_kit._keras.targets import mix_targets
 from keras_prune_kit._keras.variables import (
     Keras3Variables,
@@ -87,6 +88,7 @@ __all__ = [
     "UnsafeModelError",
     "Variables",
     "arrange",
+    "at_rest",
     "callback_namespace",
     "callbacks_beside",
     "check_built",
