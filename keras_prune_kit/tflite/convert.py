@@ -16,7 +16,10 @@ import tensorflow as tf
 from keras_prune_kit import _keras, progress
 from keras_prune_kit.files import scratch_folder, telling_full_disk
 from keras_prune_kit.tflite import flatbuffer
-from keras_prune_kit.tflite.lstm import mend_states
+from keras_prune_kit.tflite.calibration import calibrate_with_care
+from keras_prune_kit.tflite.halves import restore_large
+from keras_prune_kit.tflite.lstm import mend_cells, mend_states
+from keras_prune_kit.tflite.masking import Bounded
 from keras_prune_kit.tflite.samples import Sample
 from keras_prune_kit.tflite.shrinking import shrink
 from keras_prune_kit.tflite.signature import Signature, plain_names
@@ -50,6 +53,7 @@ class Conversion:
         self._signature = signature
         self._batch: int | None = signature.inputs[0].shape[0]
         self._output_names: list[str] = []
+        self.masks = Bounded()
         self._function = self._trace()
         self._operators = _graph_operators(self._function)
         if self._batch is None and "TensorListReserve" in self._operators:
@@ -85,6 +89,12 @@ class Conversion:
                 converter.representative_dataset = lambda: map(
                     self._feed, progress.track(samples, "calibrating")
                 )
+                calibrate_with_care(
+                    converter,
+                    lambda: map(self._feed, samples),
+                    quantization,
+                    self._remember,
+                )
             if quantization in _INTEGER_OPS:
                 converter.inference_input_type = tf.as_dtype(io_dtype)
                 converter.inference_output_type = tf.as_dtype(io_dtype)
@@ -97,7 +107,10 @@ class Conversion:
                 raise ConversionFailed(_reason(str(error))) from error
         inputs = [item.name for item in self._signature.inputs]
         content = flatbuffer.reorder(content, inputs, self._output_names)
-        return shrink(mend_states(content))
+        content = shrink(mend_states(mend_cells(content)))
+        if quantization == "float16":
+            content = restore_large(content, lambda: self.convert("none", ()))
+        return content
 
     def _trace(self) -> Any:
         def serve(*tensors: Any) -> dict[str, Any]:
@@ -119,6 +132,9 @@ class Conversion:
         module.captured = list(self._function.graph.variables)  # pyright: ignore
         tf.saved_model.save(module, folder, signatures=self._function)
         return tf.lite.TFLiteConverter.from_saved_model(folder)
+
+    def _remember(self, masks: Bounded) -> None:
+        self.masks = masks
 
     def _feed(self, sample: Sample) -> Sample:
         """The sample, as often as a fixed batch asks for it."""
