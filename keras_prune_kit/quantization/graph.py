@@ -20,11 +20,13 @@ class Call:
         operation: The layer or operation.
         inputs: The tensors that it takes.
         outputs: The tensors that it gives.
+        constants: What else it takes, such as the 2 in `x * 2`.
     """
 
     operation: Any
     inputs: tuple[Any, ...]
     outputs: tuple[Any, ...]
+    constants: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +85,12 @@ def graph_of(model: Any) -> Graph:
     ]
     return Graph(
         tuple(
-            Call(node.operation, tuple(node.input_tensors), tuple(node.outputs))
+            Call(
+                node.operation,
+                tuple(node.input_tensors),
+                tuple(node.outputs),
+                tuple(_constants(node)),
+            )
             for node in nodes
         ),
         tuple(functional.inputs),
@@ -134,6 +141,11 @@ def nested_models(model: Any) -> Iterator[Any]:
                 yield from walk(call.operation)
 
     return walk(model)
+
+
+def _constants(node: Any) -> Iterator[Any]:
+    arguments = keras.tree.flatten((node.arguments.args, node.arguments.kwargs))
+    return (item for item in arguments if not isinstance(item, keras.KerasTensor))
 
 
 def _functional(model: Any) -> Any:

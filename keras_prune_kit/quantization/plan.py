@@ -26,6 +26,7 @@ from keras_prune_kit.quantization.kinds import (
     takes_in_normalization,
     verdict_on,
 )
+from keras_prune_kit.quantization.masking import masking_calls
 
 _INT8 = (Kind.KERNEL, Kind.SCALE, Kind.OWN_RANGE, Kind.MODEL)
 
@@ -109,6 +110,7 @@ class _GraphPlanner:
         self._plan = plan
         self._skips = skips
         self._is_outermost = is_outermost
+        self._masking = masking_calls(graph)
         self._rounded: set[int] = set()
         self._taken_in: set[int] = set()
         self._just_rounded: set[int] = set()
@@ -126,6 +128,8 @@ class _GraphPlanner:
         verdict = verdict_on(call)
         if self._skips(call.operation):
             verdict = Verdict(Kind.FLOAT, "skip")
+        elif verdict.kind is not Kind.FLOAT and id(call) in self._masking:
+            verdict = Verdict(Kind.FLOAT, "what is masked has no range")
         elif verdict.kind in (Kind.OWN_RANGE, Kind.SCALE) and self._follows_float(call):
             verdict = Verdict(Kind.FLOAT, "what it takes is float")
         elif any(self._would_change(call, tensor) for tensor in call.inputs):

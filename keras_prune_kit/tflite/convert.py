@@ -17,7 +17,10 @@ from keras_prune_kit import _keras, progress
 from keras_prune_kit.files import scratch_folder, telling_full_disk
 from keras_prune_kit.names import plain_names
 from keras_prune_kit.tflite import flatbuffer
-from keras_prune_kit.tflite.lstm import mend_states
+from keras_prune_kit.tflite.calibration import calibrate_with_care
+from keras_prune_kit.tflite.halves import restore_large
+from keras_prune_kit.tflite.lstm import mend_cells, mend_states
+from keras_prune_kit.tflite.masking import Bounded
 from keras_prune_kit.tflite.naming import rename
 from keras_prune_kit.tflite.samples import Sample
 from keras_prune_kit.tflite.shrinking import shrink
@@ -54,6 +57,7 @@ class Conversion:
         # Names that a function can have, and those of the model.
         self._inputs = _traced_names([item.name for item in signature.inputs], "input")
         self._outputs: dict[str, str] = {}
+        self.masks = Bounded()
         self._function = self._trace()
         self._operators = _graph_operators(self._function)
         if self._batch is None and "TensorListReserve" in self._operators:
@@ -82,12 +86,23 @@ class Conversion:
         """
         if quantization in _INTEGER_OPS:
             self._check_recurrent(quantization)
-        with _quiet(), scratch_folder() as folder, telling_full_disk(folder.parent):
+        with (
+            _quiet(),
+            _keras.at_rest(self._model),
+            scratch_folder() as folder,
+            telling_full_disk(folder.parent),
+        ):
             converter = self._converter(os.fspath(folder))
             _quantize(converter, quantization, is_calibrated=bool(samples))
             if samples:
                 converter.representative_dataset = lambda: map(
                     self._feed, progress.track(samples, "calibrating")
+                )
+                calibrate_with_care(
+                    converter,
+                    lambda: map(self._feed, samples),
+                    quantization,
+                    self._remember,
                 )
             if quantization in _INTEGER_OPS:
                 converter.inference_input_type = tf.as_dtype(io_dtype)
@@ -100,7 +115,10 @@ class Conversion:
             except Exception as error:  # Anything, from the depths of it.
                 raise ConversionFailed(_reason(str(error))) from error
         content = rename(content, self._inputs, self._outputs)
-        return shrink(mend_states(content))
+        content = shrink(mend_states(mend_cells(content)))
+        if quantization == "float16":
+            content = restore_large(content, lambda: self.convert("none", ()))
+        return content
 
     def _trace(self) -> Any:
         def serve(*tensors: Any) -> dict[str, Any]:
@@ -123,6 +141,9 @@ class Conversion:
         module.captured = list(self._function.graph.variables)  # pyright: ignore
         tf.saved_model.save(module, folder, signatures=self._function)
         return tf.lite.TFLiteConverter.from_saved_model(folder)
+
+    def _remember(self, masks: Bounded) -> None:
+        self.masks = masks
 
     def _feed(self, sample: Sample) -> Sample:
         """The sample, as often as a fixed batch asks for it."""

@@ -11,8 +11,9 @@ from keras_prune_kit.checks import check_flag, is_one_of
 from keras_prune_kit.files import check_writable
 from keras_prune_kit.tflite import flatbuffer
 from keras_prune_kit.tflite.errors import ExportError
+from keras_prune_kit.tflite.masking import Bounded
 from keras_prune_kit.tflite.model import TFLiteModel
-from keras_prune_kit.tflite.samples import Sample, representative_samples
+from keras_prune_kit.tflite.samples import Sample, one_sample, representative_samples
 from keras_prune_kit.tflite.signature import signature_of
 from keras_prune_kit.tflite.texts import check_exportable
 
@@ -79,8 +80,9 @@ def export_tflite(
         The exported model.
 
     Raises:
-        ExportError: If the model takes texts, or the converter fails; the message has
-            the reason.
+        ExportError: If the model takes texts, the converter fails, or it makes a file
+            that the interpreter does not run, which is tried in a process of its own;
+            the message has the reason.
         OSError: If the file cannot be written at `path`.
         TypeError: If `model` is not a Keras model, or the data of no known kind.
         ValueError: If options do not fit each other, the model is not built, or
@@ -120,7 +122,8 @@ def export_tflite(
         content = conversion.convert(
             quantization, samples, io_dtype=io_dtype, sparse_storage=sparse_storage
         )
-        exported = TFLiteModel.converted(content)
+        sample = one_sample(signature.inputs, samples)
+        exported = TFLiteModel.converted(content, sample)
         if sparse_storage:
             dense = conversion.convert(quantization, samples)
             _check_nothing_lost(dense, content)
@@ -131,6 +134,7 @@ def export_tflite(
         ) from error
     if quantization in CALIBRATED:
         _tell_float_operators(model.name, quantization, content)
+        _tell_masks(model.name, quantization, conversion.masks)
     if path is not None:
         exported.save(path)
     return exported
@@ -208,3 +212,27 @@ def _tell_float_operators(name: str, quantization: str, content: bytes) -> None:
             name,
             ", ".join(sorted(operators)),
         )
+
+
+def _tell_masks(name: str, quantization: str, masks: Bounded) -> None:
+    if masks.changes:
+        pairs = [f"{before:.3g} became {after:.3g}" for before, after in masks.changes]
+        _LOGGER.info(
+            "The %s file of model '%s' masks scores less, as masks near minus infinity "
+            "would leave the scores no steps: %s.",
+            quantization,
+            name,
+            ", ".join(pairs),
+        )
+    for values, reason in (
+        (masks.unseen, "mask nothing in representative_data; add samples with padding"),
+        (masks.left, "have to stay, as scores would change too; expect errors"),
+    ):
+        if values:
+            _LOGGER.warning(
+                "The %s file of model '%s' has masks that %s: %s.",
+                quantization,
+                name,
+                reason,
+                ", ".join(f"{value:.3g}" for value in values),
+            )

@@ -1,11 +1,20 @@
-"""Mending what the converter gets wrong about the states of a fused int8 LSTM."""
+"""Mending what the converter gets wrong about the states of a fused LSTM."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+
+from keras_prune_kit.tflite.shrinking.packing import (
+    has_data_behind,
+    kind,
+    pack,
+    unpack,
+)
 
 _FUSED = (
     schema.BuiltinOperator.LSTM,
@@ -14,6 +23,35 @@ _FUSED = (
 # Where the operator has them: two of its inputs, one of its intermediates.
 _HIDDEN_STATE, _CELL_STATE, _GIVEN = 18, 19, 4
 _SMALLEST_STEP = 2.0**-15
+
+
+def mend_cells(content: bytes) -> bytes:
+    """The same file with fused LSTMs that compute what Keras does.
+
+    The converter has cell states clipped at 10, which Keras does nowhere: an LSTM that
+    counts goes beyond. Where weights are nothing but zeros and of the shape of a state,
+    as those of a single unit, it takes the state for them.
+
+    Args:
+        content: A .tflite file, before or after quantization.
+    """
+    model = unpack(content)
+    found = [
+        (graph, operator)
+        for graph in model.subgraphs
+        for operator in graph.operators
+        if kind(model, operator) in _FUSED
+    ]
+    if not found or has_data_behind(model):
+        return content
+    for graph, operator in found:
+        operator.builtinOptions.cellClip = 0.0
+        operator.inputs = np.array(operator.inputs)  # It is a view of the file.
+        for place, index in enumerate(operator.inputs):
+            is_state = place in (_HIDDEN_STATE, _CELL_STATE)
+            if index >= 0 and graph.tensors[index].isVariable and not is_state:
+                operator.inputs[place] = _add_zeros(model, graph, graph.tensors[index])
+    return pack(model)
 
 
 def mend_states(content: bytes) -> bytes:
@@ -39,6 +77,17 @@ def mend_states(content: bytes) -> bytes:
             hidden.ScaleAsNumpy()[:] = output.ScaleAsNumpy()
             hidden.ZeroPointAsNumpy()[:] = output.ZeroPointAsNumpy()
     return bytes(patched)
+
+
+def _add_zeros(model: Any, graph: Any, like: Any) -> int:
+    """A constant of float32 of the shape of another tensor; gives its index."""
+    data = np.zeros(like.shape, "<f4").reshape(-1).view(np.uint8)
+    model.buffers.append(schema.BufferT(data))
+    tensor = copy.copy(like)
+    tensor.isVariable, tensor.buffer = False, len(model.buffers) - 1
+    tensor.name = like.name + b"_zeros"
+    graph.tensors.append(tensor)
+    return len(graph.tensors) - 1
 
 
 def _states(model: Any) -> Iterator[tuple[Any, Any, list[Any]]]:

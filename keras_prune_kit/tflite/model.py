@@ -6,7 +6,7 @@ import builtins
 import itertools
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from keras_prune_kit.tflite.runner import (
     check_threads,
     open_interpreter,
 )
-from keras_prune_kit.tflite.trial import check_runs
+from keras_prune_kit.tflite.trial import check_runs, check_works
 
 Metric = Callable[[np.ndarray, np.ndarray], Any]
 
@@ -73,8 +73,16 @@ class TFLiteModel:
             ) from error
 
     @classmethod
-    def converted(cls, content: builtins.bytes) -> TFLiteModel:
-        """A file that the converter has just made, which is opened without a trial."""
+    def converted(
+        cls, content: builtins.bytes, sample: Sequence[np.ndarray]
+    ) -> TFLiteModel:
+        """A file that the converter has just made; a `ValueError` if it does not run.
+
+        Args:
+            content: The file.
+            sample: What to run it on, as `check_works` takes it.
+        """
+        check_works(content, sample)
         model = cls.__new__(cls)
         model._content = content
         model._open()

@@ -44,6 +44,25 @@ def representative_samples(data: Any, inputs: Sequence[ModelInput]) -> list[Samp
     return samples
 
 
+def one_sample(
+    inputs: Sequence[ModelInput], samples: Sequence[Sample]
+) -> list[np.ndarray]:
+    """An array with one sample for each input; zeros where there are no samples.
+
+    Args:
+        inputs: The inputs of a model.
+        samples: Representative data, if there are any.
+
+    Returns:
+        None if sizes other than the batch are open.
+    """
+    if samples:
+        return [samples[0][item.name] for item in inputs]
+    if any(None in item.shape[1:] for item in inputs):
+        return []
+    return [np.zeros((1, *item.shape[1:]), item.dtype) for item in inputs]  # pyright: ignore
+
+
 def check_samples(model: Any, data: Any) -> None:
     """Raises as `representative_samples` does, if data do not fit a model."""
     representative_samples(data, signature_of(model).inputs)

@@ -12,6 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 Operator = schema.BuiltinOperator
 
 _FILE_IDENTIFIER = b"TFL3"
+_LARGEST_OLD_CODE = 127
 _ALIGNMENT = 16  # of the bytes of weights, as the schema asks for
 
 
@@ -59,6 +60,19 @@ def kind(model: Any, operator: Any) -> int:
     """Which operator it is, as the schema numbers them."""
     code = model.operatorCodes[operator.opcodeIndex]
     return max(code.builtinCode, code.deprecatedBuiltinCode)
+
+
+def opcode(model: Any, operator: int) -> int:
+    """Where the file has the code of an operator, which it gets if it has none."""
+    for index, code in enumerate(model.operatorCodes):
+        if max(code.builtinCode, code.deprecatedBuiltinCode) == operator:
+            return index
+    # Numbers above those of the old field are in the new one alone.
+    old = min(operator, _LARGEST_OLD_CODE)
+    model.operatorCodes.append(
+        schema.OperatorCodeT(builtinCode=operator, deprecatedBuiltinCode=old, version=1)
+    )
+    return len(model.operatorCodes) - 1
 
 
 def producers(graph: Any) -> dict[int, Any]:

@@ -25,7 +25,7 @@ def drop_unused(model: Any) -> None:
     for number, graph in enumerate(model.subgraphs):
         _drop_operators(model, graph)
         _drop_tensors(model, number, graph)
-    _drop_codes(model)
+    drop_codes(model)
     _drop_buffers(model)
 
 
@@ -60,7 +60,8 @@ def _drop_tensors(model: Any, number: int, graph: Any) -> None:
     graph.tensors = [graph.tensors[index] for index in used]
 
 
-def _drop_codes(model: Any) -> None:
+def drop_codes(model: Any) -> None:
+    """Drops codes of operators that no operator has."""
     operators = [operator for graph in model.subgraphs for operator in graph.operators]
     used = sorted({operator.opcodeIndex for operator in operators})
     model.operatorCodes = [model.operatorCodes[index] for index in used]

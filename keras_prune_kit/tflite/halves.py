@@ -1,0 +1,79 @@
+"""Constants that half precision cannot hold, such as the -1e9 of a mask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from keras_prune_kit.tflite.shrinking.packing import (
+    Operator,
+    has_data_behind,
+    indices,
+    kind,
+    pack,
+    unpack,
+)
+from keras_prune_kit.tflite.shrinking.unused import drop_unused
+
+_LARGEST = np.finfo(np.float16).max
+
+
+def restore_large(content: bytes, full: Callable[[], bytes]) -> bytes:
+    """The same file with those constants in float32 that are beyond float16.
+
+    The converter makes 65504 of them: of a mean of 2e5, and of -1e9, which differs
+    where all of a row is masked, as scores are then lost in it.
+
+    Args:
+        content: A .tflite file with weights in float16.
+        full: Gives the same file in float32.
+    """
+    model = unpack(content)
+    if has_data_behind(model):
+        return content
+    graph = model.subgraphs[0]
+    widened = {
+        int(operator.outputs[0]): operator
+        for operator in graph.operators
+        if _is_too_large(model, graph, operator)
+    }
+    if not widened:
+        return content
+    whole = unpack(full())
+    halves = [item for item in graph.operators if not _is_half(model, graph, item)]
+    floats = whole.subgraphs[0].operators
+    if [kind(model, item) for item in halves] != [kind(whole, item) for item in floats]:
+        return content
+    for half, other in zip(halves, floats, strict=True):
+        for index, place in zip(
+            indices(half.inputs), indices(other.inputs), strict=True
+        ):
+            if index in widened:
+                data = whole.buffers[whole.subgraphs[0].tensors[place].buffer].data
+                model.buffers.append(schema.BufferT(data))
+                graph.tensors[index].buffer = len(model.buffers) - 1
+                graph.operators.remove(widened.pop(index))
+    drop_unused(model)
+    return pack(model)
+
+
+def _is_half(model: Any, graph: Any, operator: Any) -> bool:
+    """Whether it does nothing but widen a constant."""
+    tensor = graph.tensors[int(operator.inputs[0])]
+    return (
+        kind(model, operator) == Operator.DEQUANTIZE
+        and tensor.type == schema.TensorType.FLOAT16
+    )
+
+
+def _is_too_large(model: Any, graph: Any, operator: Any) -> bool:
+    if not _is_half(model, graph, operator):
+        return False
+    tensor = graph.tensors[int(operator.inputs[0])]
+    data = model.buffers[tensor.buffer].data
+    if data is None or tensor.sparsity is not None:
+        return False
+    return bool((np.abs(np.asarray(data).view("<f2")) >= _LARGEST).any())

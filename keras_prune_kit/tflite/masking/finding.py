@@ -1,0 +1,213 @@
+"""Where a float file masks: constants that push scores towards minus infinity."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from keras_prune_kit.tflite.shrinking.packing import Operator, indices, kind
+
+# What takes scores and makes nothing of those that are masked, and the least magnitude
+# of a constant that is taken for a mask there. Behind an exponential -30 is nothing.
+# What gives scores on may well mean a number such as -9999, and a file itself even
+# more so.
+EXPONENTIALS = (Operator.SOFTMAX, Operator.LOG_SOFTMAX, Operator.EXP, Operator.LOGISTIC)
+_LEAST: dict[int | None, float] = {
+    **dict.fromkeys(EXPONENTIALS, 30.0),
+    **dict.fromkeys((Operator.REDUCE_MAX, Operator.ARG_MAX, Operator.TOPK_V2), 1e4),
+    None: 1e6,
+}
+_LOWEST = -1e38
+
+_SHAPING = {
+    *(Operator.RESHAPE, Operator.TRANSPOSE, Operator.BROADCAST_TO, Operator.TILE),
+    *(Operator.EXPAND_DIMS, Operator.SQUEEZE, Operator.SLICE, Operator.GATHER),
+    *(Operator.STRIDED_SLICE, Operator.PAD, Operator.UNPACK),
+}
+# What puts constants in the place of scores, and which of its inputs these can be;
+# `None` for any.
+_CHOOSING = {
+    Operator.SELECT: (1, 2),
+    Operator.SELECT_V2: (1, 2),
+    Operator.PADV2: (0, 2),
+    Operator.MINIMUM: (0, 1),
+    Operator.MAXIMUM: (0, 1),
+    Operator.CONCATENATION: None,
+    Operator.PACK: None,
+}
+_ADDING = {Operator.ADD: 1.0, Operator.SUB: -1.0}
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """A constant that masks.
+
+    Attributes:
+        operator: The number of the operator that takes it.
+        place: Which of its inputs it is.
+        values: Its values.
+        factor: What it is multiplied by from there to where masks end.
+        is_added: Whether it is added to scores, or takes the place of them.
+    """
+
+    operator: int
+    place: int
+    values: np.ndarray
+    factor: float
+    is_added: bool
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Where it is."""
+        return self.operator, self.place
+
+    @property
+    def size(self) -> float:
+        """How far it pushes scores."""
+        return float(np.abs(self.values).max()) * abs(self.factor)
+
+
+@dataclass(frozen=True, eq=False)
+class Masked:
+    """Masked scores, where they go into what makes nothing of the masked ones.
+
+    Attributes:
+        tensor: The index of the scores.
+        operator: The number of what takes them; `None` if the file gives them away.
+        kind: Which operator that is.
+        sites: The constants that mask them, all of about one size.
+    """
+
+    tensor: int
+    operator: int | None
+    kind: int | None
+    sites: tuple[Site, ...]
+
+    @property
+    def limit(self) -> float:
+        """What is below stands for minus infinity."""
+        return max(-min(site.size for site in self.sites) / 2, _LOWEST)
+
+    @property
+    def keys(self) -> set[tuple[int, int]]:
+        """Where its constants are."""
+        return {site.key for site in self.sites}
+
+    @property
+    def largest(self) -> float:
+        """The constant that pushes farthest."""
+        values = max(self.sites, key=lambda site: site.size).values
+        return float(values.flat[np.abs(values).argmax()])
+
+
+def find_masked(model: Any, is_mask: Callable[[int], bool]) -> Iterator[Masked]:
+    """The masked scores of the first graph of an unpacked float file.
+
+    Args:
+        model: The file.
+        is_mask: Whether a tensor, by its index, holds ones and zeros alone.
+    """
+    graph = model.subgraphs[0]
+    places: list[tuple[int, int | None, int | None]] = [
+        (int(operator.inputs[0]), number, kind(model, operator))
+        for number, operator in enumerate(graph.operators)
+    ]
+    places += [(int(index), None, None) for index in graph.outputs]
+    for tensor, number, code in places:
+        if code in _LEAST:
+            sites = _Finder(model, _LEAST[code], is_mask).sites(tensor)
+            if sites:
+                yield Masked(tensor, number, code, sites)
+
+
+class _Finder:
+    """Follows scores back to the constants that mask them."""
+
+    def __init__(
+        self, model: Any, least: float, is_mask: Callable[[int], bool]
+    ) -> None:
+        self._model = model
+        self._least = least
+        self._is_mask = is_mask
+        self._graph = model.subgraphs[0]
+        self._makers = {
+            index: number
+            for number, operator in enumerate(self._graph.operators)
+            for index in indices(operator.outputs)
+        }
+
+    def sites(self, tensor: int) -> tuple[Site, ...]:
+        """The largest constants that push a tensor, if they are large."""
+        found = {
+            site.key: site
+            for site in self._behind(tensor, 1.0)
+            if site.size >= self._least
+        }
+        largest = max((site.size for site in found.values()), default=0.0)
+        return tuple(site for site in found.values() if site.size >= largest / 100)
+
+    def _behind(self, tensor: int, factor: float) -> Iterator[Site]:
+        number = self._makers.get(tensor)
+        if number is None:
+            return
+        operator = self._graph.operators[number]
+        code, inputs = kind(self._model, operator), indices(operator.inputs)
+        if code in _SHAPING:
+            yield from self._behind(inputs[0], factor)
+        elif code in _CHOOSING:
+            for place in _CHOOSING[code] or range(len(inputs)):
+                yield from self._taken(number, inputs, place, factor, is_added=False)
+        elif code in _ADDING:
+            for place, sign in enumerate((1.0, _ADDING[code])):
+                yield from self._taken(
+                    number, inputs, place, sign * factor, is_added=True
+                )
+        elif code == Operator.MUL:
+            yield from self._multiplied(number, inputs, 0, factor)
+            yield from self._multiplied(number, inputs, 1, factor)
+        elif code == Operator.DIV:
+            scale = self._values(inputs[1])
+            if scale is not None and scale.size == 1 and scale.item():
+                yield from self._behind(inputs[0], factor / scale.item())
+
+    def _taken(
+        self,
+        number: int,
+        inputs: list[int],
+        place: int,
+        factor: float,
+        *,
+        is_added: bool,
+    ) -> Iterator[Site]:
+        values = self._values(inputs[place])
+        if values is None:
+            yield from self._behind(inputs[place], factor)
+        elif values.size:
+            yield Site(number, place, values, factor, is_added)
+
+    def _multiplied(
+        self, number: int, inputs: list[int], place: int, factor: float
+    ) -> Iterator[Site]:
+        """A constant times a mask of ones and zeros, or scores times a constant."""
+        values, other = self._values(inputs[place]), inputs[1 - place]
+        if values is None or not values.size:
+            return
+        site = Site(number, place, values, factor, is_added=True)
+        if site.size >= self._least and self._is_mask(other):
+            yield site
+        elif values.size == 1 and values.item():
+            yield from self._behind(other, factor * values.item())
+
+    def _values(self, index: int) -> np.ndarray | None:
+        """The values of a constant of float32; `None` for anything else."""
+        if index < 0:
+            return None
+        tensor = self._graph.tensors[index]
+        data = self._model.buffers[tensor.buffer].data
+        if tensor.type != schema.TensorType.FLOAT32 or data is None or not len(data):
+            return None
+        return np.asarray(data, np.uint8).view("<f4").reshape(indices(tensor.shape))

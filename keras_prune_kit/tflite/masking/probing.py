@@ -1,0 +1,47 @@
+"""What tensors inside a file hold while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from keras_prune_kit.tflite import flatbuffer
+from keras_prune_kit.tflite.runner import open_interpreter
+from keras_prune_kit.tflite.shrinking.packing import pack, unpack
+
+
+class Probe:
+    """A file that gives away some of its tensors.
+
+    Args:
+        content: A .tflite file with one signature.
+        tensors: Indices of the tensors.
+    """
+
+    def __init__(self, content: bytes, tensors: Iterable[int]) -> None:
+        self._names, _ = flatbuffer.signature_names(content)
+        model = unpack(content)
+        model.signatureDefs = None
+        model.subgraphs[0].outputs = np.array(sorted(set(tensors)), np.int32)
+        self._interpreter = open_interpreter(pack(model), num_threads=1)
+        self._inputs = self._interpreter.get_input_details()
+
+    def run(self, sample: Mapping[str, np.ndarray]) -> dict[int, np.ndarray]:
+        """The tensors for one sample, by index.
+
+        Args:
+            sample: An array for each input of the signature.
+        """
+        arrays = [sample[self._names[detail["index"]]] for detail in self._inputs]
+        for detail, array in zip(self._inputs, arrays, strict=True):
+            self._interpreter.resize_tensor_input(detail["index"], array.shape)
+        self._interpreter.allocate_tensors()
+        for detail, array in zip(self._inputs, arrays, strict=True):
+            self._interpreter.set_tensor(detail["index"], array)
+        self._interpreter.reset_all_variables()
+        self._interpreter.invoke()
+        return {
+            detail["index"]: self._interpreter.get_tensor(detail["index"])
+            for detail in self._interpreter.get_output_details()
+        }
