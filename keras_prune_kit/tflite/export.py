@@ -6,6 +6,8 @@ import logging
 import os
 from typing import Any
 
+import numpy as np
+
 from keras_prune_kit import _keras
 from keras_prune_kit.checks import check_flag, is_one_of
 from keras_prune_kit.files import check_writable
@@ -13,7 +15,12 @@ from keras_prune_kit.tflite import flatbuffer
 from keras_prune_kit.tflite.errors import ExportError
 from keras_prune_kit.tflite.masking import Bounded
 from keras_prune_kit.tflite.model import TFLiteModel
-from keras_prune_kit.tflite.samples import Sample, one_sample, representative_samples
+from keras_prune_kit.tflite.samples import (
+    Sample,
+    coarse_columns,
+    one_sample,
+    representative_samples,
+)
 from keras_prune_kit.tflite.signature import signature_of
 from keras_prune_kit.tflite.texts import check_exportable
 
@@ -135,6 +142,8 @@ def export_tflite(
     if quantization in CALIBRATED:
         _tell_float_operators(model.name, quantization, content)
         _tell_masks(model.name, quantization, conversion.masks)
+        if samples:
+            _tell_coarse_columns(model.name, quantization, samples)
     if path is not None:
         exported.save(path)
     return exported
@@ -212,6 +221,22 @@ def _tell_float_operators(name: str, quantization: str, content: bytes) -> None:
             name,
             ", ".join(sorted(operators)),
         )
+
+
+def _tell_coarse_columns(name: str, quantization: str, samples: list[Sample]) -> None:
+    steps = np.iinfo(np.int8 if quantization == "int8" else np.int16).max * 2 + 1
+    for key, columns in coarse_columns(samples, steps).items():
+        if columns:
+            _LOGGER.warning(
+                "Input '%s' of model '%s' has one scale for all of its columns in %s, "
+                "by which %s vary by fewer than 8 steps, so that the file hardly sees "
+                "them. Normalize columns before the model, not in it, or use "
+                "quantization='dynamic'.",
+                key,
+                name,
+                quantization,
+                ", ".join(map(str, columns[:8])),
+            )
 
 
 def _tell_masks(name: str, quantization: str, masks: Bounded) -> None:

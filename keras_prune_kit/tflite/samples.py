@@ -12,6 +12,7 @@ from keras_prune_kit.names import keys_of
 from keras_prune_kit.tflite.signature import ModelInput, signature_of
 
 MAX_SAMPLES = 200
+_LEAST_STEPS = 8
 
 Sample = dict[str, np.ndarray]
 
@@ -61,6 +62,30 @@ def one_sample(
     if any(None in item.shape[1:] for item in inputs):
         return []
     return [np.zeros((1, *item.shape[1:]), item.dtype) for item in inputs]  # pyright: ignore
+
+
+def coarse_columns(samples: Sequence[Sample], steps: int) -> dict[str, list[int]]:
+    """Find the columns of tables that one scale for a whole input hardly tells apart.
+
+    Args:
+        samples: Single samples.
+        steps: How many steps the type of a quantized input has, such as 255.
+
+    Returns:
+        The columns that vary by fewer than 8 steps, by the input's name.
+    """
+    tables = {
+        name: np.concatenate([sample[name] for sample in samples])
+        for name, array in samples[0].items()
+        if array.ndim == 2 and array.dtype.kind == "f"
+    }
+    return {name: _coarse(table, steps) for name, table in tables.items()}
+
+
+def _coarse(table: np.ndarray, steps: int) -> list[int]:
+    step = (max(table.max(), 0) - min(table.min(), 0)) / steps
+    spreads = np.ptp(table, axis=0)
+    return np.flatnonzero((spreads > 0) & (spreads < _LEAST_STEPS * step)).tolist()
 
 
 def check_samples(model: Any, data: Any) -> None:

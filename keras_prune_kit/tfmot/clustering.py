@@ -47,6 +47,7 @@ def cluster(model: Any, clusters: int) -> Converted:
             "clusters is the number of different values a kernel may have, at least "
             f"2. Received: clusters={clusters!r}."
         )
+    model = _keras.opened(model, compiled=True)
     check_model(
         model, "Prune a Keras 3 model instead, with kpk.PruningCallback(policy)."
     )

@@ -63,6 +63,7 @@ def quantize_aware(
         raise ValueError(
             f"preserve is one of {_PRESERVE}. Received: preserve={preserve!r}."
         )
+    model = _keras.opened(model, compiled=True)
     check_model(
         model,
         "Export a Keras 3 model with kpk.export_tflite(model, quantization='int8').",

@@ -40,7 +40,7 @@ def wrap(
 
     Args:
         model: A built Sequential or functional `tf_keras` model, models inside it
-            included. It stays as it is.
+            included, or the path of one. It stays as it is.
         policy: A `PrunePolicy`; a schedule or a final sparsity (0 to 1) stands for the
             policy made from it.
         steps_per_epoch: Optimizer steps in an epoch. Needed if a schedule counts in
@@ -64,6 +64,7 @@ def wrap(
     model = kpk.tfmot.strip(wrapped)
     ```
     """
+    model = _keras.opened(model, compiled=True)
     check_model(model, "kpk.PruningCallback(policy) prunes a Keras 3 model in fit.")
     if wrappers(model, PRUNE):
         raise ValueError(
@@ -110,6 +111,7 @@ def strip(model: Any) -> Any:
     kpk.tfmot.strip(wrapped).save("pruned.keras")
     ```
     """
+    model = _keras.opened(model, compiled=True)
     check_world(
         model, "kpk.PruningCallback leaves no wrapper in a model, so use it as it is."
     )
