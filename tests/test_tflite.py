@@ -712,9 +712,9 @@ def test_data_that_does_not_fit_the_file(K):
         exported.evaluate(x, [np.zeros(5)] * 3)
 
 
-def test_columns_that_one_scale_hardly_tells_apart_are_told(caplog):
+def test_columns_that_one_scale_hardly_tells_apart_are_told(K, caplog):
     """A table as people have them, normalized inside the model."""
-    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model = K.Sequential([K.layers.Input((3,)), K.layers.Dense(2)])
     x = np.random.default_rng(0).normal(size=(64, 3)) * [2000, 0.01, 300]
     for quantization, told in (("int8", True), ("dynamic", False)):
         caplog.clear()
