@@ -122,6 +122,19 @@ def test_the_first_metric_is_the_first_of_compile(K, samples):
     assert kpk.compare({"it": model}, x, number).metric == "mse"
 
 
+def test_what_a_model_was_compiled_with_before_does_not_count(K, samples):
+    """Keras 3 keeps metrics after a `compile` without any."""
+    x, number, _ = samples
+    model = model_of(K, ["mae"])
+    model.fit(x, number, verbose=0)
+    model.compile("adam", "mse")
+    exported = kpk.export_tflite(model)
+    compared = kpk.compare({"keras": model, "file": exported}, x, number)
+    loss = ((model.predict(x, verbose=0) - number) ** 2).mean()
+    for measurement in compared.measurements:
+        assert measurement.scores == {"loss": pytest.approx(loss, rel=1e-4)}
+
+
 def test_an_output_whose_name_has_a_loss_in_it(K, samples):
     x, number, _ = samples
     y = {"gloss": number, "speed": number}

@@ -102,8 +102,21 @@ def metric_names(model: Any, logged: Iterable[str]) -> tuple[str, ...]:
         model: A compiled model.
         logged: What its logs hold, in any order; Keras 3 sorts them by the alphabet.
     """
-    ordered, known = dict.fromkeys((*logged_metrics(model), *logged)), set(logged)
+    ordered = dict.fromkeys((*logged_metrics(model), *logged))
+    known = set(logged) - _left_over(model)
     return tuple(name for name in ordered if name in known and not _is_loss_name(name))
+
+
+def _left_over(model: Any) -> set[str]:
+    """Metrics of a `compile` before, which Keras 3 keeps after one without any.
+
+    They are no part of how the model is compiled, so a copy has none of them.
+    """
+    config = model._compile_config.config
+    if config.get("metrics") is None and config.get("weighted_metrics") is None:
+        container = getattr(model, "_compile_metrics", None)
+        return set(container.result()) if container and container.built else set()
+    return set()
 
 
 def logged_metrics(model: Any) -> dict[str, Any]:
