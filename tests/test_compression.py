@@ -220,6 +220,8 @@ def test_an_uncompiled_model_is_named(K, digits):
 
 def test_what_is_no_model_is_named(digits):
     with pytest.raises(TypeError, match="Keras 3"):
+        compress(["model"], digits)
+    with pytest.raises(FileNotFoundError, match="no such file: model"):
         compress("model", digits)
 
 

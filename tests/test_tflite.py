@@ -721,3 +721,17 @@ def test_columns_that_one_scale_hardly_tells_apart_are_told(K, caplog):
         data = {"representative_data": x} if told else {}
         kpk.export_tflite(model, quantization=quantization, **data)
         assert ("by which 1 vary by fewer than 8 steps" in caplog.text) is told
+
+
+def test_a_file_that_computes_something_else_is_told(K, caplog):
+    """One scale for columns of two sizes: the file does not see what decides."""
+    layer = K.layers.Dense(1, kernel_initializer=K.initializers.Constant(1.0))
+    i = K.layers.Input((2,))
+    model = K.Model(i, layer(i * np.float32([[0, 1]])))
+    rng = np.random.default_rng(0)
+    for size, told in ((2000.0, True), (2.0, False)):
+        x = (rng.normal(size=(64, 2)) * [size, 1]).astype("float32")
+        caplog.clear()
+        file = kpk.export_tflite(model, quantization="int8", representative_data=x)
+        off = np.abs(file.predict(x) - x[:, 1:]).mean() / np.abs(x[:, 1]).mean()
+        assert ("computes something else" in caplog.text) is told is bool(off > 0.5)

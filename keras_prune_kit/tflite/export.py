@@ -13,6 +13,7 @@ from keras_prune_kit.checks import check_flag, is_one_of
 from keras_prune_kit.files import check_writable
 from keras_prune_kit.tflite import flatbuffer
 from keras_prune_kit.tflite.errors import ExportError
+from keras_prune_kit.tflite.likeness import largest_deviation
 from keras_prune_kit.tflite.masking import Bounded
 from keras_prune_kit.tflite.model import TFLiteModel
 from keras_prune_kit.tflite.samples import (
@@ -34,6 +35,7 @@ _IO_DTYPES = {
     "int8": ("float32", "int8", "uint8"),
     "int16x8": ("float32", "int16"),
 }
+_MOST_DEVIATION = 0.5
 _KEEPS_SPARSE_STORAGE = ("none", "float16")
 
 QUANTIZATIONS = tuple(_IO_DTYPES)
@@ -144,6 +146,11 @@ def export_tflite(
         _tell_masks(model.name, quantization, conversion.masks)
         if samples:
             _tell_coarse_columns(model.name, quantization, samples)
+            _tell_deviation(
+                model.name,
+                quantization,
+                largest_deviation(model, signature, exported, samples),
+            )
     if path is not None:
         exported.save(path)
     return exported
@@ -220,6 +227,19 @@ def _tell_float_operators(name: str, quantization: str, content: bytes) -> None:
             quantization,
             name,
             ", ".join(sorted(operators)),
+        )
+
+
+def _tell_deviation(name: str, quantization: str, deviation: float) -> None:
+    if deviation > _MOST_DEVIATION:
+        _LOGGER.warning(
+            "The %s file of model '%s' computes something else than the model: on "
+            "representative_data its outputs are off by %.0f %% of how much they vary. "
+            "Look at compare(...), and use quantization='dynamic' if it is no better "
+            "with other data.",
+            quantization,
+            name,
+            100 * deviation,
         )
 
 
