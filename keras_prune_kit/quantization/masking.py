@@ -43,7 +43,7 @@ def _masks(call: Call) -> bool:
     if type(call.operation) is keras.layers.Softmax and (
         len(call.inputs) > 1
         # A mask that comes with a tensor, as that of an Embedding does.
-        or getattr(call.inputs[0], "_keras_mask", None) is not None
+        or any(getattr(item, "_keras_mask", None) is not None for item in call.inputs)
     ):
         return True
     return any(map(_is_large, call.constants))

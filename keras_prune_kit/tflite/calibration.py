@@ -53,13 +53,30 @@ def calibrate_with_care(
         if quantization == "int16x8":
             content = spell_out_squares(content)
         converter._experimental_calibrate_only = True
-        content = widen_zeros(quantize(content, *args, **kwargs))
+        content = quantize(content, *args, **kwargs)
+        content = widen_zeros(set_ranges(content, masks.ranges))
         converter._experimental_calibrate_only = False
         # The ranges are in the file: what sees nothing more leaves them.
         converter.representative_dataset.input_gen = lambda: iter(())
         return quantize(content, *args, **kwargs)
 
     converter._quantize = mended
+
+
+def set_ranges(content: bytes, ranges: Mapping[int, tuple[float, float]]) -> bytes:
+    """The same file with other ranges of some tensors.
+
+    Args:
+        content: A float .tflite file with the ranges of a calibration.
+        ranges: Least and greatest value, by the index of the tensor.
+    """
+    model = unpack(content)
+    for index, (low, high) in ranges.items():
+        found = model.subgraphs[0].tensors[index].quantization
+        if found is not None and found.min is not None:
+            found.min = np.array([min(low, 0.0)], np.float32)
+            found.max = np.array([max(high, 0.0)], np.float32)
+    return pack(model)
 
 
 def widen_zeros(content: bytes) -> bytes:

@@ -269,15 +269,11 @@ def _tell_masks(name: str, quantization: str, masks: Bounded) -> None:
             name,
             ", ".join(pairs),
         )
-    for values, reason in (
-        (masks.unseen, "mask nothing in representative_data; add samples with padding"),
-        (masks.left, "have to stay, as scores would change too; expect errors"),
-    ):
-        if values:
-            _LOGGER.warning(
-                "The %s file of model '%s' has masks that %s: %s.",
-                quantization,
-                name,
-                reason,
-                ", ".join(f"{value:.3g}" for value in values),
-            )
+    if masks.left:
+        _LOGGER.warning(
+            "The %s file of model '%s' masks scores by what leaves them no steps, and "
+            "cannot by less without changing them: %s. Compare it with the model.",
+            quantization,
+            name,
+            ", ".join(f"{value:.3g}" for value in masks.left),
+        )

@@ -5,11 +5,16 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from keras_prune_kit.tflite.masking.finding import EXPONENTIALS, Masked, find_masked
+from keras_prune_kit.tflite.masking.finding import (
+    EXPONENTIALS,
+    Masked,
+    find_masked,
+    operands,
+)
 from keras_prune_kit.tflite.masking.probing import Probe
 from keras_prune_kit.tflite.masking.rewriting import Rewriter
 from keras_prune_kit.tflite.shrinking.packing import Operator, unpack
@@ -34,12 +39,14 @@ class Bounded:
     Attributes:
         changes: Constants that stood for minus infinity, and what each became.
         left: Those that could not be changed, as scores would have changed too.
-        unseen: Those that mask nothing in any sample.
+        ranges: Least and greatest value of each tensor that masking has to do with, by
+            index. What calibration finds is not right there: it looks at what an
+            operator took when that may have been overwritten with what it gave.
     """
 
     changes: tuple[tuple[float, float], ...] = ()
     left: tuple[float, ...] = ()
-    unseen: tuple[float, ...] = ()
+    ranges: Mapping[int, tuple[float, float]] = field(default_factory=dict)
 
 
 def bound_masks(
@@ -60,13 +67,24 @@ def bound_masks(
         The file, and what was done. Scores that are not masked are the same in each
         sample; where they would not be, nothing is done.
     """
-    changes: dict[float, float] = {}
+    done = _Done()
     for _ in range(_MOST_PASSES):  # A mask may hide a smaller one.
-        content, done = _bound_largest(content, samples, quantization)
-        changes.update(done.changes)
-        if not done.changes:
+        number = len(done.changes)
+        content = _bound_largest(content, samples, quantization, done)
+        if len(done.changes) == number:
             break
-    return content, Bounded(tuple(changes.items()), done.left, done.unseen)
+    ranges = _ranges(content, done.values, samples)
+    return content, Bounded(tuple(done.changes.items()), tuple(done.left), ranges)
+
+
+@dataclass
+class _Done:
+    """What has been done so far, as in `Bounded`; and what tensors that masking has to
+    do with hold, by index, where no sample has anything masked."""
+
+    changes: dict[float, float] = field(default_factory=dict)
+    left: set[float] = field(default_factory=set)
+    values: dict[int, list[float]] = field(default_factory=dict)
 
 
 @dataclass
@@ -77,11 +95,6 @@ class _Range:
     high: float = -math.inf
     keys: int = 1
     has_masked: bool = False
-
-    @property
-    def has_both(self) -> bool:
-        """Whether there are scores that are masked and others that are not."""
-        return self.has_masked and self.low <= self.high
 
     def add(self, scores: np.ndarray, limit: float) -> None:
         kept = scores[scores >= limit]
@@ -99,6 +112,7 @@ class _Bound:
     masked: Masked
     floor: float
     push: float
+    is_seen: bool
 
     @classmethod
     def below(
@@ -113,7 +127,19 @@ class _Bound:
         low = found.low
         if masked.kind in (Operator.EXP, Operator.LOGISTIC):
             low = min(low, 0.0)  # It takes no score relative to others.
-        return cls(masked, low - margin, reach * width + found.low - low + margin)
+        push = reach * width + found.low - low + margin
+        return cls(masked, low - margin, push, found.has_masked)
+
+    def values(self, became: Mapping[int, int]) -> Iterator[tuple[int, list[float]]]:
+        """What tensors hold where something is masked, unless samples show it."""
+        for site in self.masked.sites:
+            value = -self.push if site.is_added else self.floor
+            for index, factor in site.path:
+                yield index, [] if self.is_seen else [value / factor]
+            if site.mask is not None:
+                yield site.mask, [] if self.is_seen else [-1.0, 1.0]
+        if self.masked.tensor in became:
+            yield became[self.masked.tensor], [self.floor]
 
     def holds(self, old: np.ndarray, new: np.ndarray) -> bool:
         """Whether scores are what they were, and masked ones below."""
@@ -124,39 +150,28 @@ class _Bound:
 
 
 def _bound_largest(
-    content: bytes, samples: Samples, quantization: str
-) -> tuple[bytes, Bounded]:
-    found = _found(content, samples, quantization)
-    ranges = _ranges(content, found, samples)
-    seen = [masked for masked in found if ranges[masked.tensor].has_both]
-    unseen = tuple(item.largest for item in found if not ranges[item.tensor].has_masked)
-    left: tuple[float, ...] = ()
-    while seen:
+    content: bytes, samples: Samples, quantization: str, done: _Done
+) -> bytes:
+    found = _seen(content, _found(content, samples, quantization), samples)
+    while found:
         wrong: list[Masked] = []
         for reach in _REACHES:
-            bounds = [
-                _Bound.below(masked, ranges[masked.tensor], quantization, reach)
-                for masked in seen
-            ]
-            bounded, changes, wrong = _attempt(content, bounds, samples)
+            bounds = [_Bound.below(*pair, quantization, reach) for pair in found]
+            rewriter = Rewriter(content)
+            for bound in bounds:
+                rewriter.bound(bound.masked, bound.floor, bound.push)
+            bounded, became = rewriter.finish()
+            wrong = _wrong(content, bounded, bounds, became, samples)
             if not wrong:
-                return bounded, Bounded(changes, left, unseen)
+                done.changes.update(rewriter.changes())
+                for bound in bounds:
+                    for index, values in bound.values(became):
+                        done.values.setdefault(index, []).extend(values)
+                return bounded
         shared = {key for masked in wrong for key in masked.keys}
-        left += tuple(item.largest for item in seen if not shared.isdisjoint(item.keys))
-        seen = [masked for masked in seen if shared.isdisjoint(masked.keys)]
-    return content, Bounded((), left, unseen)
-
-
-def _attempt(
-    content: bytes, bounds: list[_Bound], samples: Samples
-) -> tuple[bytes, tuple[tuple[float, float], ...], list[Masked]]:
-    """The file with other masks, what became what, and where that is not right."""
-    rewriter = Rewriter(content)
-    for bound in bounds:
-        rewriter.bound(bound.masked, bound.floor, bound.push)
-    changes = tuple(rewriter.changes())
-    bounded, became = rewriter.finish()
-    return bounded, changes, _wrong(content, bounded, bounds, became, samples)
+        done.left.update(item.largest for item, _ in found if shared & item.keys)
+        found = [pair for pair in found if not shared & pair[0].keys]
+    return content
 
 
 def _found(content: bytes, samples: Samples, quantization: str) -> list[Masked]:
@@ -172,12 +187,23 @@ def _found(content: bytes, samples: Samples, quantization: str) -> list[Masked]:
     return [masked for masked in found if masked.kind not in stay_float]
 
 
-def _ranges(content: bytes, found: list[Masked], samples: Samples) -> dict[int, _Range]:
-    ranges = {masked.tensor: _Range() for masked in found}
-    for values in _run(content, ranges, samples):
-        for masked in found:
-            ranges[masked.tensor].add(values[masked.tensor], masked.limit)
-    return ranges
+def _seen(
+    content: bytes, found: list[Masked], samples: Samples
+) -> list[tuple[Masked, _Range]]:
+    """What samples show of masked scores.
+
+    Where they show nothing masked, what is added everywhere is no mask.
+    """
+    ranges = [_Range() for _ in found]
+    for values in _run(content, {masked.tensor for masked in found}, samples):
+        for masked, seen in zip(found, ranges, strict=True):
+            seen.add(values[masked.tensor], masked.limit)
+    certain = [
+        (masked if seen.has_masked else masked.certain(), seen)
+        for masked, seen in zip(found, ranges, strict=True)
+        if seen.low <= seen.high
+    ]
+    return [(masked, seen) for masked, seen in certain if masked.sites]
 
 
 def _wrong(
@@ -201,6 +227,19 @@ def _wrong(
             if bound.masked not in wrong and not bound.holds(before[old], after[new])
         ]
     return wrong
+
+
+def _ranges(
+    content: bytes, values: Mapping[int, list[float]], samples: Samples
+) -> dict[int, tuple[float, float]]:
+    """Least and greatest of some values, and of all that samples show of the tensors
+    and of what those are made of."""
+    known = {**{index: [] for index in operands(unpack(content), values)}, **values}
+    for found in _run(content, known, samples):
+        for index, value in found.items():
+            known[index] = [*known[index], float(value.min()), float(value.max())]
+            known[index] = [min(known[index]), max(known[index])]
+    return {index: (min(found), max(found)) for index, found in known.items()}
 
 
 def _run(

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from keras_prune_kit.tflite.masking.finding import EXPONENTIALS, Masked, Site
+from keras_prune_kit.tflite.masking.finding import BOUNDED, EXPONENTIALS, Masked, Site
 from keras_prune_kit.tflite.shrinking.packing import Operator, opcode, pack, unpack
 
 
@@ -92,7 +92,7 @@ class Rewriter:
         return self._add_tensor(shape, buffer=len(self._model.buffers) - 1)
 
     def _add_tensor(self, shape: Any, **fields: Any) -> int:
-        name = f"masked_{len(self._graph.tensors)}".encode()
+        name = BOUNDED + str(len(self._graph.tensors)).encode()
         tensor = schema.TensorT(
             shape=shape,
             type=schema.TensorType.FLOAT32,
