@@ -103,8 +103,7 @@ class Checks:
         told = dict(zip(outputs, rows, strict=True))
         assert told == {n: pytest.approx(s, abs=1e-3) for n, s in right.items()}
         assert_sparsity(report, self.loaded(report), self.folder / "model.tflite")
-        for a, b in zip(frozen(report.model), frozen(self.subject.model), strict=True):
-            np.testing.assert_array_equal(a, b)
+        assert_frozen(report.model, self.subject.model)
         self.assert_as_good(outputs["pruned"], outputs["pruned file"])
 
     def it_is_left_as_it_was(self):
@@ -193,10 +192,13 @@ def assert_sparsity(report, model, path):
     assert sum(w.zeros for w in told) >= sum(w.zeros for w in pruned)
 
 
-def frozen(model):
-    """The weights of the layers that do not train."""
-    layers = (layer for layer in model.layers if not layer.trainable)
-    return [weight for layer in layers for weight in layer.get_weights()]
+def assert_frozen(found, right):
+    """Layers that do not train do not train in the copy, nor change."""
+    for copy, layer in zip(found.layers, right.layers, strict=True):
+        assert copy.trainable == layer.trainable, layer.name
+        if not layer.trainable:
+            for a, b in zip(copy.get_weights(), layer.get_weights(), strict=True):
+                np.testing.assert_array_equal(a, b)
 
 
 def flat(nest):

@@ -130,7 +130,7 @@ def text_vectorization_inside(K):
     return classifier(K.Model(inputs, outputs), tf.constant(texts[:, None]), y)
 
 
-@ordinary(worlds=KERAS_3)
+@ordinary(worlds=KERAS_3, refused={"none": "not built in: DenseBincount"})
 def feature_space(K):
     """Numbers of a table, each with a statistic of its own."""
     x = {"age": 40 + 15 * normal(640, 1), "income": np.exp(normal(640, 1, seed=1))}
@@ -145,3 +145,18 @@ def feature_space(K):
     outputs = K.layers.Dense(4, activation="softmax")(hidden)
     model = K.Model(dict(space.get_inputs()), outputs)
     return classifier(model, x, y.astype("int64"), rate=0.03)
+
+
+@ordinary(worlds=KERAS_2)
+def ids_in_a_table(K):
+    """One array of floats, of which the first column is a number of something."""
+    rng = np.random.default_rng(0)
+    ids, is_good = rng.integers(0, 50, 640), rng.random(50) < 0.5
+    x = np.concatenate([ids[:, None], normal(640, 2)], 1).astype("float32")
+    y = (is_good[ids] ^ (x[:, 1] > 0)).astype("int64")
+    inputs = K.layers.Input((3,))
+    embedded = K.layers.Embedding(50, 8)(inputs[:, 0])
+    merged = K.layers.Concatenate()([embedded, inputs[:, 1:]])
+    hidden = K.layers.Dense(32, activation="relu")(merged)
+    outputs = K.layers.Dense(2, activation="softmax")(hidden)
+    return classifier(K.Model(inputs, outputs), x, y, rate=0.02, epochs=25)
