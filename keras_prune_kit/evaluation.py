@@ -120,12 +120,13 @@ class Evaluation:
     def predict(self, model: Any, x: Any) -> Any:
         """The outputs of a Keras model or a `TFLiteModel` for many samples."""
         if not isinstance(model, TFLiteModel):
-            return model.predict(
-                x,
-                batch_size=_keras.fixed_batch(model),
-                verbose=0,
-                callbacks=[StageProgress()],
-            )
+            with _keras.at_rest(model):
+                return model.predict(
+                    x,
+                    batch_size=_keras.fixed_batch(model),
+                    verbose=0,
+                    callbacks=[StageProgress()],
+                )
         is_quantized = any(item.scale for item in model.inputs)
         if is_quantized and not self._are_steps:
             x = map_arrays(_real, x)
@@ -192,7 +193,8 @@ class Evaluation:
         options: dict[str, Any] = {"verbose": 0, "callbacks": [StageProgress()]}
         if isinstance(data, tuple):
             options["batch_size"] = _keras.fixed_batch(model)
-        return model.evaluate(**fit_arguments(data), **options, return_dict=True)
+        with _keras.at_rest(model):
+            return model.evaluate(**fit_arguments(data), **options, return_dict=True)
 
 
 def _real(array: Any) -> np.ndarray:

@@ -115,6 +115,23 @@ def custom_layer_of_this_function(K):
     return K.Model(i, K.layers.Flatten()(h)), X.reshape(-1, 3, 2)
 
 
+def constructor_without_keywords(K):
+    """As many write it; Keras itself cannot load such a layer again."""
+
+    class Clipped(K.layers.Layer):
+        def __init__(self, low, high):
+            super().__init__()
+            self.low, self.high = low, high
+
+        def call(self, inputs):
+            return inputs * self.high + self.low
+
+        def get_config(self):
+            return {**super().get_config(), "low": self.low, "high": self.high}
+
+    return _functional(K, Clipped(0.5, 2.0)), X
+
+
 def own_state_beside_weights(K):
     """A layer that keeps an array, by Keras' own means."""
 
@@ -232,6 +249,7 @@ KINDS = [
     two_functions_of_one_name,
     lambda_in_time_distributed,
     custom_layer_of_this_function,
+    constructor_without_keywords,
     own_state_beside_weights,
     subclassed_from_functional,
     with_constructor_of_its_own,

@@ -735,3 +735,32 @@ def test_a_file_that_computes_something_else_is_told(K, caplog):
         file = kpk.export_tflite(model, quantization="int8", representative_data=x)
         off = np.abs(file.predict(x) - x[:, 1:]).mean() / np.abs(x[:, 1]).mean()
         assert ("computes something else" in caplog.text) is told is bool(off > 0.5)
+
+
+@pytest.mark.parametrize("quantization", ["int8", "int16x8"])
+def test_one_hot_rows_are_ones_and_zeros(quantization):
+    """The converter's own int8 file says 0.5 for each zero."""
+    import keras
+
+    i = keras.Input((1,), dtype="int32")
+    model = keras.Model(i, keras.ops.one_hot(i, 6))
+    x = np.arange(6, dtype="int32")[:, None]
+
+    file = kpk.export_tflite(model, quantization=quantization, representative_data=x)
+
+    np.testing.assert_allclose(file.predict(x)[:, 0], np.eye(6), atol=0.01)
+
+
+def test_a_stateful_layer_begins_at_zeros_in_a_file(K):
+    """Whatever it remembers when it is exported; and it goes on remembering."""
+    x = np.random.default_rng(0).normal(size=(1, 6, 4)).astype("float32")
+    i = K.layers.Input(batch_shape=(1, 6, 4))
+    model = K.Model(i, K.layers.GRU(8, stateful=True)(i))
+    truth = model.predict(x, verbose=0)
+    after = model.predict(9 * x, verbose=0)
+
+    file = kpk.export_tflite(model)
+
+    np.testing.assert_allclose(file.predict(x), truth, atol=1e-5)
+    state = model.layers[-1].states[0]
+    np.testing.assert_allclose(np.asarray(state), after, atol=1e-6)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
+import inspect
 import sys
 import tempfile
 import types
@@ -27,6 +28,8 @@ from keras_prune_kit._keras.weights import walk
 
 # The functions that layers being copied were given, by the names of their stand-ins.
 _handed_over: dict[str, Any] = {}
+
+_OF_EVERY_LAYER = ("name", "trainable", "dtype")
 
 _FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
 
@@ -85,11 +88,27 @@ def copy_layer(layer: Any) -> Any:
 def _from_config(layer: Any) -> Any:
     parts = _parts(layer)
     with _named_functions(parts) as functions:
-        config = _unbuilt(layer.get_config())
+        config = _accepted(layer, _unbuilt(layer.get_config()))
     with _loading(parts, functions):
         fresh = type(layer).from_config(config)
         _hand_over(parts, _parts(fresh))
     return fresh
+
+
+def _accepted(layer: Any, config: Any) -> Any:
+    """Leave out what Keras adds to a configuration that a constructor does not take.
+
+    Name and trainability are handed over later, with the state.
+    """
+    parameters = inspect.signature(type(layer).__init__).parameters
+    kinds = {parameter.kind for parameter in parameters.values()}
+    if inspect.Parameter.VAR_KEYWORD in kinds or not isinstance(config, dict):
+        return config
+    return {
+        key: value
+        for key, value in config.items()
+        if key in parameters or key not in _OF_EVERY_LAYER
+    }
 
 
 def _unbuilt(config: Any) -> Any:

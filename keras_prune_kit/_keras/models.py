@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
 _WORLDS = ("keras", "tf_keras")
+
+# How Keras tells of errors in layers.
+_COLOR = re.compile(r"\x1b\[\d*m")
+_CAUSE = "Exception encountered:"
+_WRAPPED = "Exception encountered when calling"
 
 
 def world(model: object, name: str = "model") -> ModuleType:
@@ -118,5 +124,14 @@ def retrace(model: Any) -> None:
 
 
 def first_line(error: Exception) -> str:
-    """Return what an error says first, without a full stop."""
-    return (str(error).strip().partition("\n")[0] or type(error).__name__).rstrip(".")
+    """Return what an error means in one line, without a full stop.
+
+    Keras wraps errors of layers: the cause stands further down, partly in color.
+    """
+    lines = [line.strip() for line in _COLOR.sub("", str(error)).splitlines()]
+    lines = [line for line in lines if line] or [type(error).__name__]
+    named = [line for line in lines if line.startswith(_CAUSE)]
+    if named:
+        return named[0].removeprefix(_CAUSE).strip().rstrip(".")
+    is_wrapped = lines[0].startswith(_WRAPPED) and len(lines) > 1
+    return lines[1 if is_wrapped else 0].rstrip(".")

@@ -214,7 +214,8 @@ def _check_fits(model: Any, data: Any, name: str) -> None:
         labelled = labelled_samples(data, count)
         if labelled is not None:
             x, y = labelled
-            model.evaluate(x, y, batch_size=count, verbose=0)
+            with _keras.at_rest(model):
+                model.evaluate(x, y, batch_size=count, verbose=0)
 
 
 def _check_copy(model: Any, train_data: Any) -> None:

@@ -22,6 +22,7 @@ from keras_prune_kit.tflite.halves import restore_large
 from keras_prune_kit.tflite.lstm import mend_cells, mend_states
 from keras_prune_kit.tflite.masking import Bounded
 from keras_prune_kit.tflite.naming import rename
+from keras_prune_kit.tflite.one_hot import mend_one_hot
 from keras_prune_kit.tflite.samples import Sample
 from keras_prune_kit.tflite.shrinking import shrink
 from keras_prune_kit.tflite.signature import Signature
@@ -115,7 +116,7 @@ class Conversion:
             except Exception as error:  # Anything, from the depths of it.
                 raise ConversionFailed(_reason(str(error))) from error
         content = rename(content, self._inputs, self._outputs)
-        content = shrink(mend_states(mend_cells(content)))
+        content = shrink(mend_one_hot(mend_states(mend_cells(content))))
         if quantization == "float16":
             content = restore_large(content, lambda: self.convert("none", ()))
         return content
