@@ -653,7 +653,7 @@ def test_options_are_checked_before_converting(mlp, tmp_path):
     with pytest.raises(IsADirectoryError, match="path to a file"):
         kpk.export_tflite(model, tmp_path)
     with pytest.raises(TypeError, match="model of keras"):
-        kpk.export_tflite("model")
+        kpk.export_tflite(["model"])
 
 
 def test_models_that_are_not_built_are_refused(K):

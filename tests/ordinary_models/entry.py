@@ -82,23 +82,28 @@ class Entry:
         refused: The reason (a regex) that an `ExportError` gives, by quantization, or
             by world and quantization as in `"keras int8"`.
         loads: Whether Keras can load what it saves of it.
+        told: The reason (a regex) that the log gives why the int8 file is not as good
+            as the model, by world; the file is not measured then.
     """
 
     build: Callable[[Any], Subject]
     worlds: tuple[str, ...]
     refused: Mapping[str, str]
     loads: bool
+    told: Mapping[str, str]
 
     def refusal(self, world, quantization):
         every = self.refused.get(quantization)
         return self.refused.get(f"{world} {quantization}", every)
 
 
-def ordinary(worlds=KERAS_3 + KERAS_2, refused=None, loads=True):
+def ordinary(worlds=KERAS_3 + KERAS_2, refused=None, loads=True, told=None):
     """Puts a builder into the catalogue."""
 
     def add(build):
-        CATALOGUE[build.__name__] = Entry(build, worlds, refused or {}, loads)
+        CATALOGUE[build.__name__] = Entry(
+            build, worlds, refused or {}, loads, told or {}
+        )
         return build
 
     return add

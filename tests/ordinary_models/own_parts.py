@@ -129,8 +129,8 @@ def own_metric(K):
             K.layers.Dense(1),
         ]
     )
-    scores = {"within": Score(lambda y, p: float(np.mean(np.abs(y - p) < 0.5)))}
-    metrics = [within(K, 0.5), "mae"]
+    scores = {"within": Score(lambda y, p: float(np.mean(np.abs(y - p) < 1)))}
+    metrics = [within(K, 1.0), "mae"]
     return trained(
         model, x, y, loss="mse", metrics=metrics, scores={**scores, "mae": MAE}
     )
