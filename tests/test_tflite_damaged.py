@@ -1,6 +1,5 @@
 """Damaged .tflite files: the interpreter may crash on them, the process may not."""
 
-import subprocess
 import sys
 
 import numpy as np
@@ -49,46 +48,104 @@ def test_sizes_beyond_any_memory(content):
         kpk.TFLiteModel(bytes(damaged))
 
 
+def stub(monkeypatch, run):
+    """Has files run by a function, in a helper of its own."""
+    monkeypatch.setattr(trial, "_survived", set())
+    monkeypatch.setattr(trial, "_helper", trial._Helper())
+    code = trial._CODE.replace("getattr", f"trial_process._run = {run}\ngetattr")
+    monkeypatch.setattr(trial, "_CODE", code)
+
+
 @pytest.mark.parametrize(
-    ("script", "said"),
+    ("run", "said"),
     [
-        ("import os; os.abort()", "the interpreter crashes on it"),
-        ("import time; time.sleep(60)", "does not run within"),
+        ("lambda _: __import__('os').abort()", "the interpreter crashes on it"),
+        ("lambda _: __import__('time').sleep(60)", "does not run within"),
     ],
 )
+@pytest.mark.parametrize("has_fork", [True, False])
 def test_a_file_that_the_interpreter_does_not_come_back_from(
-    content, monkeypatch, script, said, tmp_path
+    content, monkeypatch, run, said, tmp_path, has_fork
 ):
-    monkeypatch.setattr(trial, "_SCRIPT", script)
-    monkeypatch.setattr(trial, "_survived", set())
-    monkeypatch.setattr(trial, "_WALL_FACTOR", 0.1)
+    stub(monkeypatch, run)
+    monkeypatch.setattr(trial, "_WALL_FACTOR", 0.1 if "sleep" in run else 12)
+    monkeypatch.setattr(trial, "_CAN_FORK", has_fork)
     path = tmp_path / "model.tflite"
     path.write_bytes(content)
     for read in (kpk.TFLiteModel, kpk.sparsity_report, kpk.entropy_bound):
         with pytest.raises(ValueError, match=f"model.tflite.*{said}"):
             read(path)
+    trial._helper.close()
+
+
+def test_a_helper_that_somebody_ends_is_started_again(content, monkeypatch):
+    stub(monkeypatch, "lambda _: None")
+    kpk.TFLiteModel(content)
+    first = trial._helper._process
+    first.kill()
+    first.wait()
+    with pytest.raises(ValueError, match="crashes"):
+        kpk.TFLiteModel(content + b"1")
+    kpk.TFLiteModel(content + b"2")
+    assert trial._helper._process.pid != first.pid
+    trial._helper.close()
+    assert trial._helper._process is None
 
 
 def test_a_file_is_tried_once(content, monkeypatch):
     monkeypatch.setattr(trial, "_survived", set())
-    runs = []
-
-    def run(*words, **options):
-        runs.append(words)
-        return subprocess.CompletedProcess(words, 0)
-
-    monkeypatch.setattr(trial.subprocess, "run", run)
+    trials = []
+    monkeypatch.setattr(
+        trial._Helper,
+        "outcome",
+        lambda self, item: trials.append(item) or trial.Outcome(),
+    )
     for _ in range(2):
         kpk.TFLiteModel(content)
-    assert len(runs) == 1
+    assert len(trials) == 1
 
 
-def test_what_the_converter_has_just_made_is_not_tried(monkeypatch):
-    import keras
+def test_what_the_converter_has_made_is_tried_as_it_will_be_run(K, monkeypatch):
+    trials = []
+    monkeypatch.setattr(
+        trial._Helper,
+        "outcome",
+        lambda self, item: trials.append(item) or trial.Outcome(),
+    )
+    layers = K.layers
+    model = K.Sequential([layers.Input((4,)), layers.Dense(2)])
+    x = np.arange(4 * 40, dtype="float32").reshape(40, 4)
+    kpk.export_tflite(model)
+    kpk.export_tflite(model, quantization="int8", representative_data=x)
+    (zeros,), (sample,) = (item.arrays for item in trials)
+    np.testing.assert_array_equal(zeros, np.zeros((1, 4)))
+    np.testing.assert_array_equal(sample, x[:1])
 
-    monkeypatch.setattr(trial.subprocess, "run", None)
-    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2)])
-    assert kpk.export_tflite(model).predict(np.ones((3, 4))).shape == (3, 2)
+
+@pytest.mark.parametrize("quantization", ["int8", "int16x8"])
+def test_a_file_that_aborts_is_an_error_and_no_file(K, quantization, tmp_path):
+    """Differences of one feature to their own mean are nothing but steps."""
+    inputs = K.Input((60, 1))
+    model = K.Model(inputs, K.layers.LayerNormalization()(inputs))
+    x = np.random.default_rng(0).normal(size=(20, 60, 1)).astype("float32")
+    path = tmp_path / "model.tflite"
+    try:
+        file = kpk.export_tflite(
+            model, path, quantization=quantization, representative_data=x
+        )
+    except kpk.ExportError as error:
+        assert "the interpreter" in str(error)
+        assert not path.exists()
+    else:
+        assert np.abs(file.predict(x) - model.predict(x, verbose=0)).max() < 0.1
+
+
+def test_a_reason_of_the_interpreter_is_told(K, monkeypatch):
+    stub(monkeypatch, "lambda _: open('/no/such/file')")
+    model = K.Sequential([K.layers.Input((4,)), K.layers.Dense(2)])
+    with pytest.raises(kpk.ExportError, match="does not run what .*/no/such/file"):
+        kpk.export_tflite(model)
+    trial._helper.close()
 
 
 def test_without_an_interpreter_to_try_it_on(content, monkeypatch):

@@ -8,8 +8,8 @@ import tensorflow as tf
 import keras_prune_kit as kpk
 
 # Largest error of a probability. In int8 each operator before the softmax rounds once
-# more: 0.013 behind one of them, 0.023 behind three.
-CALIBRATED = {"int8": 0.03, "int16x8": 0.01}
+# more: 0.013 behind one of them, 0.023 behind three, 0.038 behind two masks.
+CALIBRATED = {"int8": 0.04, "int16x8": 0.01}
 rng = np.random.default_rng(0)
 SCORES = rng.uniform(-3, 3, (100, 8)).astype("float32")
 KEPT = (rng.random((100, 8)) > 0.3).astype("float32")
@@ -54,7 +54,7 @@ FORMS = {
     "chosen": lambda K: lambda s, k: softmax_of(K)(where(K)(k > 0, s, -1e9)),
     "infinite": lambda K: lambda s, k: softmax_of(K)(where(K)(k > 0, s, -np.inf)),
     "two masks": lambda K: (
-        lambda s, k: softmax_of(K)(where(K)(k > 0, s, -1e4) + (1 - k) * -1e9)
+        lambda s, k: softmax_of(K)((s + (1 - k) * -1e4) + (1 - k) * -1e9)
     ),
 }
 
@@ -66,12 +66,12 @@ def test_a_masked_softmax(K, form, quantization):
     assert largest_error(model, x, quantization) < CALIBRATED[quantization]
 
 
+@pytest.mark.parametrize("quantization", CALIBRATED)
 @pytest.mark.parametrize("form", ["layer", "added"])
-def test_samples_that_have_nothing_masked(K, form):
+def test_samples_that_have_nothing_masked(K, form, quantization):
     model, x = masked(K, FORMS[form](K))
-    samples = [array[:60] for array in x]
-    assert largest_error(model, x, "int8", samples) < 0.05
-    assert largest_error(model, x, "int16x8", samples) < 0.05
+    file = exported(model, [array[:60] for array in x], quantization)
+    assert file.predict(x)[KEPT == 0].max() < 1 / 256
 
 
 def test_rows_that_are_masked_as_a_whole(K):
@@ -168,3 +168,37 @@ def test_rows_masked_as_a_whole_in_half_precision(K):
     kept = np.zeros_like(scores)
     file = kpk.export_tflite(model, quantization="float16")
     np.testing.assert_allclose(file.predict([scores, kept]), 1 / 8, 1e-6)
+
+
+@pytest.mark.parametrize("form", ["layer", "added", "chosen"])
+def test_masks_of_models_that_train_quantized(form):
+    """The quantized model weighs as the float one does, but for what is beyond a range
+    that follows batches; and its file as it does."""
+    rows, kept = keras.Input((8, 4)), keras.Input((8,))
+    scores = keras.layers.Flatten()(keras.layers.Dense(1)(rows))
+    model = keras.Model([rows, kept], FORMS[form](keras)(scores, kept))
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    x = [rng.normal(size=(100, 8, 4)).astype("float32"), KEPT]
+    quantized, report = kpk.quantize_aware(model)
+    quantized.fit(x, KEPT, epochs=2, verbose=0)
+    file = kpk.export_tflite(quantized, quantization="int8")
+    expected = model.predict(x, verbose=0)
+    given = quantized.predict(x, verbose=0)
+    assert np.abs(given - expected).max() < 0.1
+    assert np.abs(file.predict(x) - given).max() < 0.01
+    assert form == "chosen" or "what is masked has no range" in str(report)
+
+
+def test_a_masked_pooling_of_a_model_that_trains_quantized():
+    rows, kept = keras.Input((6, 8)), keras.Input((6, 1))
+    hidden = keras.layers.Dense(4)(rows)
+    pooled = keras.layers.GlobalMaxPooling1D()(keras.ops.where(kept > 0, hidden, -1e9))
+    model = keras.Model([rows, kept], keras.layers.Dense(2)(pooled))
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    x = [SEQUENCES, (IDS > 0)[..., None].astype("float32")]
+    quantized, _ = kpk.quantize_aware(model)
+    quantized.fit(x, np.zeros((100, 2)), epochs=2, verbose=0)
+    file = kpk.export_tflite(quantized, quantization="int8")
+    expected = model.predict(x, verbose=0)
+    assert np.abs(file.predict(x) - expected).mean() < 0.03 * np.abs(expected).max()
+    assert np.abs(file.predict(x) - quantized.predict(x, verbose=0)).max() < 0.03

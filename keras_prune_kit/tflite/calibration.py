@@ -17,11 +17,12 @@ from keras_prune_kit.tflite.shrinking.packing import (
     opcode,
     pack,
     producers,
+    tensors,
     unpack,
 )
 from keras_prune_kit.tflite.shrinking.unused import drop_codes
 
-_RANGE_OF_ZEROS = 1.0
+_RANGE_OF_ZEROS, _STEP_OF_ZEROS = 1.0, 2.0**-15
 _LEAST_NUMBER = np.finfo(np.float32).tiny
 # What gives nothing but zeros where two things that are not zero cancel each other. In
 # integers they do so up to steps alone.
@@ -58,7 +59,7 @@ def calibrate_with_care(
         converter._experimental_calibrate_only = False
         # The ranges are in the file: what sees nothing more leaves them.
         converter.representative_dataset.input_gen = lambda: iter(())
-        return quantize(content, *args, **kwargs)
+        return widen_steps(quantize(content, *args, **kwargs))
 
     converter._quantize = mended
 
@@ -99,6 +100,25 @@ def widen_zeros(content: bytes) -> bytes:
             if found is not None and not cancels and _is_zero(found):
                 found.min = np.array([-_RANGE_OF_ZEROS], np.float32)
                 found.max = np.array([_RANGE_OF_ZEROS], np.float32)
+    return pack(model)
+
+
+def widen_steps(content: bytes) -> bytes:
+    """The same file with steps for constants of 16 bits that are nothing but zeros, and
+    for what is filled with them.
+
+    The converter gives them steps of 0.0, which abort interpreters.
+
+    Args:
+        content: A quantized .tflite file.
+    """
+    model = unpack(content)
+    for tensor in tensors(model):
+        found = tensor.quantization
+        if tensor.type == schema.TensorType.INT16 and found and found.scale is not None:
+            found.scale = np.where(
+                found.scale <= _LEAST_NUMBER, _STEP_OF_ZEROS, found.scale
+            ).astype(np.float32)
     return pack(model)
 
 

@@ -22,7 +22,7 @@ _FUSED = (
 )
 # Where the operator has them: two of its inputs, one of its intermediates.
 _HIDDEN_STATE, _CELL_STATE, _GIVEN = 18, 19, 4
-_SMALLEST_STEP = 2.0**-15
+_SMALLEST_STEP, _LARGEST_STEP = 2.0**-15, 2.0**-9
 
 
 def mend_cells(content: bytes) -> bytes:
@@ -59,7 +59,9 @@ def mend_states(content: bytes) -> bytes:
 
     Where an LSTM is small or sparse, its cell state may stay within -0.5 and 0.5. The
     converter then takes steps finer than 2 ** -15, for which no interpreter has the
-    negative number of integer bits, and the file gives nonsense.
+    negative number of integer bits, and the file gives nonsense. So it does where steps
+    are coarser than 2 ** -9, as those of an LSTM that counts: calibration has each
+    sample go on from the state that the last one left.
 
     Where the output of an LSTM is concatenated, as in a bidirectional one, the
     converter gives it the steps of what it becomes a part of, and leaves the hidden
@@ -72,7 +74,7 @@ def mend_states(content: bytes) -> bytes:
     # What is read as an array is a view: writing to it changes the file.
     for cell, output, same in _states(schema.Model.GetRootAs(patched, 0)):
         scale = cell.ScaleAsNumpy()
-        scale[scale < _SMALLEST_STEP] = _SMALLEST_STEP
+        scale[:] = scale.clip(_SMALLEST_STEP, _LARGEST_STEP)
         for hidden in same:
             hidden.ScaleAsNumpy()[:] = output.ScaleAsNumpy()
             hidden.ZeroPointAsNumpy()[:] = output.ZeroPointAsNumpy()

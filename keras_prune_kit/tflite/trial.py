@@ -29,6 +29,7 @@ from keras_prune_kit.tflite import trial_process
 getattr(trial_process, sys.argv[1])()
 """
 _COULD_NOT_START = 1  # The exit code of Python, as where a package is missing.
+_CAN_FORK = hasattr(os, "fork")
 _survived: set[str] = set()
 
 
@@ -67,7 +68,7 @@ def _check(
         return ""
     seconds = least_s + len(content) // _BYTES_A_SECOND
     trial = Trial(content, arrays, num_threads, seconds, _WALL_FACTOR * seconds)
-    outcome = _helper.outcome(trial) if hasattr(os, "fork") else _alone(trial)
+    outcome = _helper.outcome(trial) if _CAN_FORK else _alone(trial)
     if outcome.is_late:
         raise ValueError(f"it does not run within {seconds} seconds")
     if outcome.has_crashed:
