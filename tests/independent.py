@@ -1,10 +1,18 @@
 """What a saved model says and how many zeros it has: Keras, numpy and LiteRT alone."""
 
-import contextlib
 import re
 
 import numpy as np
+from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
+
+_TYPES = {
+    schema.TensorType.FLOAT32: np.float32,
+    schema.TensorType.INT8: np.int8,
+    schema.TensorType.INT16: np.int16,
+    schema.TensorType.INT32: np.int32,
+    schema.TensorType.INT64: np.int64,
+}
 
 
 def keras_file(K, path, objects):
@@ -33,15 +41,17 @@ def tflite_outputs(path, x, like):
 
 
 def tflite_zeros(path):
-    """Name, size and number of zeros of each tensor of more than one dimension."""
-    interpreter = Interpreter(str(path), num_threads=1)
-    interpreter.allocate_tensors()
-    for graph in range(interpreter.num_subgraphs()):
-        for item in interpreter.get_tensor_details(graph):
-            with contextlib.suppress(ValueError):  # Of what is no constant.
-                stored = interpreter.get_tensor(item["index"], graph)
-                zeros = int(np.sum(stored == item["quantization"][1]))
-                yield item["name"].partition(";")[0], stored.size, zeros
+    """Name, size and number of zeros of each constant that is stored by whole bytes."""
+    model = schema.Model.GetRootAs(path.read_bytes(), 0)
+    for graph in map(model.Subgraphs, range(model.SubgraphsLength())):
+        for tensor in map(graph.Tensors, range(graph.TensorsLength())):
+            data = model.Buffers(tensor.Buffer()).DataAsNumpy()
+            if tensor.Type() not in _TYPES or not isinstance(data, np.ndarray):
+                continue  # What is computed when it runs, and texts.
+            stored, steps = data.view(_TYPES[tensor.Type()]), tensor.Quantization()
+            zero = steps.ZeroPoint(0) if steps and steps.ZeroPointLength() else 0
+            name = tensor.Name().decode().partition(";")[0]
+            yield name, stored.size, int(np.sum(stored == zero))
 
 
 def accuracy(y, p):
