@@ -50,7 +50,7 @@ def tflite_zeros(path):
                 continue  # What is computed when it runs, and texts.
             stored, steps = data.view(_TYPES[tensor.Type()]), tensor.Quantization()
             zero = steps.ZeroPoint(0) if steps and steps.ZeroPointLength() else 0
-            name = tensor.Name().decode().partition(";")[0]
+            name = (tensor.Name() or b"").decode().partition(";")[0]
             yield name, stored.size, int(np.sum(stored == zero))
 
 
