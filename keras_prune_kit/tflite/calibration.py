@@ -13,11 +13,11 @@ from keras_prune_kit.tflite.masking import Bounded, bound_masks
 from keras_prune_kit.tflite.shrinking.packing import (
     Operator,
     indices,
+    is_stored,
     kind,
     opcode,
     pack,
     producers,
-    tensors,
     unpack,
 )
 from keras_prune_kit.tflite.shrinking.unused import drop_codes
@@ -159,13 +159,21 @@ def widen_steps(content: bytes) -> bytes:
         content: A quantized .tflite file.
     """
     model = unpack(content)
-    for tensor in tensors(model):
-        found = tensor.quantization
-        if tensor.type == schema.TensorType.INT16 and found and found.scale is not None:
-            found.scale = np.where(
-                found.scale <= _LEAST_NUMBER, _STEP_OF_ZEROS, found.scale
-            ).astype(np.float32)
+    for graph in model.subgraphs:
+        makers = producers(graph)
+        for index, tensor in enumerate(graph.tensors):
+            maker = makers.get(index)
+            is_filled = maker is not None and kind(model, maker) == Operator.FILL
+            if is_filled or is_stored(model, tensor):
+                _widen_step(tensor)
     return pack(model)
+
+
+def _widen_step(tensor: Any) -> None:
+    found = tensor.quantization
+    if tensor.type == schema.TensorType.INT16 and found and found.scale is not None:
+        is_none = found.scale <= _LEAST_NUMBER
+        found.scale = np.where(is_none, np.float32(_STEP_OF_ZEROS), found.scale)
 
 
 def spell_out_squares(content: bytes) -> bytes:
