@@ -86,3 +86,33 @@ def test_layer_normalization(K, quantization):
     file = kpk.export_tflite(model, quantization=quantization, representative_data=x)
     error = np.abs(file.predict(x) - model.predict(x, verbose=0)).max()
     assert error < {"int8": 0.1, "int16x8": 0.03}[quantization]
+
+
+def test_ids_in_a_table_are_those_of_the_table(K):
+    """A column of ids beside one of real numbers, embedded: each id has its own row."""
+    layers = K.layers
+    inputs = layers.Input((3,))
+    rows = layers.Embedding(50, 1)(inputs[:, 0])
+    model = K.Model(inputs, layers.Concatenate()([rows, inputs[:, 1:]]))
+    table = np.linspace(-1, 1, 50)[np.random.default_rng(0).permutation(50)][:, None]
+    model.set_weights([table])
+    rng = np.random.default_rng(1)
+    x = np.stack([np.arange(50), rng.normal(size=50), rng.normal(size=50)], 1)
+
+    # An Embedding of Keras 3 has no int16x8 file, which says so.
+    for quantization in ("int8", "int16x8")[: 1 + (K is tf_keras)]:
+        file = kpk.export_tflite(
+            model, quantization=quantization, representative_data=x
+        )
+        np.testing.assert_allclose(file.predict(x)[:, :1], table, atol=0.02)
+
+
+def test_numbers_of_categories_are_their_own():
+    inputs = keras.Input((1,), dtype="int32")
+    encoded = keras.layers.CategoryEncoding(10, output_mode="one_hot")(inputs)
+    model = keras.Model(inputs, encoded)
+    x = np.arange(10, dtype="int32")[:, None]
+
+    file = kpk.export_tflite(model, quantization="int8", representative_data=x)
+
+    np.testing.assert_allclose(file.predict(x), np.eye(10), atol=0.01)

@@ -21,22 +21,13 @@ from keras_prune_kit.tflite.shrinking.packing import (
     unpack,
 )
 from keras_prune_kit.tflite.shrinking.unused import drop_codes
+from keras_prune_kit.tflite.whole_numbers import keep_numbers, take_numbers_as_floats
 
 _RANGE_OF_ZEROS, _STEP_OF_ZEROS = 1.0, 2.0**-15
 _LEAST_NUMBER = np.finfo(np.float32).tiny
 # What gives nothing but zeros where two things that are not zero cancel each other. In
 # integers they do so up to steps alone.
 _CANCELLING = (Operator.ADD, Operator.SUB, Operator.SQUARED_DIFFERENCE)
-
-_WHOLE = (schema.TensorType.INT32, schema.TensorType.INT64)
-# What numbers pass on their way from an input to where they become integers.
-_KEEPING_NUMBERS = {
-    *(Operator.RESHAPE, Operator.TRANSPOSE, Operator.EXPAND_DIMS, Operator.SQUEEZE),
-    *(Operator.SLICE, Operator.STRIDED_SLICE, Operator.GATHER, Operator.UNPACK),
-    *(Operator.SPLIT, Operator.CONCATENATION, Operator.PACK, Operator.FLOOR),
-    *(Operator.ROUND, Operator.CEIL, Operator.ADD, Operator.SUB, Operator.MUL),
-    *(Operator.DIV, Operator.MINIMUM, Operator.MAXIMUM, Operator.FLOOR_MOD),
-}
 
 
 def calibrate_with_care(
@@ -66,12 +57,13 @@ def calibrate_with_care(
         converter._experimental_calibrate_only = True
         content = quantize(content, *args, **kwargs)
         content = widen_zeros(set_ranges(content, masks.ranges))
-        if quantization == "int8":  # In 16 bits there is no float in between.
+        if quantization == "int8":  # In 16 bits all that is float must have a range.
             content = keep_numbers(content)
         converter._experimental_calibrate_only = False
         # The ranges are in the file: what sees nothing more leaves them.
         converter.representative_dataset.input_gen = lambda: iter(())
-        return widen_steps(quantize(content, *args, **kwargs))
+        content = widen_steps(quantize(content, *args, **kwargs))
+        return take_numbers_as_floats(content)
 
     converter._quantize = mended
 
@@ -89,40 +81,6 @@ def set_ranges(content: bytes, ranges: Mapping[int, tuple[float, float]]) -> byt
         if found is not None and found.min is not None:
             found.min = np.array([min(low, 0.0)], np.float32)
             found.max = np.array([max(high, 0.0)], np.float32)
-    return pack(model)
-
-
-def keep_numbers(content: bytes) -> bytes:
-    """The same file without ranges for floats that become integers.
-
-    Such as ids that are a column of a table: what has no range stays float. In steps
-    of a table's range most ids are those of others, and a 1.0 that has become
-    0.99999 is cut off to 0.
-
-    Args:
-        content: A float .tflite file with the ranges of a calibration.
-    """
-    model = unpack(content)
-    for graph in model.subgraphs:
-        makers = producers(graph)
-        waiting = [
-            index
-            for operator in graph.operators
-            if kind(model, operator) == Operator.CAST
-            and graph.tensors[indices(operator.outputs)[0]].type in _WHOLE
-            for index in indices(operator.inputs)
-        ]
-        seen: set[int] = set()
-        while waiting:
-            index = waiting.pop()
-            tensor, maker = graph.tensors[index], makers.get(index)
-            if index in seen or tensor.type != schema.TensorType.FLOAT32:
-                continue
-            seen.add(index)
-            if tensor.quantization is not None:
-                tensor.quantization.min = tensor.quantization.max = None
-            if maker is not None and kind(model, maker) in _KEEPING_NUMBERS:
-                waiting += indices(maker.inputs)
     return pack(model)
 
 

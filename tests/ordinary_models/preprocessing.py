@@ -50,8 +50,7 @@ def adapted_discretization(K):
     return classifier(K.Model(inputs, outputs), x, y, rate=0.03)
 
 
-# Keras makes the numbers floats and integers again; in between they are int8.
-@ordinary(worlds=KERAS_3, told={"keras": "computes something else"})
+@ordinary(worlds=KERAS_3)
 def category_encoding(K):
     x = integers(10, 640, 1)
     y = (x[:, 0] == 4) + 2 * (x[:, 0] > 6)
