@@ -460,3 +460,27 @@ def test_any_tuner_trains_on_several_devices(trained_3, data, tmp_path):
 
 def two_devices():
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+def test_a_baseline_whose_copy_is_another_model_ends_the_search(data, tmp_path):
+    """An attribute changed after training: no trial would begin at the baseline."""
+
+    class Scaled(keras.layers.Layer):
+        factor = 1.0
+
+        def call(self, inputs):
+            return inputs * self.factor
+
+    layer = Scaled()
+    model = keras.Sequential(
+        [keras.Input((8,)), layer, keras.layers.Dense(3, activation="softmax")]
+    )
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(*data, epochs=1, verbose=0)
+    layer.factor = 3.0
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    hyper = kpk.CompressionHyperModel(model, quantization=("none",), groups=1)
+    tuner = keras_tuner.RandomSearch(hyper, max_trials=2, directory=tmp_path)
+
+    with pytest.raises(keras_tuner.errors.FatalValueError, match="something else"):
+        tuner.search(*data, validation_data=data, epochs=1, verbose=0)

@@ -19,6 +19,8 @@ from keras_prune_kit.quantization import quantize_aware
 from keras_prune_kit.reports import Allowance
 from keras_prune_kit.sizes import gzip_bytes
 
+_TRIED_SAMPLES = 8
+
 
 class Baseline:
     """A trained model, measured once and copied for each trial.
@@ -124,6 +126,8 @@ class Baseline:
             score = _score(evaluate, self.model)
             try:
                 evaluate.known_mode()
+                samples = evaluate.inputs(_TRIED_SAMPLES)
+                _keras.check_copy(self.model, self.copy(), samples)
             except ValueError as error:
                 raise FatalValueError(str(error)) from error
             self._scored = data, evaluate, score

@@ -29,6 +29,7 @@ from keras_prune_kit.tuning.trial_folder import check_judge, claim, write
 from keras_prune_kit.tuning.trial_place import TrialPlace
 
 _EPOCHS = 3
+_DATA = ("x", "y", "sample_weight", "validation_data")
 _FIT_ORDER = ("x", "y", "batch_size", "epochs", "verbose")
 
 
@@ -129,6 +130,7 @@ class CompressionHyperModel(keras_tuner.HyperModel):
             check_rereadable(representative_data, "representative_data")
             check_samples(self._baseline.model, representative_data)
         self._representative_data = representative_data
+        self._arrays: dict[str, tuple[Any, Any]] = {}
         self._baseline.check_quantizable(self._space.weight_bits)
         self._space.choose(keras_tuner.HyperParameters(), self._baseline.model)
 
@@ -184,7 +186,7 @@ class CompressionHyperModel(keras_tuner.HyperModel):
             FatalValueError: If the data or the objective are not possible.
         """
         arguments = {**dict(zip(_FIT_ORDER, args, strict=False)), **kwargs}
-        arguments |= _as_arrays(arguments)
+        arguments |= self._in_arrays(arguments)
         arguments.setdefault("epochs", _EPOCHS)
         place, arguments["callbacks"] = TrialPlace.found_in(
             arguments.get("callbacks", ()), model
@@ -244,15 +246,19 @@ class CompressionHyperModel(keras_tuner.HyperModel):
         }
         claim(Path(folder), identity)
 
+    def _in_arrays(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Turn the tensors and frames among the arguments of `fit` into arrays, once.
 
-def _as_arrays(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Turn the tensors and frames among the arguments of `fit` into arrays."""
-    named = {
-        name: as_arrays((arguments[name],), name)[0]
-        for name in ("x", "y", "sample_weight")
-        if name in arguments
-    }
-    held_out = arguments.get("validation_data")
-    if isinstance(held_out, list | tuple):
-        named["validation_data"] = as_arrays(tuple(held_out), "validation_data")
-    return named
+        Each trial brings the same ones, and what is found out about them is kept.
+        """
+        for name in _DATA:
+            given = arguments.get(name)
+            if name not in self._arrays or self._arrays[name][0] is not given:
+                self._arrays[name] = given, _as_arrays(given, name)
+        return {name: self._arrays[name][1] for name in arguments if name in _DATA}
+
+
+def _as_arrays(given: Any, name: str) -> Any:
+    if name == "validation_data" and isinstance(given, list | tuple):
+        return as_arrays(tuple(given), name)
+    return as_arrays((given,), name)[0]
