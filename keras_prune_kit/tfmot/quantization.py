@@ -82,9 +82,12 @@ def quantize_aware(
         quantized = tfmot().quantization.keras.quantize_apply(
             annotated, scheme=_scheme(preserve)
         )
+    plain = {layer.name: layer for layer in quantized.layers}
     for layer in annotator.kept:
-        # TFMOT copies once more, and only what counts as weights.
-        _keras.copy_state(layer, quantized.get_layer(layer.name))
+        # TFMOT copies once more, and only what counts as weights. What it knows, it has
+        # wrapped to round the output, and has nothing else.
+        if layer.name in plain:
+            _keras.copy_state(layer, plain[layer.name])
     if preserve in ("sparsity", "both"):
         _keep_zeros(quantized)
     _keras.compile_like(model, quantized)
