@@ -135,6 +135,7 @@ def compress(
     ```
     """
     model = _keras.opened(model, compiled=True)
+    _keras.world(model)
     chosen = None if policy is None else as_policy(policy)
     _keras.check_compiled(model)
     (chosen or as_policy(_SPARSITY)).plan(model)
