@@ -1,0 +1,30 @@
+"""Copying layers and models: the same computation, with variables of its own.
+
+Keras keeps a model as a configuration, variables and assets (a vocabulary, say), each
+asked of the layer itself: `get_config`, `save_own_variables`, `save_assets`. A copy is
+made from the same three, in memory. Functions alone are handed over as they are, where
+Keras would look them up by name or rebuild them from bytecode.
+"""
+
+from keras_prune_kit._keras.copying.layers import copy_layer
+from keras_prune_kit._keras.copying.likeness import check_copy
+from keras_prune_kit._keras.copying.models import (
+    clone,
+    copy_model,
+    inputs_like,
+    uncompiled,
+)
+from keras_prune_kit._keras.copying.parts import CopyError, is_graph
+from keras_prune_kit._keras.copying.state import copy_state
+
+__all__ = [
+    "CopyError",
+    "check_copy",
+    "clone",
+    "copy_layer",
+    "copy_model",
+    "copy_state",
+    "inputs_like",
+    "is_graph",
+    "uncompiled",
+]

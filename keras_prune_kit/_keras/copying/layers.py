@@ -1,0 +1,89 @@
+"""Making a layer anew from its configuration."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from keras_prune_kit._keras.copying.functions import (
+    hand_over,
+    loading,
+    named_functions,
+)
+from keras_prune_kit._keras.copying.parts import CopyError, advice_on, parts_of
+from keras_prune_kit._keras.layer_classes import WORLDS
+from keras_prune_kit._keras.models import first_line
+
+_OF_EVERY_LAYER = ("name", "trainable", "dtype")
+
+
+def copy_layer(layer: Any) -> Any:
+    """Make a layer or operation of the same configuration, without its state.
+
+    Raises:
+        CopyError: If its class cannot be made from its configuration.
+    """
+    try:
+        if _is_lambda(layer):
+            return _copy_lambda(layer)
+        return _from_config(layer)
+    except Exception as error:  # Custom layers can raise anything.
+        raise CopyError(
+            f"Keras cannot copy layer '{layer.name}' of class {type(layer).__name__}: "
+            f"{first_line(error)}. {advice_on(layer)}"
+        ) from error
+
+
+def _from_config(layer: Any) -> Any:
+    parts = parts_of(layer)
+    with named_functions(parts) as functions:
+        config = _accepted(layer, _unbuilt(layer.get_config()))
+    with loading(parts, functions):
+        fresh = type(layer).from_config(config)
+        hand_over(parts, parts_of(fresh))
+    return fresh
+
+
+def _accepted(layer: Any, config: Any) -> Any:
+    """Leave out what Keras adds to a configuration that a constructor does not take.
+
+    Name and trainability are handed over later, with the state.
+    """
+    parameters = inspect.signature(type(layer).__init__).parameters
+    kinds = {parameter.kind for parameter in parameters.values()}
+    if inspect.Parameter.VAR_KEYWORD in kinds or not isinstance(config, dict):
+        return config
+    return {
+        key: value
+        for key, value in config.items()
+        if key in parameters or key not in _OF_EVERY_LAYER
+    }
+
+
+def _unbuilt(config: Any) -> Any:
+    """Leave out how layers inside were built: those around them build them anew."""
+    if isinstance(config, dict):
+        is_object = "class_name" in config
+        return {
+            key: _unbuilt(value)
+            for key, value in config.items()
+            if not (is_object and key == "build_config")
+        }
+    return [_unbuilt(item) for item in config] if type(config) is list else config
+
+
+def _is_lambda(layer: Any) -> bool:
+    is_keras = type(layer).__module__.partition(".")[0] in WORLDS
+    return is_keras and type(layer).__name__ == "Lambda"
+
+
+def _copy_lambda(layer: Any) -> Any:
+    return type(layer)(
+        layer.function,
+        output_shape=layer._output_shape,
+        mask=layer.mask,
+        arguments=layer.arguments,
+        name=layer.name,
+        trainable=layer.trainable,
+        dtype=getattr(layer, "dtype_policy", None) or layer._dtype_policy,
+    )

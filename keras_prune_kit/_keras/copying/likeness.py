@@ -1,0 +1,77 @@
+"""Making sure that a copy is one."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from keras_prune_kit._keras.copying.parts import CopyError, parts_of
+from keras_prune_kit._keras.copying.state import is_same_array
+from keras_prune_kit._keras.models import world
+
+
+def check_copy(model: Any, copied: Any, x: Any) -> None:
+    """Make sure that a copy computes what the model does, by weights of its own.
+
+    Args:
+        model: A built model.
+        copied: Its copy.
+        x: Some samples of its inputs.
+
+    Raises:
+        CopyError: If it gives other outputs, or reaches back into the model.
+    """
+    if any(_is_stateful(part) for part in parts_of(model)):
+        return  # Running it would change it.
+    first, second, got = (part.predict_on_batch(x) for part in (model, model, copied))
+    if _are_equal(first, second) and not _are_equal(first, got):
+        raise CopyError(
+            f"A copy of model '{model.name}' computes something else than the model "
+            "does: one of its layers keeps something that neither its get_config() nor "
+            "its save_own_variables() tells. Add it there, or prune the model itself "
+            "with PruningCallback."
+        )
+    _check_not_tied(model, copied, x)
+
+
+def _are_equal(first: Any, second: Any) -> bool:
+    a, b = _flat(first), _flat(second)
+    return len(a) == len(b) and all(map(is_same_array, a, b))
+
+
+def _flat(nest: Any) -> list[np.ndarray]:
+    if isinstance(nest, dict):
+        nest = [nest[key] for key in sorted(nest)]
+    if isinstance(nest, list | tuple):
+        return [array for item in nest for array in _flat(item)]
+    return [np.asarray(nest)]
+
+
+def _is_stateful(layer: Any) -> bool:
+    return bool(getattr(layer, "stateful", False)) and hasattr(layer, "reset_states")
+
+
+def _check_not_tied(model: Any, copied: Any, x: Any) -> None:
+    """Raise if a copy computes with a weight of the model itself, as closures do."""
+    tf = sys.modules.get("tensorflow")
+    if tf is None or world(model).backend.backend() != "tensorflow":
+        return
+    with tf.GradientTape() as tape:
+        copied(x, training=False)
+    own = {id(_tf_variable(weight)): weight for weight in model.weights}
+    shared = [own[id(v)] for v in tape.watched_variables() if id(v) in own]
+    if shared:
+        raise CopyError(
+            f"A copy of model '{model.name}' would compute with a weight of the model "
+            f"itself ({shared[0].name} of shape {tuple(shared[0].shape)}): a function "
+            "in it, such as that of a Lambda, reaches for a layer from outside. Pass "
+            "the layer as an argument of a layer class with get_config(), or prune the "
+            "model itself with PruningCallback."
+        )
+
+
+def _tf_variable(weight: Any) -> Any:
+    """Return the TensorFlow variable inside a Keras or an autocast one."""
+    return getattr(weight, "_value", getattr(weight, "_variable", weight))

@@ -1,0 +1,128 @@
+"""Copying whole models."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from keras_prune_kit._keras.compiling import check_compiled, compile_like
+from keras_prune_kit._keras.copying.layers import copy_layer
+from keras_prune_kit._keras.copying.parts import (
+    CopyError,
+    advice_on,
+    is_graph,
+    parts_of,
+)
+from keras_prune_kit._keras.copying.state import copy_state
+from keras_prune_kit._keras.models import first_line, world
+
+
+def clone(model: Any) -> Any:
+    """Copy a model, compiled alike with a fresh optimizer.
+
+    Args:
+        model: A built and compiled model.
+
+    Returns:
+        A model that computes the same to the bit, with variables of its own.
+
+    Raises:
+        CopyError: If Keras cannot copy the model.
+        ValueError: If it was never compiled.
+    """
+    check_compiled(model)
+    copied = copy_model(model)
+    compile_like(model, copied)
+    return copied
+
+
+def copy_model(model: Any) -> Any:
+    """Copy a built model with its state; the copy is not compiled.
+
+    Raises:
+        CopyError: If Keras cannot copy the model.
+    """
+    copied = _Copier().copy(model)
+    copy_state(model, copied)
+    return copied
+
+
+def inputs_like(model: Any) -> Any:
+    """Make the inputs of a functional Keras 3 model anew, under their own names.
+
+    `clone_model` would name them after tensors instead of layers.
+    """
+
+    def fresh(tensor: Any) -> Any:
+        layer = tensor._keras_history.operation
+        return type(layer).from_config(layer.get_config()).output
+
+    return world(model).tree.map_structure(fresh, model.input)
+
+
+@contextlib.contextmanager
+def uncompiled(model: Any) -> Iterator[None]:
+    """Let Keras' `clone_model` leave the loss alone.
+
+    It would compile the clone anew from what it can write down of the loss and the
+    metrics, which fails for a function of the user's own.
+    """
+    parts = [part for part in parts_of(model) if getattr(part, "compiled", False)]
+    for part in parts:
+        part.compiled = False
+    try:
+        yield
+    finally:
+        for part in parts:
+            part.compiled = True
+
+
+class _Copier:
+    """Copies models and the models in them; what is used twice is copied once."""
+
+    def __init__(self) -> None:
+        self._made: dict[int, Any] = {}
+
+    def copy(self, layer: Any) -> Any:
+        if id(layer) not in self._made:
+            self._made[id(layer)] = self._make(layer)
+        return self._made[id(layer)]
+
+    def _make(self, layer: Any) -> Any:
+        copied = self._clone(layer) if is_graph(layer) else copy_layer(layer)
+        if type(copied) is not type(layer):
+            # Its constructor takes something else than layers: as Keras loads it.
+            copied = copy_layer(layer)
+        is_model = hasattr(layer, "get_build_config") and hasattr(layer, "fit")
+        if is_model and layer.built and not copied.built:
+            self._build(layer, copied)
+        return copied
+
+    def _clone(self, model: Any) -> Any:
+        keras = world(model)
+        arguments: dict[str, Any] = {"clone_function": self.copy}
+        if keras.__name__ == "keras" and not isinstance(model, keras.Sequential):
+            arguments["input_tensors"] = inputs_like(model)
+        with uncompiled(model):
+            try:
+                return keras.models.clone_model(model, **arguments)
+            except CopyError:
+                raise
+            except Exception as error:  # Layers are called, those of users too.
+                raise _cannot(model, error) from error
+
+    @staticmethod
+    def _build(model: Any, copied: Any) -> None:
+        try:
+            copied.build_from_config(model.get_build_config())
+            copied.built = True  # As Keras says, too, of what it has loaded.
+        except Exception as error:  # As above.
+            raise _cannot(model, error) from error
+
+
+def _cannot(model: Any, error: Exception) -> CopyError:
+    return CopyError(
+        f"Keras cannot copy model '{model.name}' of class {type(model).__name__}: "
+        f"{first_line(error)}. {advice_on(model)}"
+    )

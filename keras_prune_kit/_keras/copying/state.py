@@ -1,0 +1,98 @@
+"""Bringing variables and assets of a layer or model into its copy."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_prune_kit._keras.copying.parts import (
+    CopyError,
+    advice_on,
+    is_keras_2,
+    parts_of,
+)
+from keras_prune_kit._keras.models import first_line
+
+
+def copy_state(old: Any, new: Any) -> None:
+    """Give a copied layer or model the variables and assets of the old one.
+
+    Args:
+        old: A built layer or model.
+        new: Its copy, built too.
+
+    Raises:
+        CopyError: If the copy has other layers or weights.
+    """
+    pairs = list(zip(parts_of(old), parts_of(new), strict=False))
+    for source, target in pairs:
+        try:
+            _copy_own_state(source, target)
+        except Exception as error:  # As above.
+            raise CopyError(
+                f"Keras cannot bring the state of layer '{source.name}' of class "
+                f"{type(source).__name__} into a copy: {first_line(error)}. "
+                f"{advice_on(source)}"
+            ) from error
+    _check_weights(old, new)
+
+
+def _copy_own_state(source: Any, target: Any) -> None:
+    """Copy the state of one layer, without that of the layers in it."""
+    if type(source) is not type(target):
+        raise ValueError(f"the copy has a layer of class {type(target).__name__} there")
+    if target.name != source.name:  # One that a constructor makes is numbered anew.
+        setattr(target, "_name" if is_keras_2(target) else "name", source.name)
+    if target.trainable != source.trainable:
+        target.trainable = source.trainable
+    store: dict[str, Any] = {}
+    source.save_own_variables(store)
+    if store:
+        target.load_own_variables(_Store(store))
+    if hasattr(source, "save_assets"):
+        with tempfile.TemporaryDirectory() as folder:
+            source.save_assets(folder)
+            if any(Path(folder).iterdir()):
+                target.load_assets(folder)
+    for old, new in zip(_seeds(source), _seeds(target), strict=True):
+        new.state.assign(old.state)
+
+
+class _Store(dict):
+    """What `load_own_variables` reads from: arrays, as they would be in a file."""
+
+    def __getitem__(self, key: str) -> Any:
+        return as_array(super().__getitem__(key))
+
+
+def _seeds(layer: Any) -> list[Any]:
+    """List the seed generators of a Keras 3 layer."""
+    return list(getattr(layer, "_seed_generators", ()))
+
+
+def _check_weights(old: Any, new: Any) -> None:
+    wanted, got = (
+        # Tables of Keras 2 are among the weights, too.
+        [as_array(weight) for weight in part.weights if hasattr(weight, "numpy")]
+        for part in (old, new)
+    )
+    if len(wanted) == len(got) and all(map(is_same_array, wanted, got)):
+        return
+    raise CopyError(
+        f"A copy of '{old.name}' has other weights than it: {len(got)} of shapes "
+        f"{[w.shape for w in got][:8]} for {len(wanted)} of shapes "
+        f"{[w.shape for w in wanted][:8]}. A layer that uses a weight of another one "
+        "(a tied embedding) or makes layers outside of its constructor and build() "
+        "cannot be copied: prune the model itself with PruningCallback."
+    )
+
+
+def as_array(value: Any) -> np.ndarray:
+    return value.numpy() if hasattr(value, "numpy") else np.asarray(value)
+
+
+def is_same_array(a: np.ndarray, b: np.ndarray) -> bool:
+    return a.shape == b.shape and a.tobytes() == b.tobytes()
