@@ -271,10 +271,8 @@ def test_what_cannot_be_clustered_is_said_before_a_step(K, mlp, data):
         fit(mlp(), data, kpk.ClusteringCallback(4, match="nowhere"))
     with pytest.raises(TypeError, match="match is a regex"):
         kpk.ClusteringCallback(4, match=3)
-    unbuilt = K.Sequential([K.layers.Dense(3)])
-    unbuilt.compile("sgd", "mse")
     with pytest.raises(ValueError, match="not built"):
-        fit(unbuilt, (data[0], data[0][:, :3]), kpk.ClusteringCallback(4))
+        kpk.Clusterer(K.Sequential([K.layers.Dense(3)]), 4)
     with pytest.raises(TypeError, match="keras"):
         kpk.Clusterer("model", 4)
     nothing = K.Sequential([K.layers.Input((8,)), K.layers.ReLU()])
