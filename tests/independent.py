@@ -35,7 +35,7 @@ def tflite_outputs(path, x, like):
     if isinstance(like, dict) and len(like) == 1:
         return dict(zip(like, outputs, strict=True))
     if isinstance(like, dict):
-        names = [item["name"] for item in interpreter.get_output_details()]
+        names = [_plain(item["name"]) for item in interpreter.get_output_details()]
         return {key: outputs[names.index(_plain(key))] for key in like}
     return outputs if isinstance(like, list | tuple) else outputs[0]
 
@@ -81,7 +81,7 @@ def _in_order(x, details):
     if not isinstance(x, dict):
         return x if isinstance(x, list | tuple) else [x]
     plain = {_plain(key): array for key, array in x.items()}
-    return [plain[item["name"]] for item in details]
+    return [plain[_plain(item["name"])] for item in details]
 
 
 def _plain(name):
