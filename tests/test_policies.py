@@ -240,7 +240,7 @@ def test_an_unbuilt_model_says_when_it_gets_built(K):
         kpk.PrunePolicy(0.8).plan(K.Sequential([K.layers.Dense(3)]))
 
 
-@pytest.mark.parametrize("model", [None, 3, "model.keras", object()])
+@pytest.mark.parametrize("model", [None, 3, ["model.keras"], object()])
 def test_what_is_no_keras_model_is_named(model):
     with pytest.raises(TypeError, match="Keras 3"):
         kpk.PrunePolicy(0.8).plan(model)

@@ -122,6 +122,14 @@ def loading(parts: list[Any], functions: dict[str, Any]) -> Iterator[None]:
             del _handed_over[name]
 
 
+def sharing(layer: Any) -> contextlib.AbstractContextManager[Any]:
+    """Let Keras 3 know a layer again that is in the configuration of another one."""
+    if is_keras_2(layer):
+        return contextlib.nullcontext()
+    library = importlib.import_module("keras.src.saving.serialization_lib")
+    return library.ObjectSharingScope()
+
+
 def _vars(part: Any) -> list[Any]:
     """List the values of a layer's attributes, those in lists and dicts too."""
     found = []

@@ -9,6 +9,7 @@ from keras_prune_kit._keras.copying.functions import (
     hand_over,
     loading,
     named_functions,
+    sharing,
 )
 from keras_prune_kit._keras.copying.parts import CopyError, advice_on, parts_of
 from keras_prune_kit._keras.layer_classes import WORLDS
@@ -36,9 +37,9 @@ def copy_layer(layer: Any) -> Any:
 
 def _from_config(layer: Any) -> Any:
     parts = parts_of(layer)
-    with named_functions(parts) as functions:
+    with named_functions(parts) as functions, sharing(layer):
         config = _accepted(layer, _unbuilt(layer.get_config()))
-    with loading(parts, functions):
+    with loading(parts, functions), sharing(layer):
         fresh = type(layer).from_config(config)
         hand_over(parts, parts_of(fresh))
     return fresh

@@ -90,7 +90,7 @@ class _Copier:
         return self._made[id(layer)]
 
     def _make(self, layer: Any) -> Any:
-        copied = self._clone(layer) if is_graph(layer) else copy_layer(layer)
+        copied = self._clone_or_load(layer) if is_graph(layer) else copy_layer(layer)
         if type(copied) is not type(layer):
             # Its constructor takes something else than layers: as Keras loads it.
             copied = copy_layer(layer)
@@ -98,6 +98,15 @@ class _Copier:
         if is_model and layer.built and not copied.built:
             self._build(layer, copied)
         return copied
+
+    def _clone_or_load(self, model: Any) -> Any:
+        """Clone layer by layer; where a layer holds another one, as Keras loads it."""
+        try:
+            return self._clone(model)
+        except CopyError:
+            with contextlib.suppress(CopyError), uncompiled(model):
+                return copy_layer(model)
+            raise
 
     def _clone(self, model: Any) -> Any:
         keras = world(model)
