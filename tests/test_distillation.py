@@ -170,7 +170,7 @@ def test_teachers_that_are_none(K, data):
     with pytest.raises(ValueError, match="NaN"):
         kpk.soft_targets(broken, data)
     with pytest.raises(TypeError, match="A model of keras"):
-        kpk.soft_targets("teacher", data)
+        kpk.soft_targets(["teacher"], data)
 
 
 def test_data_of_another_kind(K, data):
