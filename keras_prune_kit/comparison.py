@@ -83,7 +83,7 @@ def compare(
             f"{{'baseline': model}}. Received: {entries!r}."
         )
     check_whole("latency_runs", latency_runs, least=0)
-    x, y = as_arrays((x,), "x")[0], as_arrays((y,), "y")[0]
+    x, y = as_arrays(x, "x"), as_arrays(y, "y")
     _check_class_names(class_names)
     if y is None:
         check_data(x, "x")

@@ -24,16 +24,14 @@ def as_arrays(data: Any, name: str) -> Any:
     """Turn the tensors and frames that `fit` takes into numpy arrays.
 
     Args:
-        data: `(x, y)` or `(x, y, sample_weight)` of arrays, tensors of TensorFlow, JAX
-            or torch, pandas frames or nests of them. What gives batches is left as it
-            is, and so are tensors of text.
+        data: Arrays, tensors of TensorFlow, JAX or torch, pandas frames or nests of
+            them, such as `(x, y)`. What gives batches is left as it is, and so are
+            tensors of text.
         name: What the data are called in messages.
 
     Raises:
         TypeError: If a tensor is ragged or sparse.
     """
-    if not isinstance(data, tuple):
-        return data
     return map_arrays(functools.partial(_as_array, name), data)
 
 

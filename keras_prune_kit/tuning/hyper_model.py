@@ -254,11 +254,5 @@ class CompressionHyperModel(keras_tuner.HyperModel):
         for name in _DATA:
             given = arguments.get(name)
             if name not in self._arrays or self._arrays[name][0] is not given:
-                self._arrays[name] = given, _as_arrays(given, name)
+                self._arrays[name] = given, as_arrays(given, name)
         return {name: self._arrays[name][1] for name in arguments if name in _DATA}
-
-
-def _as_arrays(given: Any, name: str) -> Any:
-    if name == "validation_data" and isinstance(given, list | tuple):
-        return as_arrays(tuple(given), name)
-    return as_arrays((given,), name)[0]

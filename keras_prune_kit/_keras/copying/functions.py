@@ -18,7 +18,7 @@ from keras_prune_kit._keras.layer_classes import WORLDS
 # The functions that layers being copied were given, by the names of their stand-ins.
 _handed_over: dict[str, Any] = {}
 
-_FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
+_FUNCTIONS = (types.FunctionType, functools.partial)
 
 
 @contextlib.contextmanager
@@ -58,9 +58,8 @@ def _is_function(value: Any) -> bool:
     """Return True for functions that Keras may not find again by their name."""
     if not isinstance(value, _FUNCTIONS):
         return False
-    owner = getattr(value, "__self__", None)
     module = getattr(value, "__module__", None) or ""
-    return owner is None and module.partition(".")[0] not in WORLDS
+    return module.partition(".")[0] not in WORLDS
 
 
 def _stand_in(name: str) -> Callable[..., Any]:

@@ -46,6 +46,7 @@ def world_of_layer(layer: Any) -> types.ModuleType:
 
 
 def is_keras_2(layer: Any) -> bool:
+    """Return True for a layer of `tf_keras`."""
     return world_of_layer(layer).__name__ == "tf_keras"
 
 

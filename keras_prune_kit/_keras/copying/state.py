@@ -91,8 +91,10 @@ def _check_weights(old: Any, new: Any) -> None:
 
 
 def as_array(value: Any) -> np.ndarray:
+    """Return the value of a variable, or what is an array already."""
     return value.numpy() if hasattr(value, "numpy") else np.asarray(value)
 
 
 def is_same_array(a: np.ndarray, b: np.ndarray) -> bool:
+    """Return True if two arrays are the same to the bit, NaN included."""
     return a.shape == b.shape and a.tobytes() == b.tobytes()
