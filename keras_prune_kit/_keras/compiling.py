@@ -7,8 +7,8 @@ import inspect
 from collections.abc import Iterator
 from typing import Any
 
-from keras_prune_kit._keras.layer_classes import WORLDS
-from keras_prune_kit._keras.models import first_line
+from keras_prune_kit._keras.layer_classes import is_of_keras
+from keras_prune_kit._keras.models import first_line, inner_optimizer
 
 _ANY_RATE = 1e-3
 
@@ -95,16 +95,18 @@ def fresh_optimizer(optimizer: Any) -> Any:
         with _without_schedule(optimizer) as schedule:
             fresh = type(optimizer).from_config(optimizer.get_config())
         if schedule is not None:
-            _set_schedule(_inner(fresh), schedule)
+            _set_schedule(inner_optimizer(fresh), schedule)
     except Exception as error:  # As above.
         raise ValueError(
             f"The optimizer {type(optimizer).__name__} cannot be made anew for a copy: "
             f"{first_line(error)}. Give its class a get_config() that returns all "
             "arguments of its constructor."
         ) from error
-    pattern = getattr(_inner(optimizer), "_exclude_from_weight_decay_pattern", None)
+    pattern = getattr(
+        inner_optimizer(optimizer), "_exclude_from_weight_decay_pattern", None
+    )
     if pattern:
-        _inner(fresh).exclude_from_weight_decay(var_names=pattern)
+        inner_optimizer(fresh).exclude_from_weight_decay(var_names=pattern)
     return fresh
 
 
@@ -115,7 +117,7 @@ def _without_schedule(optimizer: Any) -> Iterator[Any]:
     Yields:
         The schedule or function; `None` if the rate is a number.
     """
-    attributes = vars(_inner(optimizer))
+    attributes = vars(inner_optimizer(optimizer))
     schedule = attributes.get("_learning_rate")
     if not callable(schedule):  # Variables are not, schedules and functions are.
         yield None
@@ -135,11 +137,6 @@ def _set_schedule(optimizer: Any, schedule: Any) -> None:
         optimizer._learning_rate = build(schedule)
 
 
-def _inner(optimizer: Any) -> Any:
-    """Return the optimizer inside of one that scales the loss."""
-    return getattr(optimizer, "inner_optimizer", optimizer)
-
-
 def _tells_all(kind: type, config: dict[str, Any]) -> bool:
     """Return True if a configuration has all that a constructor takes.
 
@@ -147,7 +144,7 @@ def _tells_all(kind: type, config: dict[str, Any]) -> bool:
     arguments: what is made of that would count something else.
     """
     owner = next(base for base in kind.__mro__ if "__init__" in vars(base))
-    if owner.__module__.partition(".")[0] in WORLDS:
+    if is_of_keras(owner):
         return True
     named = inspect.signature(kind).parameters.values()
     return all(

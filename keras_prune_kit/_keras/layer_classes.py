@@ -1,10 +1,16 @@
-"""Names of built-in layer classes, as policies write them down."""
+"""Classes of Keras itself, and their names, as policies write them down."""
 
 from __future__ import annotations
 
 import sys
 
 WORLDS = ("keras", "tf_keras")
+
+
+def is_of_keras(item: object) -> bool:
+    """Return True for a class or function of Keras itself, of either world."""
+    module = getattr(item, "__module__", None) or ""
+    return module.partition(".")[0] in WORLDS
 
 
 def layer_class(name: str) -> type:

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterable
 from typing import Any, Literal
 
+from keras_prune_kit._keras.layer_classes import is_of_keras
+
 Direction = Literal["max", "min"]
 
 # Keras' own classes and functions of metrics, without capitals and underscores.
@@ -167,7 +169,7 @@ def _kinds(metric: Any) -> list[str]:
     return [
         base.__name__.replace("_", "").lower()
         for base in bases
-        if _is_of_keras(base) and hasattr(base, "__name__")
+        if is_of_keras(base) and hasattr(base, "__name__")
     ]
 
 
@@ -179,12 +181,7 @@ def _is_loss(function: Any) -> bool:
     if isinstance(function, tuple(world.losses.Loss for world in worlds)):
         return True
     module = getattr(function, "__module__", None) or ""
-    return _is_of_keras(function) and ".losses" in module
-
-
-def _is_of_keras(item: Any) -> bool:
-    module = getattr(item, "__module__", None) or ""
-    return module.partition(".")[0] in ("keras", "tf_keras")
+    return is_of_keras(function) and ".losses" in module
 
 
 def _own_name(model: Any, name: str, metric: Any) -> str:

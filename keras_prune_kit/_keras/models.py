@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
 
-_WORLDS = ("keras", "tf_keras")
+from keras_prune_kit._keras.layer_classes import WORLDS
 
 # How Keras tells of errors in layers.
 _COLOR = re.compile(r"\x1b\[\d*m")
@@ -31,7 +31,7 @@ def world(model: object, name: str = "model") -> ModuleType:
     """
     for base in type(model).__mro__:
         root = base.__module__.partition(".")[0]
-        if base.__name__ == "Model" and root in _WORLDS:
+        if base.__name__ == "Model" and root in WORLDS:
             return sys.modules[root]
     raise TypeError(
         "A model of keras (Keras 3) or tf_keras (Keras 2) is needed as "
@@ -95,7 +95,11 @@ def weights_ending(model: object) -> str:
 
 def optimizer_of(model: Any) -> Any:
     """The compiled optimizer without a loss-scaling wrapper, or `None`."""
-    optimizer = getattr(model, "optimizer", None)
+    return inner_optimizer(getattr(model, "optimizer", None))
+
+
+def inner_optimizer(optimizer: Any) -> Any:
+    """Return the optimizer inside of one that scales the loss, else itself."""
     return getattr(optimizer, "inner_optimizer", optimizer)
 
 

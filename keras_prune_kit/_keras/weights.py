@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_prune_kit._keras.layer_classes import WORLDS
+from keras_prune_kit._keras.layer_classes import is_of_keras
 from keras_prune_kit._keras.models import trained_model
 
 _CONV = ("Conv1D", "Conv2D", "Conv3D")
@@ -255,7 +255,7 @@ def _einsum_layout(equation: str) -> tuple[tuple[int, ...], int, int]:
 
 def _known_class(layer: Any) -> str | None:
     for base in type(layer).__mro__:
-        if base.__module__.partition(".")[0] in WORLDS and base.__name__ in _KERNELS:
+        if is_of_keras(base) and base.__name__ in _KERNELS:
             return base.__name__
     return None
 

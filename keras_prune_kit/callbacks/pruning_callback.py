@@ -52,6 +52,10 @@ class PruningCallback(TwoWorldCallback):
         data: `(x, y)`, a sample of some hundred training data for criteria that look
             at gradients, such as `taylor`. Defaults to `None`.
 
+    Attributes:
+        report: A `SparsityReport` of the model as it is when it is looked at, once
+            training has ended; before that `None`.
+
     Raises:
         TypeError: If the policy is none.
         ValueError: If `on_incomplete` is neither; from `fit`, before the first step, if

@@ -275,10 +275,11 @@ class Pruner:
         for weight in due:
             weight.update = weight.last_update(self._current_step or 0)
         self._gradients.give(due)
-        is_global = self.policy.scope == "global"
-        together = [weight for weight in due if is_global and not weight.keeps_zeros]
+        together: list[PrunedWeight] = []
         for weight in due:
-            if weight not in together:
+            if self.policy.scope == "global" and not weight.keeps_zeros:
+                together.append(weight)
+            else:
                 weight.set_mask(weight.compute_mask())
         if together:
             for weight, mask in zip(together, global_masks(together), strict=True):

@@ -13,6 +13,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_prune_kit.tflite.shrinking.packing import (
+    SHAPING,
     Operator,
     indices,
     kind,
@@ -22,14 +23,9 @@ from keras_prune_kit.tflite.shrinking.packing import (
 )
 
 _WHOLE = (schema.TensorType.INT32, schema.TensorType.INT64)
-# What gives a part of its first input, or that in another shape.
-_SHAPING = {
-    *(Operator.RESHAPE, Operator.TRANSPOSE, Operator.EXPAND_DIMS, Operator.SQUEEZE),
-    *(Operator.SLICE, Operator.STRIDED_SLICE, Operator.GATHER, Operator.UNPACK),
-}
 # What else numbers pass on their way from an input to where they become integers.
 _KEEPING_NUMBERS = {
-    *_SHAPING,
+    *SHAPING,
     *(Operator.SPLIT, Operator.CONCATENATION, Operator.PACK, Operator.FLOOR),
     *(Operator.ROUND, Operator.CEIL, Operator.ADD, Operator.SUB, Operator.MUL),
     *(Operator.DIV, Operator.MINIMUM, Operator.MAXIMUM, Operator.FLOOR_MOD),
@@ -102,7 +98,7 @@ def _chain_to_floats(model: Any, makers: dict[int, Any], index: int) -> list[Any
     while kind(model, chain[0]) != Operator.QUANTIZE:
         maker = makers.get(chain[0].inputs[0])
         is_known = maker is not None and kind(model, maker) in (
-            *_SHAPING,
+            *SHAPING,
             Operator.QUANTIZE,
         )
         if not is_known or len(maker.outputs) != 1:

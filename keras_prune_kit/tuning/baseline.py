@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -44,13 +43,11 @@ class Baseline:
         self, source: Any, objective: str | None = None, mode: str = "auto"
     ) -> None:
         self._build: Callable[[], Any] | None = None
-        if isinstance(source, str | os.PathLike):
-            self.model = _keras.load(source, compiled=True)
-        elif _is_function(source):
+        if _is_function(source):
             self._build = source
             self.model = source()
         else:
-            self.model = source
+            self.model = _keras.opened(source, compiled=True)
         self._scored: tuple[Any, Evaluation, float] | None = None
         _keras.world(self.model, "baseline")
         _keras.check_built(self.model)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from keras_prune_kit._keras.copying.parts import is_keras_2, world_of_layer
-from keras_prune_kit._keras.layer_classes import WORLDS
+from keras_prune_kit._keras.layer_classes import is_of_keras
 
 # The functions that layers being copied were given, by the names of their stand-ins.
 _handed_over: dict[str, Any] = {}
@@ -56,10 +56,7 @@ def _functions_of(layer: Any) -> dict[str, Any]:
 
 def _is_function(value: Any) -> bool:
     """Return True for functions that Keras may not find again by their name."""
-    if not isinstance(value, _FUNCTIONS):
-        return False
-    module = getattr(value, "__module__", None) or ""
-    return module.partition(".")[0] not in WORLDS
+    return isinstance(value, _FUNCTIONS) and not is_of_keras(value)
 
 
 def _stand_in(name: str) -> Callable[..., Any]:
@@ -105,7 +102,7 @@ def loading(parts: list[Any], functions: dict[str, Any]) -> Iterator[None]:
     known = {
         name: kind
         for kind in classes
-        if kind.__module__.partition(".")[0] not in WORLDS
+        if not is_of_keras(kind)
         for name in (kind.__name__, keras.saving.get_registered_name(kind))
     }
     library = importlib.import_module(f"{keras.__name__}.src.saving.serialization_lib")

@@ -12,7 +12,7 @@ from keras_prune_kit._keras.copying.functions import (
     sharing,
 )
 from keras_prune_kit._keras.copying.parts import CopyError, advice_on, parts_of
-from keras_prune_kit._keras.layer_classes import WORLDS
+from keras_prune_kit._keras.layer_classes import is_of_keras
 from keras_prune_kit._keras.models import first_line
 
 _OF_EVERY_LAYER = ("name", "trainable", "dtype")
@@ -74,8 +74,7 @@ def _unbuilt(config: Any) -> Any:
 
 
 def _is_lambda(layer: Any) -> bool:
-    is_keras = type(layer).__module__.partition(".")[0] in WORLDS
-    return is_keras and type(layer).__name__ == "Lambda"
+    return is_of_keras(type(layer)) and type(layer).__name__ == "Lambda"
 
 
 def _copy_lambda(layer: Any) -> Any:

@@ -6,7 +6,7 @@ import sys
 import types
 from typing import Any
 
-from keras_prune_kit._keras.layer_classes import WORLDS
+from keras_prune_kit._keras.layer_classes import WORLDS, is_of_keras
 from keras_prune_kit._keras.models import world
 from keras_prune_kit._keras.weights import walk
 
@@ -52,7 +52,7 @@ def is_keras_2(layer: Any) -> bool:
 
 def advice_on(layer: Any) -> str:
     """Say what helps with a layer or model of its class."""
-    if is_graph(layer) and type(layer).__module__.partition(".")[0] in WORLDS:
+    if is_graph(layer) and is_of_keras(type(layer)):
         return "Prune the model itself with PruningCallback."
     return (
         f"Give class {type(layer).__name__} a get_config() that returns all arguments "

@@ -10,6 +10,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_prune_kit.tflite.shrinking.packing import (
+    SHAPING,
     Operator,
     indices,
     kind,
@@ -31,14 +32,9 @@ BOUNDED = b"bounded_mask"  # How constants are called that mask less already.
 
 _Path = tuple[tuple[int, float], ...]
 
-_SHAPING = {
-    *(Operator.RESHAPE, Operator.TRANSPOSE, Operator.BROADCAST_TO, Operator.TILE),
-    *(Operator.EXPAND_DIMS, Operator.SQUEEZE, Operator.SLICE, Operator.GATHER),
-    *(Operator.STRIDED_SLICE, Operator.PAD, Operator.UNPACK),
-}
 # What gives what it takes, and how many of its inputs that is.
 _PASSING = {
-    **dict.fromkeys(_SHAPING, 1),
+    **dict.fromkeys(SHAPING, 1),
     **dict.fromkeys((Operator.MINIMUM, Operator.MAXIMUM), 2),
 }
 # What puts constants in the place of scores, and which of its inputs these can be;

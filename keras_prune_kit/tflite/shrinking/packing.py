@@ -11,6 +11,13 @@ from ai_edge_litert import schema_py_generated as schema
 
 Operator = schema.BuiltinOperator
 
+# What gives its first input or a part of it, in another shape or place.
+SHAPING = {
+    *(Operator.RESHAPE, Operator.TRANSPOSE, Operator.BROADCAST_TO, Operator.TILE),
+    *(Operator.EXPAND_DIMS, Operator.SQUEEZE, Operator.SLICE, Operator.GATHER),
+    *(Operator.STRIDED_SLICE, Operator.PAD, Operator.UNPACK),
+}
+
 _FILE_IDENTIFIER = b"TFL3"
 _LARGEST_OLD_CODE = 127
 _ALIGNMENT = 16  # of the bytes of weights, as the schema asks for
