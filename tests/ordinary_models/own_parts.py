@@ -82,17 +82,21 @@ def smooth_hinge(delta):
     return loss
 
 
-@ordinary(worlds=KERAS_3)
-def own_loss(K):
-    """A closure, which Keras cannot find by its name; a rate with a schedule."""
-    x, y = _line()
-    model = K.Sequential(
+def _net(K):
+    return K.Sequential(
         [
             K.layers.Input((6,)),
             K.layers.Dense(32, activation="relu"),
             K.layers.Dense(1),
         ]
     )
+
+
+@ordinary(worlds=KERAS_3)
+def own_loss(K):
+    """A closure, which Keras cannot find by its name; a rate with a schedule."""
+    x, y = _line()
+    model = _net(K)
     rate = K.optimizers.schedules.CosineDecay(0.02, 200)
     compiled = {"loss": smooth_hinge(1.0), "metrics": ["mae"]}
     return trained(model, x, y, rate=rate, scores={"mae": MAE}, **compiled)
@@ -122,13 +126,7 @@ def within(K, tolerance):
 @ordinary()
 def own_metric(K):
     x, y = _line()
-    model = K.Sequential(
-        [
-            K.layers.Input((6,)),
-            K.layers.Dense(32, activation="relu"),
-            K.layers.Dense(1),
-        ]
-    )
+    model = _net(K)
     scores = {"within": Score(lambda y, p: float(np.mean(np.abs(y - p) < 1)))}
     metrics = [within(K, 1.0), "mae"]
     return trained(
