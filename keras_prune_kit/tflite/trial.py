@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_prune_kit.tflite.trial_process import Outcome, Trial, packed, read
+from keras_prune_kit.tflite.trial_process import Outcome, Trial, framed, read
 
 _CPU_S, _BYTES_A_SECOND = 5, 10_000_000
 _CPU_S_OF_MODELS = 120  # They are not out to work for hours, and may be large.
@@ -98,9 +98,9 @@ class _Helper:
         with self._lock:
             process = self._running()
             try:
-                process.stdin.write(packed(trial))
+                process.stdin.write(framed(trial.packed()))
                 process.stdin.flush()
-                return read(process.stdout)
+                return Outcome.unpacked(read(process.stdout))
             except (EOFError, OSError):  # It could not start, or somebody ended it.
                 code = self._end()
                 return Outcome(exit_code=0 if code == _COULD_NOT_START else code)
@@ -141,7 +141,7 @@ def _alone(trial: Trial) -> Outcome:
     try:
         run = subprocess.run(
             _command("try_one"),
-            input=packed(trial),
+            input=framed(trial.packed()),
             capture_output=True,
             timeout=trial.wall_s,
         )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import json
 import os
-import pickle
 import select
 import signal
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -44,6 +45,25 @@ class Trial:
     cpu_s: int
     wall_s: float
 
+    def packed(self) -> bytes:
+        """Return the trial for `unpacked`: arrays in a row, nothing pickled."""
+        arrays = self.arrays or ()
+        count = -1 if self.arrays is None else len(arrays)
+        limits = np.array([self.num_threads, self.cpu_s, self.wall_s, count])
+        stream = io.BytesIO()
+        for array in (limits, np.frombuffer(self.content, np.uint8), *arrays):
+            np.save(stream, array, allow_pickle=False)
+        return stream.getvalue()
+
+    @classmethod
+    def unpacked(cls, message: bytes) -> Trial:
+        """The trial that a message of `packed` holds."""
+        stream = io.BytesIO(message)
+        num_threads, cpu_s, wall_s, count = np.load(stream).tolist()
+        content = np.load(stream).tobytes()
+        arrays = [np.load(stream) for _ in range(int(count))] if count >= 0 else None
+        return cls(content, arrays, int(num_threads), int(cpu_s), wall_s)
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -59,24 +79,32 @@ class Outcome:
     exit_code: int = 0
     is_late: bool = False
 
+    def packed(self) -> bytes:
+        """The outcome as `unpacked` reads it."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def unpacked(cls, message: bytes) -> Outcome:
+        """The outcome that a message of `packed` holds."""
+        return cls(**json.loads(message))
+
     @property
     def has_crashed(self) -> bool:
         """Whether the process ended before its time."""
         return self.exit_code not in (0, _REFUSED)
 
 
-def packed(message: object) -> bytes:
-    """An object as it goes through a pipe."""
-    content = pickle.dumps(message)
-    return len(content).to_bytes(_LENGTH_BYTES, "big") + content
+def framed(message: bytes) -> bytes:
+    """A message as it goes through a pipe, behind its length."""
+    return len(message).to_bytes(_LENGTH_BYTES, "big") + message
 
 
-def read(stream: Any) -> Any:
-    """The next object that comes through a pipe; an `EOFError` if none comes."""
+def read(stream: Any) -> bytes:
+    """The next message that comes through a pipe; an `EOFError` if none comes."""
     length = stream.read(_LENGTH_BYTES)
     if len(length) < _LENGTH_BYTES:
         raise EOFError
-    return pickle.loads(stream.read(int.from_bytes(length, "big")))
+    return stream.read(int.from_bytes(length, "big"))
 
 
 def serve() -> None:
@@ -84,14 +112,15 @@ def serve() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # That is for who asked for trials.
     with _answers() as answers, contextlib.suppress(EOFError, BrokenPipeError):
         while True:
-            answers.write(packed(_in_fork(read(sys.stdin.buffer))))
+            outcome = _in_fork(Trial.unpacked(read(sys.stdin.buffer)))
+            answers.write(framed(outcome.packed()))
             answers.flush()
 
 
 def try_one() -> None:
     """Tries what comes through stdin in this very process."""
     with _answers() as answers:
-        sys.exit(_attempt(read(sys.stdin.buffer), answers.fileno()))
+        sys.exit(_attempt(Trial.unpacked(read(sys.stdin.buffer)), answers.fileno()))
 
 
 def _answers() -> BinaryIO:
