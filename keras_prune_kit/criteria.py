@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from keras_prune_kit.checks import as_array, check_whole, is_one_of, widened
+from keras_prune_kit._tools.checks import as_array, check_whole, is_one_of, widened
 
 Criterion = Callable[..., np.ndarray]
 CriterionT = TypeVar("CriterionT", bound=Criterion)

@@ -6,7 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import keras
 
-from keras_prune_kit.checks import check_flag, check_whole
+from keras_prune_kit._tools.checks import check_flag, check_whole
 
 
 @runtime_checkable

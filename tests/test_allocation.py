@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import keras_prune_kit as kpk
-from keras_prune_kit.allocation.zeros import (
+from keras_prune_kit.policies.allocation.zeros import (
     apportion,
     erdos_renyi_zeros,
     global_zeros,

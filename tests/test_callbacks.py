@@ -13,7 +13,7 @@ import tensorflow as tf
 
 import keras_prune_kit as kpk
 from keras_prune_kit import _keras, callbacks
-from keras_prune_kit.callbacks import last_good
+from keras_prune_kit.pruner import last_good
 
 STEPS = 8  # of an epoch of `data` in batches of 16
 

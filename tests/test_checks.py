@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import keras_prune_kit as kpk
-from keras_prune_kit import checks
+from keras_prune_kit._tools import checks
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.0, True, math.nan, "3", None, [1]])

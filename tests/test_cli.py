@@ -12,7 +12,7 @@ import pytest
 
 import keras_prune_kit as kpk
 from keras_prune_kit import tflite
-from keras_prune_kit.cli import main, names, options
+from keras_prune_kit.cli import choices, main, options
 from keras_prune_kit.cli.result import Result
 
 COMMANDS = ("inspect", "compress", "compare", "export", "demo")
@@ -224,8 +224,8 @@ def test_help_fits_a_terminal(words, capsys, monkeypatch):
 
 
 def test_the_words_for_quantizations_are_those_of_the_exporter():
-    assert names.QUANTIZATIONS == tflite.QUANTIZATIONS
-    assert names.CALIBRATED == tflite.CALIBRATED
+    assert choices.QUANTIZATIONS == tflite.QUANTIZATIONS
+    assert choices.CALIBRATED == tflite.CALIBRATED
 
 
 def test_json_has_no_nan():

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_prune_kit._tools.datasets import labelled_samples
 from keras_prune_kit.cli import models
 from keras_prune_kit.cli.data import adapt, adapt_inputs
 from keras_prune_kit.cli.data.arrays import hold_out
 from keras_prune_kit.cli.data.function import FunctionSource
 from keras_prune_kit.cli.data.npz import NpzSource
 from keras_prune_kit.cli.data.pictures import PictureSource
-from keras_prune_kit.datasets import labelled_samples
 
 X, Y = np.arange(40.0).reshape(20, 2), np.arange(20)
 

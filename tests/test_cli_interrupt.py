@@ -13,8 +13,8 @@ import models
 import numpy as np
 import pytest
 
+from keras_prune_kit._tools.progress import track
 from keras_prune_kit.cli import main
-from keras_prune_kit.progress import track
 from keras_prune_kit.tflite.convert import Conversion
 from keras_prune_kit.tflite.model import TFLiteModel
 

@@ -11,13 +11,13 @@ import tensorflow as tf
 import tf_keras
 
 import keras_prune_kit as kpk
-from keras_prune_kit.compression.job import Job
-from keras_prune_kit.compression.search import Bisection, Ladder, Setting
+from keras_prune_kit._tools.datasets import fit_arguments
+from keras_prune_kit.compression.bisection import Bisection, Ladder, Setting
+from keras_prune_kit.compression.recipe import Job
 from keras_prune_kit.compression.smallest import _shares
 from keras_prune_kit.compression.teaching import Teaching
-from keras_prune_kit.compression.trail import Trail
-from keras_prune_kit.datasets import fit_arguments
-from keras_prune_kit.digits import load_digits
+from keras_prune_kit.compression.warm_start import Trail
+from keras_prune_kit.data.digits import load_digits
 
 EPOCHS = 8
 WORLDS = {"keras": keras, "tf_keras": tf_keras}

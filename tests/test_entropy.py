@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import keras_prune_kit as kpk
-from keras_prune_kit.entropy import _tensor, entropy_bits
+from keras_prune_kit.measuring.entropy import _tensor, entropy_bits
 from keras_prune_kit.tflite import Constant
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_prune_kit.files import (
+from keras_prune_kit._tools.files import (
     check_writable_folder,
     replacing,
     replacing_folder,
@@ -109,7 +109,7 @@ def test_where_nothing_can_be_written_is_found_at_once():
 
 KILLED = """
 import os, signal, sys
-from keras_prune_kit.files import scratch_folder
+from keras_prune_kit._tools.files import scratch_folder
 with scratch_folder(sys.argv[1]) as folder:
     (folder / "half").write_text("of it")
     print(flush=True)

@@ -7,8 +7,8 @@ from ai_edge_litert.interpreter import Interpreter
 
 import keras_prune_kit as kpk
 from keras_prune_kit import _keras
-from keras_prune_kit.evaluation import Evaluation
-from keras_prune_kit.names import keys_of, labels_by_output, plain_names, unique
+from keras_prune_kit._tools.names import keys_of, labels_by_output, plain_names, unique
+from keras_prune_kit.measuring.evaluation import Evaluation
 from keras_prune_kit.tflite.naming import rename
 
 SPARSE = "sparse_categorical_crossentropy"

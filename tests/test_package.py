@@ -16,34 +16,28 @@ PACKAGE = Path(kpk.__file__).parent
 # A module imports from the layers above its own line, never from its own or below.
 # `__init__` stands for the package itself.
 LAYERS = (
-    {"checks", "digits", "names", "progress"},
-    {"_keras", "criteria", "datasets", "files"},
+    {"_tools", "data"},
+    {"_keras", "criteria"},
     {"schedules", "structures"},
-    {"pages", "plots", "reports"},
+    {"reports"},
     {"policies"},
-    {"allocation", "distillation", "layers", "pruner", "sizes", "tflite"},
-    {"clustering"},
-    {"callbacks", "entropy", "evaluation", "loops", "sparsity"},
-    {"comparison", "fine_tuning", "tfmot"},
+    {"layers", "pruner", "tflite"},
+    {"clustering", "measuring"},
+    {"callbacks", "tfmot"},
     {"quantization"},  # above the bridge, which it hands tf_keras models to
-    {"compression", "registration", "tuning"},
+    {"compression"},
+    {"registration", "tuning"},
     {"__init__"},
     {"cli"},
     {"__main__"},
 )
 LAYER = {module: number for number, modules in enumerate(LAYERS) for module in modules}
 
-# Imports within a layer, as (who, whom).
-WITHIN_A_LAYER = {
-    ("evaluation", "callbacks"),
-    ("plots", "reports"),
-    ("pages", "reports"),
-    ("reports", "pages"),  # inside `.to_html()`, likewise
-    ("reports", "plots"),  # inside `.plot()`, so that a report needs no matplotlib
-    ("tflite", "sizes"),
-}
-
 WITHOUT_KERAS = {
+    *{"_tools", "criteria", "data", "policies", "reports", "schedules", "structures"},
+}
+WITH_TENSORFLOW = {"_keras", "quantization", "tflite", "tfmot"}
+KERAS = {
     *{"checks", "criteria", "datasets", "digits", "files", "names", "pages", "plots"},
     *{"policies", "reports", "schedules", "structures"},
 }
@@ -156,7 +150,6 @@ def test_imports_point_down(path):
         other
         for other in own_modules(everywhere(path)) - {module}
         if LAYER.get(other, len(LAYERS)) >= LAYER[module]
-        and (module, other) not in WITHIN_A_LAYER
     }
     assert not wrong, (
         f"{module} must not import {sorted(wrong)}: imports point down only. Move the "

@@ -10,10 +10,10 @@ import tensorflow as tf
 from rich.console import Console
 
 import keras_prune_kit as kpk
-from keras_prune_kit import progress
-from keras_prune_kit.callbacks import StageProgress
-from keras_prune_kit.cli.bars import Bars
+from keras_prune_kit._keras.stage_progress import StageProgress
+from keras_prune_kit._tools import progress
 from keras_prune_kit.cli.interrupt import Interrupt
+from keras_prune_kit.cli.progress_bars import Bars
 
 
 class Recorder:

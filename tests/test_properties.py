@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import array_shapes
 
 import keras_prune_kit as kpk
 from keras_prune_kit import _keras
-from keras_prune_kit.policies.places import Places, covers_layer
+from keras_prune_kit.policies.matching import Places, covers_layer
 
 hypothesis.settings.register_profile("quick", deadline=None, max_examples=60)
 hypothesis.settings.load_profile("quick")

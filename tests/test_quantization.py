@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf_keras
 
 import keras_prune_kit as kpk
-from keras_prune_kit.quantization.arithmetic import compact
+from keras_prune_kit.quantization.rounding import compact
 from keras_prune_kit.tflite.flatbuffer import float_operator_names
 
 

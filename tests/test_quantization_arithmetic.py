@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_prune_kit.quantization.arithmetic import (
+from keras_prune_kit.quantization.fake_quantize import FakeQuantize
+from keras_prune_kit.quantization.int8_kernels import einsum_sizes
+from keras_prune_kit.quantization.rounding import (
     LOG_UNIT,
     compact,
     compact_nearest,
@@ -17,8 +19,6 @@ from keras_prune_kit.quantization.arithmetic import (
     round_to_learned_step,
     round_to_reach,
 )
-from keras_prune_kit.quantization.fake_quantize import FakeQuantize
-from keras_prune_kit.quantization.operations import einsum_sizes
 from keras_prune_kit.quantization.wrappers import safe_reach
 
 

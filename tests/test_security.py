@@ -15,8 +15,8 @@ import pytest
 
 import keras_prune_kit as kpk
 from keras_prune_kit import _keras
+from keras_prune_kit._tools.files import replacing, replacing_folder
 from keras_prune_kit.cli import main
-from keras_prune_kit.files import replacing, replacing_folder
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*HDF5 file")
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import keras_prune_kit as kpk
-from keras_prune_kit.sizes import weights_h5
+from keras_prune_kit._keras import weights_h5
 
 MLP_IN_A_NEW_PROCESS = """
 import keras as K

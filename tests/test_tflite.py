@@ -12,12 +12,12 @@ import pytest
 import tensorflow as tf
 
 import keras_prune_kit as kpk
+from keras_prune_kit._keras.signature import ModelInput
 from keras_prune_kit.tflite import ExportError
 from keras_prune_kit.tflite import flatbuffer as fb
+from keras_prune_kit.tflite.accuracy import accuracy
 from keras_prune_kit.tflite.constants import unpack_values
-from keras_prune_kit.tflite.metrics import accuracy
 from keras_prune_kit.tflite.samples import representative_samples
-from keras_prune_kit.tflite.signature import ModelInput
 
 QUANTIZATIONS = ("none", "float16", "dynamic", "int8", "int16x8")
 

@@ -7,7 +7,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 import keras_prune_kit as kpk
-from keras_prune_kit.tflite import trial
+from keras_prune_kit.tflite import sandbox
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +50,10 @@ def test_sizes_beyond_any_memory(content):
 
 def stub(monkeypatch, run):
     """Has files run by a function, in a helper of its own."""
-    monkeypatch.setattr(trial, "_survived", set())
-    monkeypatch.setattr(trial, "_helper", trial._Helper())
-    code = trial._CODE.replace("getattr", f"trial_process._run = {run}\ngetattr")
-    monkeypatch.setattr(trial, "_CODE", code)
+    monkeypatch.setattr(sandbox, "_survived", set())
+    monkeypatch.setattr(sandbox, "_helper", sandbox._Helper())
+    code = sandbox._CODE.replace("getattr", f"sandbox_process._run = {run}\ngetattr")
+    monkeypatch.setattr(sandbox, "_CODE", code)
 
 
 @pytest.mark.parametrize(
@@ -68,37 +68,37 @@ def test_a_file_that_the_interpreter_does_not_come_back_from(
     content, monkeypatch, run, said, tmp_path, has_fork
 ):
     stub(monkeypatch, run)
-    monkeypatch.setattr(trial, "_WALL_FACTOR", 0.1 if "sleep" in run else 12)
-    monkeypatch.setattr(trial, "_CAN_FORK", has_fork)
+    monkeypatch.setattr(sandbox, "_WALL_FACTOR", 0.1 if "sleep" in run else 12)
+    monkeypatch.setattr(sandbox, "_CAN_FORK", has_fork)
     path = tmp_path / "model.tflite"
     path.write_bytes(content)
     for read in (kpk.TFLiteModel, kpk.sparsity_report, kpk.entropy_bound):
         with pytest.raises(ValueError, match=f"model.tflite.*{said}"):
             read(path)
-    trial._helper.close()
+    sandbox._helper.close()
 
 
 def test_a_helper_that_somebody_ends_is_started_again(content, monkeypatch):
     stub(monkeypatch, "lambda _: None")
     kpk.TFLiteModel(content)
-    first = trial._helper._process
+    first = sandbox._helper._process
     first.kill()
     first.wait()
     with pytest.raises(ValueError, match="crashes"):
         kpk.TFLiteModel(content + b"1")
     kpk.TFLiteModel(content + b"2")
-    assert trial._helper._process.pid != first.pid
-    trial._helper.close()
-    assert trial._helper._process is None
+    assert sandbox._helper._process.pid != first.pid
+    sandbox._helper.close()
+    assert sandbox._helper._process is None
 
 
 def test_a_file_is_tried_once(content, monkeypatch):
-    monkeypatch.setattr(trial, "_survived", set())
+    monkeypatch.setattr(sandbox, "_survived", set())
     trials = []
     monkeypatch.setattr(
-        trial._Helper,
+        sandbox._Helper,
         "outcome",
-        lambda self, item: trials.append(item) or trial.Outcome(),
+        lambda self, item: trials.append(item) or sandbox.Outcome(),
     )
     for _ in range(2):
         kpk.TFLiteModel(content)
@@ -108,9 +108,9 @@ def test_a_file_is_tried_once(content, monkeypatch):
 def test_what_the_converter_has_made_is_tried_as_it_will_be_run(K, monkeypatch):
     trials = []
     monkeypatch.setattr(
-        trial._Helper,
+        sandbox._Helper,
         "outcome",
-        lambda self, item: trials.append(item) or trial.Outcome(),
+        lambda self, item: trials.append(item) or sandbox.Outcome(),
     )
     layers = K.layers
     model = K.Sequential([layers.Input((4,)), layers.Dense(2)])
@@ -145,11 +145,11 @@ def test_a_reason_of_the_interpreter_is_told(K, monkeypatch):
     model = K.Sequential([K.layers.Input((4,)), K.layers.Dense(2)])
     with pytest.raises(kpk.ExportError, match="does not run what .*/no/such/file"):
         kpk.export_tflite(model)
-    trial._helper.close()
+    sandbox._helper.close()
 
 
 def test_without_an_interpreter_to_try_it_on(content, monkeypatch):
-    monkeypatch.setattr(trial, "_survived", set())
+    monkeypatch.setattr(sandbox, "_survived", set())
     monkeypatch.setattr(sys, "executable", None)
     assert kpk.TFLiteModel(content).outputs[0].shape == (None, 3)
 

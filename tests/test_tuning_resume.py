@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import keras_prune_kit as kpk
-from keras_prune_kit.tuning import hyper_model, oracle_files
+from keras_prune_kit.tuning import durable_oracle, hyper_model
 from keras_prune_kit.tuning import tuner as tuner_module
 
 pytestmark = pytest.mark.usefixtures("no_collection")
@@ -106,14 +106,14 @@ def kill_at_write(patch, number, moment):
     """Dies before or after the file of this number is there."""
     numbers = itertools.count()
 
-    def write(*arguments, write=oracle_files.write_json):
+    def write(*arguments, write=durable_oracle.write_json):
         is_last = next(numbers) == number
         if not (is_last and moment == "before"):
             write(*arguments)
         if is_last:
             raise Killed
 
-    for module in (oracle_files, tuner_module):
+    for module in (durable_oracle, tuner_module):
         patch.setattr(module, "write_json", write)
 
 

@@ -9,6 +9,7 @@ from keras_prune_kit._keras.callback_lists import callbacks_beside, is_early_sto
 from keras_prune_kit._keras.compiling import (
     check_compiled,
     compile_like,
+    has_metrics,
     is_compiled,
 )
 from keras_prune_kit._keras.constraints import ClusterConstraint, without
@@ -26,6 +27,14 @@ from keras_prune_kit._keras.copying import (
 from keras_prune_kit._keras.exporting import exporting, is_exporting
 from keras_prune_kit._keras.files import UnsafeModelError, check_safe, load, opened
 from keras_prune_kit._keras.gradients import GradientProbe
+from keras_prune_kit._keras.graphs import (
+    calls_of,
+    functional_of,
+    nodes_of,
+    producer_of,
+)
+from keras_prune_kit._keras.hdf5 import weights_h5
+from keras_prune_kit._keras.kept_zeros import keep_zeros_of
 from keras_prune_kit._keras.layer_classes import layer_class, layer_class_name
 from keras_prune_kit._keras.layers import LayerWeights, find_layers
 from keras_prune_kit._keras.lookups import gives_texts, inputs_behind, lookup_layers
@@ -43,6 +52,7 @@ from keras_prune_kit._keras.models import (
     check_built,
     fixed_batch,
     is_built,
+    is_tf_keras,
     optimizer_of,
     retrace,
     state_of,
@@ -52,9 +62,10 @@ from keras_prune_kit._keras.models import (
     world,
 )
 from keras_prune_kit._keras.outputs import arrange, named_outputs
+from keras_prune_kit._keras.recurrent_states import at_rest
 from keras_prune_kit._keras.scoring import output_masks, scorer, with_masks
-from keras_prune_kit._keras.states import at_rest
-from keras_prune_kit._keras.targets import mix_targets
+from keras_prune_kit._keras.signature import ModelInput, Signature, signature_of
+from keras_prune_kit._keras.soft_targets import mix_targets
 from keras_prune_kit._keras.variables import (
     Keras3Variables,
     MaskConstraint,
@@ -71,7 +82,6 @@ from keras_prune_kit._keras.weights import (
     is_quantization_aware,
     without_range,
 )
-from keras_prune_kit._keras.zeros import keep_zeros_of
 
 __all__ = [
     "ClusterConstraint",
@@ -82,14 +92,17 @@ __all__ = [
     "LayerWeights",
     "LossProbe",
     "MaskConstraint",
+    "ModelInput",
     "NotFiniteError",
     "PrunableWeight",
+    "Signature",
     "Unprunable",
     "UnsafeModelError",
     "Variables",
     "arrange",
     "at_rest",
     "callback_namespace",
+    "calls_of",
     "callbacks_beside",
     "check_built",
     "check_compiled",
@@ -105,7 +118,9 @@ __all__ = [
     "find_layers",
     "fixed_batch",
     "find_weights",
+    "functional_of",
     "gives_texts",
+    "has_metrics",
     "inputs_behind",
     "inputs_like",
     "is_built",
@@ -115,6 +130,7 @@ __all__ = [
     "is_graph",
     "is_plain_accuracy",
     "is_quantization_aware",
+    "is_tf_keras",
     "keep_zeros",
     "keep_zeros_of",
     "known_direction",
@@ -127,17 +143,21 @@ __all__ = [
     "metric_names",
     "mix_targets",
     "named_outputs",
+    "nodes_of",
     "opened",
     "optimizer_of",
     "output_masks",
+    "producer_of",
     "retrace",
     "scorer",
+    "signature_of",
     "state_of",
     "trained_model",
     "uncompiled",
     "variables_among",
     "variables_of",
     "weights_ending",
+    "weights_h5",
     "with_masks",
     "without",
     "without_range",

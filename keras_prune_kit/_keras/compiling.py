@@ -19,6 +19,12 @@ def is_compiled(model: Any) -> bool:
     return config is not None and model.optimizer is not None
 
 
+def has_metrics(model: Any) -> bool:
+    """Return True if a compiled model was given metrics, weighted ones included."""
+    config = model._compile_config.config
+    return bool(config.get("metrics") or config.get("weighted_metrics"))
+
+
 def check_compiled(model: Any) -> None:
     """Raise a `ValueError` if the model was never compiled."""
     if not is_compiled(model):

@@ -16,7 +16,7 @@ import h5py
 
 from keras_prune_kit._keras.containment import check_contained
 from keras_prune_kit._keras.trust import ForeignCode, foreign_code, import_objects
-from keras_prune_kit.checks import as_path
+from keras_prune_kit._tools.checks import as_path
 
 # What `compile` understands beside the names of metrics.
 _METRIC_WORDS = {"accuracy", "acc", "crossentropy", "ce"}

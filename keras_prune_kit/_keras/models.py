@@ -39,6 +39,15 @@ def world(model: object, name: str = "model") -> ModuleType:
     )
 
 
+def is_tf_keras(model: Any) -> bool:
+    """Return True for a model of `tf_keras` (Keras 2).
+
+    Raises:
+        TypeError: If it is not a Keras model.
+    """
+    return world(model).__name__ == "tf_keras"
+
+
 def trained_model(model: Any) -> Any:
     """The model that training is about.
 
@@ -90,7 +99,7 @@ def weights_ending(model: object) -> str:
     Keras 2 has a newer form with another ending, but that brings back metrics too,
     which fails where they are spread over several devices.
     """
-    return ".weights.h5" if world(model).__name__ == "keras" else ".h5"
+    return ".h5" if is_tf_keras(model) else ".weights.h5"
 
 
 def optimizer_of(model: Any) -> Any:

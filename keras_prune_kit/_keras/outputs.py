@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from keras_prune_kit.names import keys_of, unique
+from keras_prune_kit._tools.names import keys_of, unique
 
 
 def named_outputs(model: Any, outputs: Any) -> dict[str, Any]:

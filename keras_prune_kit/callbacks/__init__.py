@@ -5,7 +5,6 @@ from keras_prune_kit.callbacks.clustering_callback import ClusteringCallback
 from keras_prune_kit.callbacks.gzip_size_logger import GzipSizeLogger
 from keras_prune_kit.callbacks.pruning_callback import PruningCallback
 from keras_prune_kit.callbacks.sparsity_summaries import SparsitySummaries
-from keras_prune_kit.callbacks.stage_progress import StageProgress
 from keras_prune_kit.callbacks.target_sparsity_checkpoint import (
     TargetSparsityCheckpoint,
 )
@@ -16,6 +15,5 @@ __all__ = [
     "GzipSizeLogger",
     "PruningCallback",
     "SparsitySummaries",
-    "StageProgress",
     "TargetSparsityCheckpoint",
 ]

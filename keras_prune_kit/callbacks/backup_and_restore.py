@@ -10,9 +10,9 @@ from typing import Any
 import keras
 
 from keras_prune_kit import _keras
-from keras_prune_kit.callbacks.base import TwoWorldCallback
-from keras_prune_kit.checks import as_path, check_flag
-from keras_prune_kit.files import (
+from keras_prune_kit._keras.two_world_callback import TwoWorldCallback
+from keras_prune_kit._tools.checks import as_path, check_flag
+from keras_prune_kit._tools.files import (
     check_writable_folder,
     replacing_folder,
     scratch_folder,
@@ -56,9 +56,8 @@ class BackupAndRestore(TwoWorldCallback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         check_writable_folder(self.backup_dir)
-        callbacks = _keras.callback_namespace(self.model)
-        is_keras_3 = callbacks is keras.callbacks
-        kind = _WholeBackup if is_keras_3 else callbacks.BackupAndRestore
+        own = _keras.callback_namespace(self.model).BackupAndRestore
+        kind = own if _keras.is_tf_keras(self.model) else _WholeBackup
         self._at_work = kind(
             os.fspath(self.backup_dir), delete_checkpoint=self.delete_checkpoint
         )

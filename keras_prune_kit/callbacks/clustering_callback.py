@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from keras_prune_kit import _keras
-from keras_prune_kit.callbacks.base import TwoWorldCallback
+from keras_prune_kit._keras.two_world_callback import TwoWorldCallback
 from keras_prune_kit.clustering import Clusterer, check_clusters
 from keras_prune_kit.policies import Match, Rule
 from keras_prune_kit.reports import ClusteringReport

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from keras_prune_kit import _keras
-from keras_prune_kit.callbacks.base import TwoWorldCallback
+from keras_prune_kit._keras.two_world_callback import TwoWorldCallback
 
 _log = logging.getLogger(__name__)
 

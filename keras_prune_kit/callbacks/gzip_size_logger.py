@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras_prune_kit.callbacks.base import TwoWorldCallback
-from keras_prune_kit.sizes import gzip_bytes
+from keras_prune_kit._keras.two_world_callback import TwoWorldCallback
+from keras_prune_kit.measuring.sizes import gzip_bytes
 
 
 class GzipSizeLogger(TwoWorldCallback):

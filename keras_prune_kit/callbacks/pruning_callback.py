@@ -7,11 +7,11 @@ import math
 from typing import Any, NoReturn
 
 from keras_prune_kit import _keras
-from keras_prune_kit.callbacks.base import TwoWorldCallback
+from keras_prune_kit._keras.two_world_callback import TwoWorldCallback
 from keras_prune_kit.callbacks.fit_end import stand_last
-from keras_prune_kit.callbacks.last_good import LastGood
 from keras_prune_kit.policies import PrunePolicy, as_policy
 from keras_prune_kit.pruner import Pruner, check_on_incomplete
+from keras_prune_kit.pruner.last_good import LastGood
 from keras_prune_kit.reports import SparsityReport
 from keras_prune_kit.schedules import Schedule
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from keras_prune_kit.callbacks.base import TwoWorldCallback
-from keras_prune_kit.checks import as_path
-from keras_prune_kit.files import telling_full_disk
+from keras_prune_kit._keras.two_world_callback import TwoWorldCallback
+from keras_prune_kit._tools.checks import as_path
+from keras_prune_kit._tools.files import telling_full_disk
 from keras_prune_kit.pruner import active_pruner
 
 _BUCKETS = 50

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit import _keras
-from keras_prune_kit.callbacks.base import TwoWorldCallback
-from keras_prune_kit.checks import as_path, check_flag, is_one_of
-from keras_prune_kit.files import replacing_folder
+from keras_prune_kit._keras.two_world_callback import TwoWorldCallback
+from keras_prune_kit._tools.checks import as_path, check_flag, is_one_of
+from keras_prune_kit._tools.files import replacing_folder
 from keras_prune_kit.pruner import IncompletePruningWarning, active_pruner
 
 _MODES = ("auto", "min", "max")

@@ -10,8 +10,8 @@ from keras_prune_kit import _keras
 from keras_prune_kit.cli import models
 from keras_prune_kit.cli.data import PictureSource, adapt
 from keras_prune_kit.cli.result import Result
-from keras_prune_kit.comparison import compare_opened
-from keras_prune_kit.evaluation import Evaluation
+from keras_prune_kit.measuring.comparison import compare_opened
+from keras_prune_kit.measuring.evaluation import Evaluation
 from keras_prune_kit.tflite import TFLiteModel
 
 _LATENCY_RUNS = 50

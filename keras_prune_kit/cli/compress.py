@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from keras_prune_kit import _keras
-from keras_prune_kit.callbacks import StageProgress
+from keras_prune_kit._keras.stage_progress import StageProgress
+from keras_prune_kit._tools.files import replacing_folder
+from keras_prune_kit._tools.progress import stage
 from keras_prune_kit.cli import models
 from keras_prune_kit.cli.data import adapt
 from keras_prune_kit.cli.result import Result
 from keras_prune_kit.compression import compress
-from keras_prune_kit.files import replacing_folder
 from keras_prune_kit.policies import PrunePolicy
-from keras_prune_kit.progress import stage
 from keras_prune_kit.reports import CompressionReport
 
 _EPOCHS = 5

@@ -6,8 +6,8 @@ import argparse
 from typing import Any
 
 from keras_prune_kit.cli import models
+from keras_prune_kit.cli.choices import CALIBRATED
 from keras_prune_kit.cli.data import adapt_inputs
-from keras_prune_kit.cli.names import CALIBRATED
 from keras_prune_kit.cli.result import Result
 from keras_prune_kit.reports import percent
 from keras_prune_kit.tflite import export_tflite

@@ -8,8 +8,10 @@ from typing import Any
 
 import keras_prune_kit.layers  # noqa: F401  so that Keras can load PrunableDense
 from keras_prune_kit import _keras
+from keras_prune_kit._tools.progress import stage
 from keras_prune_kit.cli.result import Result
-from keras_prune_kit.progress import stage
+from keras_prune_kit.measuring.sizes import gzip_bytes
+from keras_prune_kit.measuring.sparsity import sparsity_report
 from keras_prune_kit.reports import (
     SparsityReport,
     WeightSparsity,
@@ -17,8 +19,6 @@ from keras_prune_kit.reports import (
     render_table,
     shape_text,
 )
-from keras_prune_kit.sizes import gzip_bytes
-from keras_prune_kit.sparsity import sparsity_report
 from keras_prune_kit.tflite import TFLiteModel
 
 

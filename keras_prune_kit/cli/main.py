@@ -13,12 +13,12 @@ from typing import Any, NoReturn
 from rich.console import Console
 from rich.text import Text
 
-from keras_prune_kit import progress
+from keras_prune_kit._tools import progress
 from keras_prune_kit.cli.arguments import make_importable
-from keras_prune_kit.cli.bars import Bars
 from keras_prune_kit.cli.interrupt import Interrupt
-from keras_prune_kit.cli.notes import Notes
+from keras_prune_kit.cli.messages import Notes
 from keras_prune_kit.cli.options import read_options
+from keras_prune_kit.cli.progress_bars import Bars
 from keras_prune_kit.cli.result import Result
 
 _FAILED, _INTERRUPTED = 1, 130

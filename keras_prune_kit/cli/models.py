@@ -10,11 +10,10 @@ import numpy as np
 
 import keras_prune_kit.layers  # noqa: F401  so that Keras can load PrunableDense
 from keras_prune_kit import _keras
+from keras_prune_kit._tools.datasets import labelled_samples
+from keras_prune_kit._tools.progress import stage
 from keras_prune_kit.cli.data import PictureSource, Source, source_of
-from keras_prune_kit.datasets import labelled_samples
-from keras_prune_kit.progress import stage
 from keras_prune_kit.tflite import TFLiteModel
-from keras_prune_kit.tflite.signature import signature_of
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +58,7 @@ def input_shape(model: Any) -> tuple[int | None, ...] | None:
         model: A built Keras model or a `TFLiteModel`.
     """
     is_tflite = isinstance(model, TFLiteModel)
-    inputs = model.inputs if is_tflite else signature_of(model).inputs
+    inputs = model.inputs if is_tflite else _keras.signature_of(model).inputs
     return inputs[0].shape if len(inputs) == 1 else None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from keras_prune_kit.cli import arguments
-from keras_prune_kit.cli.names import KERAS_FILES, QUANTIZATIONS
+from keras_prune_kit.cli.choices import KERAS_FILES, QUANTIZATIONS
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:

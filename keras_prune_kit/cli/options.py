@@ -10,9 +10,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from keras_prune_kit.cli.names import CALIBRATED, SEARCH_FOLDER
+from keras_prune_kit._tools.files import check_writable, check_writable_folder
+from keras_prune_kit.cli.choices import CALIBRATED, SEARCH_FOLDER
 from keras_prune_kit.cli.parser import parser_of_commands
-from keras_prune_kit.files import check_writable, check_writable_folder
 
 
 def read_options(words: Sequence[str] | None = None) -> argparse.Namespace:

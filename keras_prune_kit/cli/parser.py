@@ -7,7 +7,11 @@ from typing import NoReturn
 
 import keras_prune_kit as kpk
 from keras_prune_kit.cli import arguments
-from keras_prune_kit.cli.names import KERAS_FILES, QUANTIZATIONS, TRAINED_QUANTIZATIONS
+from keras_prune_kit.cli.choices import (
+    KERAS_FILES,
+    QUANTIZATIONS,
+    TRAINED_QUANTIZATIONS,
+)
 from keras_prune_kit.cli.option_groups import (
     add_common,
     add_decision,

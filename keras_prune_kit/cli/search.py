@@ -16,13 +16,13 @@ from typing import Any
 from keras_tuner.oracles import BayesianOptimizationOracle
 
 from keras_prune_kit import _keras
-from keras_prune_kit.callbacks import StageProgress
+from keras_prune_kit._keras.stage_progress import StageProgress
+from keras_prune_kit._tools.datasets import input_samples
+from keras_prune_kit._tools.files import replacing_folder
+from keras_prune_kit._tools.progress import Stage, stage
+from keras_prune_kit.cli.choices import SEARCH_FOLDER
 from keras_prune_kit.cli.compress import opened
-from keras_prune_kit.cli.names import SEARCH_FOLDER
 from keras_prune_kit.cli.result import Result
-from keras_prune_kit.datasets import input_samples
-from keras_prune_kit.files import replacing_folder
-from keras_prune_kit.progress import Stage, stage
 from keras_prune_kit.reports import ParetoFront
 from keras_prune_kit.reports.tables import TABLE_WIDTH
 from keras_prune_kit.tuning import (

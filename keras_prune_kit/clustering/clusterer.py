@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from keras_prune_kit import _keras
-from keras_prune_kit.checks import is_whole
+from keras_prune_kit._tools.checks import is_whole
 from keras_prune_kit.clustering.clustered_weight import ClusteredWeight
 from keras_prune_kit.policies import Match, choose_weights
 from keras_prune_kit.pruner import Pruner, active_pruner

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from keras_prune_kit import _keras
-from keras_prune_kit.compression.job import Job
+from keras_prune_kit.compression.bisection import Setting
 from keras_prune_kit.compression.prune_once import pruning_for
-from keras_prune_kit.compression.search import Setting
+from keras_prune_kit.compression.recipe import Job
 from keras_prune_kit.compression.teaching import Teaching
-from keras_prune_kit.compression.trail import Trail
+from keras_prune_kit.compression.warm_start import Trail
 from keras_prune_kit.quantization import quantize_aware, strip_quantization
 from keras_prune_kit.reports import SparsityReport
 from keras_prune_kit.tflite import TFLiteModel

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_prune_kit import _keras
-from keras_prune_kit.checks import (
+from keras_prune_kit._tools.checks import (
     as_path,
     check_decision,
     check_whole,
@@ -15,17 +15,17 @@ from keras_prune_kit.checks import (
     is_one_of,
     using,
 )
-from keras_prune_kit.compression.job import Job
-from keras_prune_kit.compression.prune_once import prune_once
-from keras_prune_kit.compression.smallest import LEAST_EPOCHS, find_smallest
-from keras_prune_kit.datasets import (
+from keras_prune_kit._tools.datasets import (
     as_arrays,
     check_data,
     check_rereadable,
     input_samples,
     labelled_samples,
 )
-from keras_prune_kit.files import check_writable_folder
+from keras_prune_kit._tools.files import check_writable_folder
+from keras_prune_kit.compression.prune_once import prune_once
+from keras_prune_kit.compression.recipe import Job
+from keras_prune_kit.compression.smallest import LEAST_EPOCHS, find_smallest
 from keras_prune_kit.policies import PrunePolicy, as_policy
 from keras_prune_kit.reports import CompressionReport
 from keras_prune_kit.schedules import Schedule

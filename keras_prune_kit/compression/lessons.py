@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from keras_prune_kit._tools.datasets import fit_arguments
 from keras_prune_kit.callbacks import PruningCallback
-from keras_prune_kit.datasets import fit_arguments
-from keras_prune_kit.fine_tuning import fine_tune
+from keras_prune_kit.compression.fine_tuning import fine_tune
 from keras_prune_kit.reports import SparsityReport
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from keras_prune_kit import _keras
+from keras_prune_kit._tools.datasets import labelled_samples
 from keras_prune_kit.callbacks import PruningCallback
-from keras_prune_kit.comparison import compare_opened
-from keras_prune_kit.compression.job import LATENCY_RUNS, Job, number_name
 from keras_prune_kit.compression.lessons import Lessons
-from keras_prune_kit.datasets import labelled_samples
+from keras_prune_kit.compression.recipe import LATENCY_RUNS, Job, number_name
+from keras_prune_kit.measuring.comparison import compare_opened
 from keras_prune_kit.policies import PrunePolicy
 from keras_prune_kit.reports import CompressionReport
 

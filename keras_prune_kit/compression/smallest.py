@@ -6,17 +6,17 @@ import logging
 from dataclasses import replace
 
 from keras_prune_kit import _keras
-from keras_prune_kit.comparison import compare_opened
+from keras_prune_kit._tools.files import scratch_folder
 from keras_prune_kit.compression.attempt import Outcome, Trainer
-from keras_prune_kit.compression.job import LATENCY_RUNS, Job, number_name
-from keras_prune_kit.compression.search import Bisection, Ladder, Setting
+from keras_prune_kit.compression.bisection import Bisection, Ladder, Setting
+from keras_prune_kit.compression.recipe import LATENCY_RUNS, Job, number_name
 from keras_prune_kit.compression.teaching import Teaching
-from keras_prune_kit.evaluation import Evaluation
-from keras_prune_kit.files import scratch_folder
+from keras_prune_kit.measuring.comparison import compare_opened
+from keras_prune_kit.measuring.evaluation import Evaluation
+from keras_prune_kit.measuring.sparsity import sparsity_report
 from keras_prune_kit.policies import PrunePolicy
 from keras_prune_kit.quantization import quantize_aware
 from keras_prune_kit.reports import Allowance, Attempt, CompressionReport, Search
-from keras_prune_kit.sparsity import sparsity_report
 from keras_prune_kit.tflite import TFLiteModel
 
 _log = logging.getLogger(__name__)

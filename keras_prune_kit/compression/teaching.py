@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit import _keras
-from keras_prune_kit.compression.job import Job
+from keras_prune_kit._tools.datasets import input_samples, labelled_samples
+from keras_prune_kit.compression.distillation import are_probabilities, soft_targets
 from keras_prune_kit.compression.lessons import Lessons
-from keras_prune_kit.datasets import input_samples, labelled_samples
-from keras_prune_kit.distillation import are_probabilities, soft_targets
+from keras_prune_kit.compression.recipe import Job
 
 _CROSS_ENTROPIES = (
     *("sparse_categorical_crossentropy", "categorical_crossentropy"),

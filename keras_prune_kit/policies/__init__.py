@@ -1,6 +1,5 @@
 """Policies answer one question: which layers get which schedule and structure?"""
 
-from keras_prune_kit.policies.choice import choose_weights
 from keras_prune_kit.policies.plan import PlannedWeight, PrunePlan
 from keras_prune_kit.policies.policy import (
     Assignment,
@@ -14,6 +13,7 @@ from keras_prune_kit.policies.rule import (
     check_structure,
     covered_layers,
 )
+from keras_prune_kit.policies.selection import choose_weights
 
 __all__ = [
     "Assignment",

@@ -7,16 +7,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from keras_prune_kit import _keras
-from keras_prune_kit.checks import check_flag, is_number, is_one_of
+from keras_prune_kit._tools.checks import check_flag, is_number, is_one_of
 from keras_prune_kit.criteria import Criterion, gradients_needed, magnitude
-from keras_prune_kit.policies.data import decode, decode_matches, encode, encode_match
-from keras_prune_kit.policies.places import Places
+from keras_prune_kit.policies.matching import Places
 from keras_prune_kit.policies.plan import PlannedWeight, PrunePlan
 from keras_prune_kit.policies.rule import (
     Rule,
     check_criterion,
     check_structure,
     name_of,
+)
+from keras_prune_kit.policies.serialization import (
+    decode,
+    decode_matches,
+    encode,
+    encode_match,
 )
 from keras_prune_kit.reports import Skipped, skipped_lines
 from keras_prune_kit.schedules import (

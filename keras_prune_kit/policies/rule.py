@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from keras_prune_kit.criteria import Criterion
-from keras_prune_kit.policies.places import Places, covers_layer
+from keras_prune_kit.policies.matching import Places, covers_layer
 from keras_prune_kit.schedules import Schedule, check_sparsity
 from keras_prune_kit.structures import Structure
 

@@ -1,6 +1,6 @@
 """What can go wrong while pruning."""
 
-from keras_prune_kit.checks import is_one_of
+from keras_prune_kit._tools.checks import is_one_of
 
 
 class IncompletePruningWarning(UserWarning):

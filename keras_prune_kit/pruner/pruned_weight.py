@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit import _keras
-from keras_prune_kit.checks import widened
+from keras_prune_kit._tools.checks import widened
 from keras_prune_kit.criteria import GradientsNeeded, gradients_needed, magnitude
 from keras_prune_kit.policies import Assignment
 from keras_prune_kit.pruner.errors import MaskNotAppliedWarning

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from keras_prune_kit import _keras
-from keras_prune_kit.checks import check_whole
+from keras_prune_kit._tools.checks import check_whole
 from keras_prune_kit.policies import PrunePolicy, as_policy
 from keras_prune_kit.pruner.errors import (
     IncompletePruningError,

@@ -6,6 +6,8 @@ from typing import Any
 
 import keras
 
+from keras_prune_kit import _keras
+
 _functions = keras.activations
 
 # Those that become a part of the operator before them.
@@ -56,7 +58,7 @@ def activation_of(layer: Any) -> Any:
 
 def is_over_last_axis(softmax: Any) -> bool:
     """Whether a `Softmax` is over the last axis, counted from either end."""
-    calls = softmax._inbound_nodes
+    calls = _keras.calls_of(softmax)
     lasts = {len(call.input_tensors[0].shape) - 1 for call in calls}
     return softmax.axis == -1 or lasts == {softmax.axis}
 

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_prune_kit.quantization.arithmetic import (
+from keras_prune_kit.quantization.rounding import (
     compact_range,
     round_activation,
 )

@@ -10,11 +10,11 @@ import keras
 from keras_prune_kit import _keras
 from keras_prune_kit.policies import Match, covered_layers
 from keras_prune_kit.quantization.activations import has_int8
-from keras_prune_kit.quantization.conversion import Quantizer, Stripper
-from keras_prune_kit.quantization.graph import graph_of
-from keras_prune_kit.quantization.kinds import Kind
-from keras_prune_kit.quantization.plan import Plan, plan_for
+from keras_prune_kit.quantization.call_graph import graph_of
+from keras_prune_kit.quantization.layer_kinds import Kind
 from keras_prune_kit.quantization.quantize_kernel import QuantizeKernel
+from keras_prune_kit.quantization.range_planner import Plan, plan_for
+from keras_prune_kit.quantization.rebuilders import Quantizer, Stripper
 from keras_prune_kit.reports import Converted, LayerReport, Skipped, skipped_lines
 
 

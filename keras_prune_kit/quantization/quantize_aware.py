@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from keras_prune_kit import _keras, tfmot
-from keras_prune_kit.checks import check_flag, is_one_of
+from keras_prune_kit._tools.checks import check_flag, is_one_of
 from keras_prune_kit.policies import Match
 from keras_prune_kit.reports import Converted
 from keras_prune_kit.tflite import check_exportable
@@ -80,7 +80,7 @@ def quantize_aware(
         )
     check_flag("preserve_sparsity", preserve_sparsity)
     model = _keras.opened(model, compiled=True)
-    world = _keras.world(model)
+    _keras.world(model)
     _keras.check_built(model)
     _keras.check_not_wrapped(model)
     if _keras.is_quantization_aware(model):
@@ -89,7 +89,7 @@ def quantize_aware(
             "start from kpk.strip_quantization(model)."
         )
     check_exportable(model)
-    if world.__name__ == "tf_keras":
+    if _keras.is_tf_keras(model):
         return _quantize_with_tfmot(model, weight_bits, preserve_sparsity, skip)
     # Here, because it defines layers of Keras 3, which tf_keras does not need.
     from keras_prune_kit.quantization import keras_3
@@ -124,13 +124,13 @@ def strip_quantization(model: Any) -> Any:
     ```
     """
     model = _keras.opened(model, compiled=True)
-    world = _keras.world(model)
+    _keras.world(model)
     if not _keras.is_quantization_aware(model):
         raise ValueError(
             "There is nothing to strip: no layer trains quantized. Received: model "
             f"'{model.name}'. Pass the model that kpk.quantize_aware returns."
         )
-    if world.__name__ == "tf_keras":
+    if _keras.is_tf_keras(model):
         return tfmot.strip_quantization(model)
     from keras_prune_kit.quantization import keras_3
 

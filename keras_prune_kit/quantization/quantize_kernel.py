@@ -10,7 +10,9 @@ import tensorflow as tf
 
 from keras_prune_kit import _keras
 from keras_prune_kit.quantization.activations import fuses
-from keras_prune_kit.quantization.arithmetic import (
+from keras_prune_kit.quantization.fake_quantize import FakeQuantize
+from keras_prune_kit.quantization.int8_kernels import Stage, stages_of
+from keras_prune_kit.quantization.rounding import (
     LOG_UNIT,
     compact,
     compact_nearest,
@@ -22,8 +24,6 @@ from keras_prune_kit.quantization.arithmetic import (
     round_to_reach,
     straight_through,
 )
-from keras_prune_kit.quantization.fake_quantize import FakeQuantize
-from keras_prune_kit.quantization.operations import Stage, stages_of
 from keras_prune_kit.quantization.wrappers import (
     QuantizeOutput,
     build_once,

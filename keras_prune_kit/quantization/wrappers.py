@@ -7,9 +7,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_prune_kit.quantization.arithmetic import round_to_reach
 from keras_prune_kit.quantization.fake_quantize import FakeQuantize
-from keras_prune_kit.quantization.operations import scale_channels
+from keras_prune_kit.quantization.int8_kernels import scale_channels
+from keras_prune_kit.quantization.rounding import round_to_reach
 
 
 @keras.saving.register_keras_serializable("keras_prune_kit")

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from keras_prune_kit.files import replacing
 from keras_prune_kit.reports.environment import Environment
 from keras_prune_kit.reports.measurement import Measurement, check_measurement
+from keras_prune_kit.reports.rendering import draw, write_page
 from keras_prune_kit.reports.samples import Samples
 from keras_prune_kit.reports.tables import markdown_table, percent, render_table
 
@@ -90,11 +90,7 @@ class Comparison:
         Raises:
             OSError: If the path cannot be written.
         """
-        # Here, because matplotlib takes longer to import than all the rest of reports.
-        from keras_prune_kit.plots import plot_sizes
-
-        with replacing(path) as part:
-            plot_sizes(self.measurements, part)
+        draw("plot_sizes", self.measurements, path)
 
     def plot_accuracy(self, path: str | os.PathLike[str]) -> None:
         """Draws the score of each model as a bar.
@@ -105,10 +101,7 @@ class Comparison:
         Raises:
             OSError: If the path cannot be written.
         """
-        from keras_prune_kit.plots import plot_scores
-
-        with replacing(path) as part:
-            plot_scores(self.measurements, part)
+        draw("plot_scores", self.measurements, path)
 
     def plot_tradeoff(self, path: str | os.PathLike[str]) -> None:
         """Draws the score of each model against its gzipped size.
@@ -119,10 +112,7 @@ class Comparison:
         Raises:
             OSError: If the path cannot be written.
         """
-        from keras_prune_kit.plots import plot_tradeoff
-
-        with replacing(path) as part:
-            plot_tradeoff(self.measurements, part)
+        draw("plot_tradeoff", self.measurements, path)
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Writes a page that shows it all and needs no other file and no network.
@@ -133,11 +123,7 @@ class Comparison:
         Raises:
             OSError: If the path cannot be written.
         """
-        # Here, because plotly takes longer to import than all the rest of reports.
-        from keras_prune_kit.pages import comparison_page
-
-        with replacing(path) as part:
-            part.write_text(comparison_page(self), encoding="utf-8")
+        write_page("comparison_page", self, path)
 
     def __str__(self) -> str:
         tables = [

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from keras_prune_kit.checks import as_path
-from keras_prune_kit.files import replacing, replacing_folder
+from keras_prune_kit._tools.checks import as_path
+from keras_prune_kit._tools.files import replacing_folder
 from keras_prune_kit.reports.comparison import Comparison
 from keras_prune_kit.reports.measurement import Measurement, check_measurement
+from keras_prune_kit.reports.rendering import draw, write_page
 from keras_prune_kit.reports.search import Search
 from keras_prune_kit.reports.sparsity import SparsityReport
 from keras_prune_kit.reports.tables import percent, render_table
@@ -96,11 +97,7 @@ class CompressionReport:
         Raises:
             OSError: If the path cannot be written.
         """
-        # Here, because matplotlib takes longer to import than all the rest of reports.
-        from keras_prune_kit.plots import plot_sizes_and_scores
-
-        with replacing(path) as part:
-            plot_sizes_and_scores(self.stages, part)
+        draw("plot_sizes_and_scores", self.stages, path)
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Writes a page that shows it all and needs no other file and no network.
@@ -111,10 +108,7 @@ class CompressionReport:
         Raises:
             OSError: If the path cannot be written.
         """
-        from keras_prune_kit.pages import compression_page
-
-        with replacing(path) as part:
-            part.write_text(compression_page(self), encoding="utf-8")
+        write_page("compression_page", self, path)
 
     def save(self, directory: str | os.PathLike[str]) -> dict[str, Path]:
         """Writes all there is: both models, the table, the data and the pictures.

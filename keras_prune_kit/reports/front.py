@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from keras_prune_kit.files import replacing
 from keras_prune_kit.reports.allowance import Allowance
+from keras_prune_kit.reports.rendering import draw, write_page
 from keras_prune_kit.reports.tables import bytes_text, percent, render_table
 
 
@@ -193,11 +193,7 @@ class ParetoFront:
         Raises:
             OSError: If the path cannot be written.
         """
-        # Here, because matplotlib takes longer to import than all the rest of reports.
-        from keras_prune_kit.plots import plot_front
-
-        with replacing(path) as part:
-            plot_front(self, part)
+        draw("plot_front", self, path)
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Writes a page on which each point shows its hyperparameters.
@@ -208,10 +204,7 @@ class ParetoFront:
         Raises:
             OSError: If the path cannot be written.
         """
-        from keras_prune_kit.pages import front_page
-
-        with replacing(path) as part:
-            part.write_text(front_page(self), encoding="utf-8")
+        write_page("front_page", self, path)
 
     def to_dict(self) -> dict[str, Any]:
         """The front as plain data, ready for JSON."""

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from keras_prune_kit.files import replacing
+from keras_prune_kit.reports.rendering import draw
 from keras_prune_kit.reports.tables import render_table
 
 
@@ -54,11 +54,7 @@ class SensitivityReport:
         Raises:
             OSError: If the path cannot be written.
         """
-        # Here, because matplotlib takes longer to import than all the rest of reports.
-        from keras_prune_kit.plots import plot_sensitivity
-
-        with replacing(path) as part:
-            plot_sensitivity(self, part)
+        draw("plot_sensitivity", self, path)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain data, ready for JSON."""

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from keras_prune_kit.files import replacing
+from keras_prune_kit.reports.rendering import draw
 from keras_prune_kit.reports.tables import percent, render_table, shape_text
 
 _MOST_NAMED = 4  # layers with the same reason that get a line each
@@ -88,11 +88,7 @@ class SparsityReport:
             OSError: If the path cannot be written.
             ValueError: If there is no weight to draw.
         """
-        # Here, because matplotlib takes longer to import than all the rest of reports.
-        from keras_prune_kit.plots import plot_weights
-
-        with replacing(path) as part:
-            plot_weights(self, part)
+        draw("plot_weights", self, path)
 
     def to_dict(self) -> dict:
         """The report as plain data, ready for JSON."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from keras_prune_kit.checks import check_whole, is_whole
+from keras_prune_kit._tools.checks import check_whole, is_whole
 from keras_prune_kit.schedules.schedule import Schedule, check_sparsity
 from keras_prune_kit.schedules.steps import Step
 

@@ -6,7 +6,7 @@ import abc
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from keras_prune_kit.checks import check_whole, is_number, is_whole
+from keras_prune_kit._tools.checks import check_whole, is_number, is_whole
 from keras_prune_kit.schedules.steps import (
     Epochs,
     Fraction,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from keras_prune_kit.checks import check_whole, is_number, is_whole
+from keras_prune_kit._tools.checks import check_whole, is_number, is_whole
 
 
 @dataclass(frozen=True)

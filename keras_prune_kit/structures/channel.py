@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_prune_kit.checks import as_array, is_one_of, widened
+from keras_prune_kit._tools.checks import as_array, is_one_of, widened
 from keras_prune_kit.structures.ranking import count_zeros, keep_highest, zero_fraction
 from keras_prune_kit.structures.structure import Structure, check_shape
 

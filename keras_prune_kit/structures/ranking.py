@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from keras_prune_kit.checks import check_number
+from keras_prune_kit._tools.checks import check_number
 
 _SAMPLE = 16384
 _PIECE = 1 << 18

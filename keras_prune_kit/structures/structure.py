@@ -6,7 +6,7 @@ import abc
 
 import numpy as np
 
-from keras_prune_kit.checks import is_whole
+from keras_prune_kit._tools.checks import is_whole
 
 
 class Structure(abc.ABC):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from keras_prune_kit.tflite.integer_inputs import keep_numbers, take_numbers_as_floats
 from keras_prune_kit.tflite.lstm import mend_cells
 from keras_prune_kit.tflite.masking import Bounded, bound_masks
 from keras_prune_kit.tflite.shrinking.packing import (
@@ -21,7 +22,6 @@ from keras_prune_kit.tflite.shrinking.packing import (
     unpack,
 )
 from keras_prune_kit.tflite.shrinking.unused import drop_codes
-from keras_prune_kit.tflite.whole_numbers import keep_numbers, take_numbers_as_floats
 
 _RANGE_OF_ZEROS, _STEP_OF_ZEROS = 1.0, 2.0**-15
 _LEAST_NUMBER = np.finfo(np.float32).tiny

@@ -13,19 +13,19 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_prune_kit import _keras, progress
-from keras_prune_kit.files import scratch_folder, telling_full_disk
-from keras_prune_kit.names import plain_names
+from keras_prune_kit import _keras
+from keras_prune_kit._tools import progress
+from keras_prune_kit._tools.files import scratch_folder, telling_full_disk
+from keras_prune_kit._tools.names import plain_names
 from keras_prune_kit.tflite import flatbuffer
 from keras_prune_kit.tflite.calibration import calibrate_with_care
-from keras_prune_kit.tflite.halves import restore_large
+from keras_prune_kit.tflite.float16_range import restore_large
 from keras_prune_kit.tflite.lstm import mend_cells, mend_states
 from keras_prune_kit.tflite.masking import Bounded
 from keras_prune_kit.tflite.naming import rename
 from keras_prune_kit.tflite.one_hot import mend_one_hot
 from keras_prune_kit.tflite.samples import Sample
 from keras_prune_kit.tflite.shrinking import shrink
-from keras_prune_kit.tflite.signature import Signature
 
 _OPS = tf.lite.OpsSet
 _INTEGER_OPS = {
@@ -51,7 +51,7 @@ class Conversion:
         signature: Its inputs.
     """
 
-    def __init__(self, model: Any, signature: Signature) -> None:
+    def __init__(self, model: Any, signature: _keras.Signature) -> None:
         self._model = model
         self._signature = signature
         self._batch: int | None = signature.inputs[0].shape[0]

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit import _keras
-from keras_prune_kit.checks import check_flag, is_one_of
-from keras_prune_kit.files import check_writable
+from keras_prune_kit._tools.checks import check_flag, is_one_of
+from keras_prune_kit._tools.files import check_writable
 from keras_prune_kit.tflite import flatbuffer
+from keras_prune_kit.tflite.agreement import largest_deviation
 from keras_prune_kit.tflite.errors import ExportError
-from keras_prune_kit.tflite.likeness import largest_deviation
 from keras_prune_kit.tflite.masking import Bounded
 from keras_prune_kit.tflite.model import TFLiteModel
 from keras_prune_kit.tflite.samples import (
@@ -22,8 +22,7 @@ from keras_prune_kit.tflite.samples import (
     one_sample,
     representative_samples,
 )
-from keras_prune_kit.tflite.signature import signature_of
-from keras_prune_kit.tflite.texts import check_exportable
+from keras_prune_kit.tflite.string_inputs import check_exportable
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -106,7 +105,7 @@ def export_tflite(
     """
     _check_options(quantization, io_dtype, sparse_storage)
     model = _keras.opened(model)
-    signature = signature_of(model)
+    signature = _keras.signature_of(model)
     _check_backend(model)
     check_exportable(model)
     is_quantized = _keras.is_quantization_aware(model)

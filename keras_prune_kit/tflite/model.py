@@ -11,21 +11,26 @@ from typing import Any
 
 import numpy as np
 
-from keras_prune_kit.checks import as_array, as_path, check_whole, is_one_of, using
-from keras_prune_kit.files import replacing
-from keras_prune_kit.names import keys_of, labels_by_output
-from keras_prune_kit.progress import track
+from keras_prune_kit._tools.checks import (
+    as_array,
+    as_path,
+    check_whole,
+    is_one_of,
+    using,
+)
+from keras_prune_kit._tools.files import gzip_size, replacing
+from keras_prune_kit._tools.names import keys_of, labels_by_output
+from keras_prune_kit._tools.progress import track
 from keras_prune_kit.reports import SparsityReport
-from keras_prune_kit.sizes import gzip_bytes
 from keras_prune_kit.tflite import flatbuffer
-from keras_prune_kit.tflite.metrics import accuracy
+from keras_prune_kit.tflite.accuracy import accuracy
 from keras_prune_kit.tflite.runner import (
     Runner,
     TensorSpec,
     check_threads,
     open_interpreter,
 )
-from keras_prune_kit.tflite.trial import check_runs, check_works
+from keras_prune_kit.tflite.sandbox import check_runs, check_works
 
 Metric = Callable[[np.ndarray, np.ndarray], Any]
 
@@ -101,7 +106,7 @@ class TFLiteModel:
     @property
     def gzip_bytes(self) -> int:
         """The size of the file after compression with gzip."""
-        return gzip_bytes(self._content)
+        return gzip_size(self._content)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the file as a whole or not at all.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from keras_prune_kit.checks import is_whole
+from keras_prune_kit._tools.checks import is_whole
 
 _MOST_THREADS = 1024
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_prune_kit.names import keys_of
-from keras_prune_kit.tflite.signature import ModelInput, signature_of
+from keras_prune_kit import _keras
+from keras_prune_kit._tools.names import keys_of
 
 MAX_SAMPLES = 200
 _LEAST_STEPS = 8
@@ -17,7 +17,9 @@ _LEAST_STEPS = 8
 Sample = dict[str, np.ndarray]
 
 
-def representative_samples(data: Any, inputs: Sequence[ModelInput]) -> list[Sample]:
+def representative_samples(
+    data: Any, inputs: Sequence[_keras.ModelInput]
+) -> list[Sample]:
     """Takes single samples from whatever holds them.
 
     Args:
@@ -46,7 +48,7 @@ def representative_samples(data: Any, inputs: Sequence[ModelInput]) -> list[Samp
 
 
 def one_sample(
-    inputs: Sequence[ModelInput], samples: Sequence[Sample]
+    inputs: Sequence[_keras.ModelInput], samples: Sequence[Sample]
 ) -> list[np.ndarray]:
     """An array with one sample for each input; zeros where there are no samples.
 
@@ -90,10 +92,10 @@ def _coarse(table: np.ndarray, steps: int) -> list[int]:
 
 def check_samples(model: Any, data: Any) -> None:
     """Raises as `representative_samples` does, if data do not fit a model."""
-    representative_samples(data, signature_of(model).inputs)
+    representative_samples(data, _keras.signature_of(model).inputs)
 
 
-def _batches(data: Any, inputs: Sequence[ModelInput]) -> Iterator[Sample]:
+def _batches(data: Any, inputs: Sequence[_keras.ModelInput]) -> Iterator[Sample]:
     if _is_whole(data, inputs):
         return iter([_spread(_batch(data, inputs))])
     if callable(data):  # The way the converter itself takes it.
@@ -106,7 +108,7 @@ def _batches(data: Any, inputs: Sequence[ModelInput]) -> Iterator[Sample]:
     return (_batch(_without_labels(element), inputs) for element in data)
 
 
-def _is_whole(data: Any, inputs: Sequence[ModelInput]) -> bool:
+def _is_whole(data: Any, inputs: Sequence[_keras.ModelInput]) -> bool:
     if isinstance(data, list | tuple):
         return len(data) == len(inputs) and all(_is_array(item) for item in data)
     return isinstance(data, Mapping) or _is_array(data)
@@ -121,7 +123,7 @@ def _without_labels(element: Any) -> Any:
     return element[0] if isinstance(element, tuple) and element else element
 
 
-def _batch(data: Any, inputs: Sequence[ModelInput]) -> Sample:
+def _batch(data: Any, inputs: Sequence[_keras.ModelInput]) -> Sample:
     if isinstance(data, Mapping):
         arrays = _by_name(data, [item.name for item in inputs])
     elif isinstance(data, list | tuple):
@@ -156,7 +158,7 @@ def _by_name(data: Mapping[str, Any], names: Sequence[str]) -> list[Any]:
     return [data[key] for key in keys]
 
 
-def _checked(array: np.ndarray, item: ModelInput) -> np.ndarray:
+def _checked(array: np.ndarray, item: _keras.ModelInput) -> np.ndarray:
     sizes = item.shape[1:]
     fits = array.ndim == len(item.shape) and all(
         size in (None, given)

@@ -33,7 +33,7 @@ def check_model(model: Any, instead: str) -> None:
 
 def check_world(model: Any, instead: str) -> None:
     """Raises a `TypeError` for anything but a `tf_keras` model."""
-    if _keras.world(model).__name__ != "tf_keras":
+    if not _keras.is_tf_keras(model):
         raise TypeError(
             f"TFMOT works on tf_keras (Keras 2) models alone. {instead} Received: "
             f"model '{model.name}' of Keras 3."

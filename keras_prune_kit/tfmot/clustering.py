@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from keras_prune_kit import _keras
-from keras_prune_kit.checks import is_whole
+from keras_prune_kit._tools.checks import is_whole
 from keras_prune_kit.reports import Converted, LayerReport, Skipped
 from keras_prune_kit.tfmot._import import core, tfmot
 from keras_prune_kit.tfmot._models import (

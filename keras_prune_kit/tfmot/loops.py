@@ -6,7 +6,7 @@ import os
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from keras_prune_kit.checks import as_path
+from keras_prune_kit._tools.checks import as_path
 from keras_prune_kit.tfmot._wrapper import step_of
 from keras_prune_kit.tfmot.training import (
     check_final_sparsity,

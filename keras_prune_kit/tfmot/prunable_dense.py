@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
-from keras_prune_kit.checks import check_flag, check_whole
+from keras_prune_kit._tools.checks import check_flag, check_whole
 from keras_prune_kit.tfmot._import import tf_keras, tfmot
 
 

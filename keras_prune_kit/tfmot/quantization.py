@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit import _keras
-from keras_prune_kit.checks import is_one_of
+from keras_prune_kit._tools.checks import is_one_of
 from keras_prune_kit.policies import Match, covered_layers
 from keras_prune_kit.reports import Converted, LayerReport, Skipped
 from keras_prune_kit.tfmot._import import tf_keras, tfmot

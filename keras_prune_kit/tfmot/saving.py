@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from keras_prune_kit import _keras
-from keras_prune_kit.checks import as_path, check_flag, using
+from keras_prune_kit._tools.checks import as_path, check_flag, using
 from keras_prune_kit.tfmot._import import tf_keras, tfmot
 from keras_prune_kit.tfmot._schedules import cosine_decay
 from keras_prune_kit.tfmot._wrapper import wrapper_class

@@ -8,7 +8,7 @@ import os
 import warnings
 from typing import Any
 
-from keras_prune_kit.checks import as_path
+from keras_prune_kit._tools.checks import as_path
 from keras_prune_kit.pruner import IncompletePruningWarning
 from keras_prune_kit.tfmot._import import tf_keras, tfmot
 from keras_prune_kit.tfmot._models import check_world, wrappers

@@ -11,12 +11,12 @@ import numpy as np
 from keras_tuner.errors import FatalValueError
 
 from keras_prune_kit import _keras
-from keras_prune_kit.checks import check_objective
-from keras_prune_kit.datasets import check_rereadable
-from keras_prune_kit.evaluation import Evaluation
+from keras_prune_kit._tools.checks import check_objective
+from keras_prune_kit._tools.datasets import check_rereadable
+from keras_prune_kit.measuring.evaluation import Evaluation
+from keras_prune_kit.measuring.sizes import gzip_bytes
 from keras_prune_kit.quantization import quantize_aware
 from keras_prune_kit.reports import Allowance
-from keras_prune_kit.sizes import gzip_bytes
 
 _TRIED_SAMPLES = 8
 
@@ -170,10 +170,7 @@ def _check_compiled(model: Any, objective: str | None) -> None:
             f"The baseline, model '{model.name}', must be compiled, so that its copies "
             "can be trained. Call model.compile(optimizer, loss, metrics) first."
         )
-    config = model._compile_config.config
-    if objective is None and not (
-        config.get("metrics") or config.get("weighted_metrics")
-    ):
+    if objective is None and not _keras.has_metrics(model):
         raise ValueError(
             f"The baseline, model '{model.name}', must be compiled with a metric to "
             "judge trials by. Add metrics=['accuracy'] to model.compile(...), or pass "

@@ -7,9 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from keras_prune_kit.checks import as_path
+from keras_prune_kit._tools.checks import as_path
 from keras_prune_kit.reports import ParetoFront, SearchTrial
-from keras_prune_kit.tuning.trial_folder import RECORD, judge_of
+from keras_prune_kit.tuning.artifacts import RECORD, judge_of
 
 _FINISHED = "COMPLETED"
 

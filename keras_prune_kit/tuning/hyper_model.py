@@ -11,22 +11,22 @@ import keras_tuner
 from keras_tuner.errors import FatalValueError
 
 from keras_prune_kit import _keras
-from keras_prune_kit.checks import check_decision
-from keras_prune_kit.datasets import as_arrays, check_rereadable
+from keras_prune_kit._tools.checks import check_decision
+from keras_prune_kit._tools.datasets import as_arrays, check_rereadable
 from keras_prune_kit.structures import Structure, Unstructured
 from keras_prune_kit.tflite import check_exportable, check_samples
+from keras_prune_kit.tuning.artifacts import check_judge, claim, write
 from keras_prune_kit.tuning.baseline import Baseline
+from keras_prune_kit.tuning.durable_oracle import keep_whole
 from keras_prune_kit.tuning.objectives import (
     check_aim,
     check_drop,
     value_of,
     without_unnameable,
 )
-from keras_prune_kit.tuning.oracle_files import keep_whole
 from keras_prune_kit.tuning.space import PolicyTemplate, Settings, Space
 from keras_prune_kit.tuning.trial import Trial, check_data
-from keras_prune_kit.tuning.trial_folder import check_judge, claim, write
-from keras_prune_kit.tuning.trial_place import TrialPlace
+from keras_prune_kit.tuning.trial_context import TrialPlace
 
 _EPOCHS = 3
 _DATA = ("x", "y", "sample_weight", "validation_data")
@@ -148,7 +148,7 @@ class CompressionHyperModel(keras_tuner.HyperModel):
         Raises:
             ValueError: If the baseline is of `tf_keras`.
         """
-        if _keras.world(self.baseline).__name__ == "tf_keras":
+        if _keras.is_tf_keras(self.baseline):
             raise FatalValueError(
                 "KerasTuner's own tuners take Keras 3 models alone. Received a "
                 "baseline of tf_keras. Use kpk.CompressionTuner(oracle=..., "

@@ -10,7 +10,7 @@ from keras_tuner import Objective
 from keras_tuner.engine.metrics_tracking import infer_metric_direction
 from keras_tuner.errors import FatalValueError
 
-from keras_prune_kit.checks import is_number
+from keras_prune_kit._tools.checks import is_number
 from keras_prune_kit.reports import is_within
 
 Measures = Mapping[str, float]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit import _keras
-from keras_prune_kit.checks import is_whole
+from keras_prune_kit._tools.checks import is_whole
 from keras_prune_kit.policies import (
     PrunePolicy,
     Rule,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras_prune_kit.callbacks.base import TwoWorldCallback
+from keras_prune_kit._keras.two_world_callback import TwoWorldCallback
 from keras_prune_kit.pruner import active_pruner
 from keras_prune_kit.reports import Allowance
 

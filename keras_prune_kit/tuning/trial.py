@@ -7,10 +7,10 @@ from typing import Any
 
 from keras_tuner.errors import FatalValueError
 
+from keras_prune_kit._tools.datasets import check_rereadable, labelled_samples
 from keras_prune_kit.callbacks import PruningCallback
 from keras_prune_kit.callbacks.sparsity_summaries import EventFile
-from keras_prune_kit.datasets import check_rereadable, labelled_samples
-from keras_prune_kit.fine_tuning import fine_tune
+from keras_prune_kit.compression.fine_tuning import fine_tune
 from keras_prune_kit.policies import described
 from keras_prune_kit.reports import Allowance
 from keras_prune_kit.tflite import CALIBRATED, TFLiteModel, export_tflite

@@ -10,12 +10,12 @@ from typing import Any
 import keras_tuner
 
 from keras_prune_kit import _keras
+from keras_prune_kit._tools.checks import as_path, check_flag
 from keras_prune_kit.callbacks.sparsity_summaries import EventFile
-from keras_prune_kit.checks import as_path, check_flag
+from keras_prune_kit.tuning.artifacts import WEIGHTS
+from keras_prune_kit.tuning.durable_oracle import keep_whole, settle, write_json
 from keras_prune_kit.tuning.hyper_model import CompressionHyperModel
-from keras_prune_kit.tuning.oracle_files import keep_whole, settle, write_json
-from keras_prune_kit.tuning.trial_folder import WEIGHTS
-from keras_prune_kit.tuning.trial_place import TrialPlace
+from keras_prune_kit.tuning.trial_context import TrialPlace
 
 
 class CompressionTuner(keras_tuner.Tuner):

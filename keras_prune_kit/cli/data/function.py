@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_prune_kit._tools.datasets import map_arrays
 from keras_prune_kit.cli.data.arrays import check_arrays, hold_out
-from keras_prune_kit.datasets import map_arrays
 
 
 class FunctionSource:

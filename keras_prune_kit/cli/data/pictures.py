@@ -7,8 +7,8 @@ import io
 from pathlib import Path
 from typing import Any
 
+from keras_prune_kit._tools.progress import track
 from keras_prune_kit.cli.data.arrays import HELD_OUT, SEED, tell_held_out
-from keras_prune_kit.progress import track
 
 # How each kind of file starts that Keras reads.
 _STARTS = {

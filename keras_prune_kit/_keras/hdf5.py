@@ -1,0 +1,100 @@
+"""The weights of a model as an HDF5 file in memory."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import h5py
+import numpy as np
+
+from keras_prune_kit._keras.models import (
+    check_built,
+    trained_model,
+    variables_among,
+    world,
+)
+
+
+def weights_h5(model: Any) -> bytes:
+    """The weights of a model as an HDF5 file in memory, not compressed.
+
+    It weighs what `model.save_weights` writes, without the state of the optimizer.
+    It is for counting bytes; to load weights again, save them with Keras.
+
+    Args:
+        model: A built Keras model.
+
+    Returns:
+        The bytes of the file.
+
+    Raises:
+        TypeError: If it is not a Keras model.
+        ValueError: If the model is not built.
+    """
+    keras = world(model)
+    check_built(model)
+    model = trained_model(model)
+    with h5py.File("weights.h5", "w", driver="core", backing_store=False) as file:
+        if keras.__name__ == "keras":
+            _write_keras_3(file, model, keras.Model, written=set())
+        else:
+            _write_keras_2(file, model, keras)
+        file.flush()
+        return file.id.get_file_image()
+
+
+def _write_keras_3(
+    group: h5py.Group, layer: Any, model_class: type, written: set[int]
+) -> None:
+    """Writes a layer the way `.weights.h5` has it: own variables, then layers."""
+    inner_layers = layer.layers if isinstance(layer, model_class) else ()
+    inner = {id(weight) for inner in inner_layers for weight in inner.weights}
+    variables = group.create_group("vars")
+    variables.attrs["name"] = layer.name
+    for weight in layer.weights:
+        if id(weight) not in inner | written:
+            written.add(id(weight))
+            variables.create_dataset(str(len(variables)), data=_array(weight))
+    if inner_layers:
+        layers = group.create_group("layers")
+        for inner_layer in inner_layers:
+            inner_group = layers.create_group(_free_name(layers, inner_layer.name))
+            _write_keras_3(inner_group, inner_layer, model_class, written)
+
+
+def _write_keras_2(file: h5py.File, model: Any, keras: ModuleType) -> None:
+    """Writes layers the way a legacy `.h5` has them: a group of named weights each."""
+    layers = model.layers
+    outer = {id(weight) for layer in layers for weight in layer.weights}
+    file.attrs["layer_names"] = _texts(layer.name for layer in layers)
+    file.attrs["backend"] = keras.backend.backend()
+    file.attrs["keras_version"] = keras.__version__
+    for layer in layers:
+        name = _free_name(file, layer.name)
+        _write_named(file.create_group(name), layer.weights)
+    own = [weight for weight in model.weights if id(weight) not in outer]
+    _write_named(file.create_group("top_level_model_weights"), own)
+
+
+def _write_named(group: h5py.Group, weights: list[Any]) -> None:
+    weights = variables_among(weights)
+    group.attrs["weight_names"] = _texts(weight.name for weight in weights)
+    for weight in weights:
+        name = _free_name(group, weight.name)
+        group.create_dataset(name, data=_array(weight))
+
+
+def _texts(texts: Any) -> np.ndarray:
+    return np.array(list(texts), dtype=h5py.string_dtype())
+
+
+def _free_name(group: h5py.Group, name: str) -> str:
+    """The name, or with a number behind it where Keras allows the same one twice."""
+    return name if name not in group else f"{name}_{len(group)}"
+
+
+def _array(weight: Any) -> np.ndarray:
+    array = weight.numpy()
+    # HDF5 knows no bfloat16; its bytes are the same.
+    return array.view(np.uint16) if array.dtype.kind == "V" else array

@@ -1,0 +1,142 @@
+"""What a Keras model takes: names, shapes and types of its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from keras_prune_kit._keras.models import check_built, is_tf_keras
+
+
+@dataclass(frozen=True)
+class ModelInput:
+    """One input of a model.
+
+    Attributes:
+        name: Its name, which is its key if the model takes a dict.
+        shape: With the batch first; `None` where any size will do.
+        dtype: Such as `"float32"`.
+    """
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
+class Signature:
+    """All inputs of a model, in its own order, and how its `call` takes them."""
+
+    inputs: tuple[ModelInput, ...]
+    container: type
+
+    def pack(self, tensors: Sequence[Any]) -> Any:
+        """What to call the model with, from one tensor an input."""
+        if self.container is dict:
+            names = (item.name for item in self.inputs)
+            return dict(zip(names, tensors, strict=True))
+        return tensors[0] if self.container is object else list(tensors)
+
+
+def signature_of(model: Any) -> Signature:
+    """The inputs of a built Keras model.
+
+    Raises:
+        TypeError: If it is not a Keras model.
+        ValueError: If it is not built, or its inputs are nested deeper than one
+            list or dict.
+    """
+    is_keras_2 = is_tf_keras(model)
+    check_built(model)
+    structure = _structure(model, is_keras_2)
+    if isinstance(structure, dict):
+        container: type = dict
+        names, specs = list(structure), list(structure.values())
+    elif isinstance(structure, list | tuple):
+        container = list
+        names, specs = _names_of(structure), list(structure)
+    else:
+        container = object
+        names, specs = _names_of([structure]), [structure]
+    if not all(hasattr(spec, "dtype") for spec in specs):
+        raise ValueError(
+            "Only models that take one tensor, a list or a dict of tensors can be "
+            f"exported. Model '{model.name}' takes: {structure}."
+        )
+    return Signature(
+        tuple(
+            ModelInput(name, tuple(spec.shape), _dtype_name(spec.dtype))
+            for name, spec in zip(names, specs, strict=True)
+        ),
+        container,
+    )
+
+
+@dataclass(frozen=True)
+class _Spec:
+    shape: tuple[int | None, ...]
+    dtype: str
+    name: str = ""
+
+
+def _structure(model: Any, is_keras_2: bool) -> Any:
+    """One spec, a list or a dict of specs: whatever `call` takes."""
+    if getattr(model, "inputs", None):
+        # No public attribute tells a dict of inputs from a list of them.
+        nested = getattr(model, "_inputs_struct", getattr(model, "_nested_inputs", 0))
+        if isinstance(nested, dict):
+            return dict(nested)
+        return model.inputs[0] if len(model.inputs) == 1 else list(model.inputs)
+    structure = _keras_2_subclass(model) if is_keras_2 else _keras_3_subclass(model)
+    if structure is None:
+        raise ValueError(
+            f"Model '{model.name}' has never been called, so the shape of its inputs "
+            "is not known. Call it on one batch first."
+        )
+    return structure
+
+
+def _keras_3_subclass(model: Any) -> Any:
+    config = model.get_build_config() or {}
+    _check_one_argument(model, len(config.get("shapes_dict", "1")))
+    shape = config.get("input_shape")
+    return None if shape is None else _specs_of(shape, model.input_dtype)
+
+
+def _keras_2_subclass(model: Any) -> Any:
+    spec = model.save_spec(dynamic_batch=True)
+    if spec is None:
+        return None
+    arguments, _ = spec
+    _check_one_argument(model, len(arguments))
+    return arguments[0]
+
+
+def _check_one_argument(model: Any, count: int) -> None:
+    if count != 1:
+        raise ValueError(
+            "A model to export must take all its inputs as one argument. Model "
+            f"'{model.name}' takes {count} in its call(); pass them as one list or "
+            "dict instead."
+        )
+
+
+def _specs_of(shape: Any, dtype: str) -> Any:
+    if isinstance(shape, dict):
+        return {key: _specs_of(inner, dtype) for key, inner in shape.items()}
+    if all(size is None or isinstance(size, int) for size in shape):
+        return _Spec((None, *shape[1:]), dtype)
+    return [_specs_of(inner, dtype) for inner in shape]
+
+
+def _names_of(specs: Sequence[Any]) -> list[str]:
+    """The names of inputs; `input_0` and so on where there are none to tell them by."""
+    names = [(getattr(spec, "name", "") or "").partition(":")[0] for spec in specs]
+    if all(names) and len(set(names)) == len(names):
+        return names
+    return [f"input_{index}" for index in range(len(names))]
+
+
+def _dtype_name(dtype: Any) -> str:
+    return getattr(dtype, "name", dtype)

@@ -1,0 +1,1 @@
+"""Tools that every room may use; they know neither Keras nor TensorFlow."""

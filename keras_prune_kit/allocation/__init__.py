@@ -1,6 +1,0 @@
-"""Allocation answers one question: which layers get how much of the sparsity?"""
-
-from keras_prune_kit.allocation.allocate import allocate
-from keras_prune_kit.allocation.sensitivity import sensitivity
-
-__all__ = ["allocate", "sensitivity"]

@@ -1,0 +1,266 @@
+"""Models and files side by side, each measured as it would be shipped."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_prune_kit import _keras
+from keras_prune_kit._tools.checks import as_path, check_whole
+from keras_prune_kit._tools.datasets import (
+    as_arrays,
+    check_data,
+    check_samples,
+    length,
+    shape_of,
+)
+from keras_prune_kit._tools.progress import track
+from keras_prune_kit.measuring.entropy import entropy_bound
+from keras_prune_kit.measuring.evaluation import Evaluation
+from keras_prune_kit.measuring.sizes import gzip_bytes, sparse_content
+from keras_prune_kit.measuring.sparsity import sparsity_report
+from keras_prune_kit.reports import (
+    Comparison,
+    Environment,
+    Histogram,
+    Measurement,
+    Samples,
+)
+from keras_prune_kit.tflite import TFLiteModel, constants
+
+_SHOWN_SAMPLES = 12
+
+
+def compare(
+    entries: Mapping[str, Any],
+    x: Any,
+    y: Any = None,
+    *,
+    class_names: Sequence[str] | None = None,
+    latency_runs: int = 50,
+) -> Comparison:
+    """Measures models and files side by side on the same data.
+
+    Args:
+        entries: Models by name, the one to compare with first: Keras models of either
+            world, paths of `.keras`, `.h5` and `.tflite` files, `TFLiteModel`s.
+        x: Inputs as `evaluate` takes them: arrays of shape `(n, ...)`, or a dataset of
+            `(x, y)` batches. They are real values, whatever their type; where all
+            entries are files with quantized inputs they can be as `TFLiteModel` takes
+            them.
+        y: Labels, one a sample; for several outputs a list of them, or a dict by their
+            names; `None` with a dataset. Defaults to `None`.
+        class_names: What the classes are called, for the samples that the HTML page
+            shows. Defaults to `None`: their numbers.
+        latency_runs: Runs to take the median latency of a .tflite from, on one thread
+            with one sample. 0 measures none. Defaults to 50.
+
+    Returns:
+        A record that prints as tables, plots, and writes an HTML page. Scores are the
+        metrics of the first compiled Keras model, or accuracy if there is none (of
+        several outputs `<output>_accuracy`).
+
+    Raises:
+        OSError: If a file cannot be read.
+        TypeError: If an entry is none of these.
+        ValueError: If there is no entry, a file is damaged, or the data do not fit.
+
+    Example:
+
+    ```python
+    sizes = kpk.compare({"baseline": model, "int8": "model.tflite"}, x_test, y_test)
+    print(sizes)
+    sizes.to_html("sizes.html")
+    ```
+    """
+    if not isinstance(entries, Mapping) or not entries:
+        raise ValueError(
+            "entries are models or files by name, at least one, such as "
+            f"{{'baseline': model}}. Received: {entries!r}."
+        )
+    check_whole("latency_runs", latency_runs, least=0)
+    x, y = as_arrays(x, "x"), as_arrays(y, "y")
+    _check_class_names(class_names)
+    if y is None:
+        check_data(x, "x")
+    else:
+        check_samples(x, "x")
+        check_samples(y, "y")
+    if y is not None and length(x) != length(y):
+        raise ValueError(
+            "y must have one label for each sample of x. Received: "
+            f"{length(x)} samples and {length(y)} labels."
+        )
+    models = {name: _open(item) for name, item in entries.items()}
+    evaluate = Evaluation(
+        x if y is None else (x, y),
+        _reference(models.values()),
+        "x",
+        are_steps=all(map(_is_quantized_file, models.values())),
+    )
+    return compare_opened(
+        models,
+        evaluate,
+        paths={name: _path(item) for name, item in entries.items()},
+        class_names=class_names,
+        latency_runs=latency_runs,
+    )
+
+
+def compare_opened(
+    models: Mapping[str, Any],
+    evaluate: Evaluation,
+    *,
+    paths: Mapping[str, Path | None] | None = None,
+    class_names: Sequence[str] | None = None,
+    latency_runs: int = 0,
+) -> Comparison:
+    """What `compare` does, of Keras models and `TFLiteModel`s that are at hand."""
+    paths = paths or {}
+    shown = evaluate.inputs(_SHOWN_SAMPLES)
+    outputs = {
+        name: _run(name, model, shown, evaluate) for name, model in models.items()
+    }
+    labelled = evaluate.samples(_SHOWN_SAMPLES)
+    return Comparison(
+        measurements=tuple(
+            measure(name, model, evaluate, path=paths.get(name), runs=latency_runs)
+            for name, model in track(list(models.items()), "measuring")
+        ),
+        environment=Environment.current(),
+        latency_runs=latency_runs,
+        samples=labelled and Samples.of(*labelled, outputs, class_names),
+    )
+
+
+def measure(
+    name: str,
+    model: Any,
+    evaluate: Evaluation,
+    *,
+    path: Path | None = None,
+    runs: int = 0,
+) -> Measurement:
+    """Measures one Keras model or `TFLiteModel`.
+
+    Args:
+        name: What it is called.
+        model: The model.
+        evaluate: What scores it.
+        path: The file it came from. `None` measures the weights of a Keras model as an
+            .h5 file in memory.
+        runs: Runs to take the latency of a .tflite from; 0 measures none.
+    """
+    if isinstance(model, TFLiteModel):
+        return _measure_tflite(name, model, evaluate, runs)
+    content = path.read_bytes() if path else _keras.weights_h5(model)
+    weights = map(np.asarray, model.get_weights())
+    arrays = [array for array in weights if array.dtype.kind not in "OSU"]  # no texts
+    kernels = [array for array in arrays if array.ndim > 1]
+    sparse = sparse_content((array, 0, 8 * array.itemsize) for array in arrays)
+    return Measurement(
+        name=name,
+        file=path.suffix if path else ".h5",
+        scores=evaluate.keras(model),
+        file_bytes=len(content),
+        gzip_bytes=gzip_bytes(content),
+        sparse_gzip_bytes=gzip_bytes(sparse),
+        parameters=sum(array.size for array in arrays),
+        nonzero_parameters=sum(int(np.count_nonzero(array)) for array in arrays),
+        weights=sparsity_report(model),
+        histogram=_histogram(kernels),
+    )
+
+
+def _measure_tflite(
+    name: str, exported: TFLiteModel, evaluate: Evaluation, runs: int
+) -> Measurement:
+    content = exported.bytes
+    found = list(constants(content))
+    weights = [constant for constant in found if constant.is_weight]
+    sparse = sparse_content((c.stored, c.zero_point, c.bits) for c in weights)
+    return Measurement(
+        name=name,
+        file=".tflite",
+        scores=evaluate.tflite(exported),
+        file_bytes=len(content),
+        gzip_bytes=exported.gzip_bytes,
+        sparse_gzip_bytes=gzip_bytes(_without(content, weights) + sparse),
+        parameters=sum(constant.size for constant in found),
+        nonzero_parameters=sum(constant.nonzero for constant in found),
+        weights=exported.sparsity_report(),
+        histogram=_histogram(weight.values for weight in weights),
+        bound_bytes=entropy_bound(exported).bound_bytes,
+        latency_ms=(exported.latency(evaluate.inputs(1), runs=runs) if runs else None),
+    )
+
+
+def _run(name: str, model: Any, x: Any, evaluate: Evaluation) -> Any:
+    """The outputs for a few samples; what does not fit is found here, by name."""
+    try:
+        return evaluate.predict(model, x)
+    except Exception as error:  # Keras, TensorFlow and LiteRT have one each.
+        takes = model.inputs if isinstance(model, TFLiteModel) else model.input_shape
+        raise ValueError(
+            f"'{name}' cannot be run on x. Received samples of shape "
+            f"{shape_of(x)} where it takes {takes}."
+        ) from error
+
+
+def _check_class_names(class_names: Any) -> None:
+    is_list = isinstance(class_names, Sequence) and not isinstance(class_names, str)
+    if class_names is not None and not (
+        is_list and all(isinstance(name, str) for name in class_names)
+    ):
+        raise TypeError(
+            "class_names are texts, one a class, in their order. Received: "
+            f"{class_names!r}."
+        )
+
+
+def _open(item: Any) -> Any:
+    """The entry as a Keras model or a `TFLiteModel`."""
+    if isinstance(item, TFLiteModel):
+        return item
+    path = _path(item)
+    if path is None:
+        _keras.world(item, "one of the entries")
+        _keras.check_built(item)
+        return item
+    if path.suffix == ".tflite":
+        return TFLiteModel(path)
+    return _keras.load(path)
+
+
+def _path(item: Any) -> Path | None:
+    is_path = isinstance(item, str | os.PathLike)
+    return as_path("one of the entries", item) if is_path else None
+
+
+def _reference(models: Iterable[Any]) -> Any:
+    keras_models = (m for m in models if not isinstance(m, TFLiteModel))
+    return next(filter(_keras.is_compiled, keras_models), None)
+
+
+def _is_quantized_file(model: Any) -> bool:
+    """Whether it takes steps, so that data can be these."""
+    if not isinstance(model, TFLiteModel):
+        return False
+    return all(item.scale for item in model.inputs)
+
+
+def _histogram(arrays: Iterable[np.ndarray]) -> Histogram:
+    values = [np.asarray(array, np.float32).reshape(-1) for array in arrays]
+    return Histogram.of(np.concatenate(values) if values else np.empty(0))
+
+
+def _without(content: bytes, weights: Iterable[Any]) -> bytes:
+    """The file without the bytes of its weights."""
+    kept = np.ones(len(content), bool)
+    for weight in weights:
+        kept[weight.position] = False
+    return np.frombuffer(content, np.uint8)[kept].tobytes()

@@ -1,0 +1,97 @@
+"""Compressed size: what a model weighs in a download, an app or a firmware image."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_prune_kit import _keras
+from keras_prune_kit._tools.checks import as_path
+from keras_prune_kit._tools.files import gzip_size
+
+
+def gzip_bytes(item: Any) -> int:
+    """The size of a model after compression with gzip.
+
+    The number to compare pruned models by: zeros shrink nothing until the file is
+    compressed. The same weights always give the same number.
+
+    Args:
+        item: A built Keras model, the path of a file, a `TFLiteModel`, or bytes. A
+            model counts as its weights alone, saved by `save_weights` of its
+            world: no optimizer, no configuration.
+
+    Returns:
+        Bytes of the gzip file, level 9, without a timestamp.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        IsADirectoryError: If the path is a folder.
+        TypeError: If the item is none of these.
+        ValueError: If the model is not built.
+
+    Example:
+
+    >>> gzip_bytes(bytes(1_000_000))
+    1003
+    """
+    return gzip_size(_content(item))
+
+
+def sparse_content(weights: Iterable[tuple[np.ndarray, Any, int]]) -> bytes:
+    """Weights as a sparse format would store them, to count its bytes.
+
+    Each weight becomes a mask of one bit a value and the values that are not zero:
+    no format with random access needs less for zeros in no order.
+
+    Args:
+        weights: Stored values, the value that stands for zero, and the bits of each.
+
+    Returns:
+        The bytes, not compressed.
+    """
+    parts = []
+    for stored, zero, bits in weights:
+        mask = stored != zero
+        values = np.ascontiguousarray(stored[mask])
+        if bits < 8:  # Values that share a byte do so again.
+            low = np.unpackbits(values.view(np.uint8)[:, None], axis=1)[:, -bits:]
+            values = np.packbits(low)
+        parts += [np.packbits(mask).tobytes(), values.tobytes()]
+    return b"".join(parts)
+
+
+def _content(item: Any) -> bytes:
+    if isinstance(item, bytes | bytearray | memoryview):
+        return bytes(item)
+    if isinstance(item, str | os.PathLike):
+        return _read(as_path("item", item))
+    content = getattr(item, "bytes", None)
+    if isinstance(content, bytes):  # A TFLiteModel; a Keras model has no such thing.
+        return content
+    try:
+        _keras.world(item)
+    except TypeError as error:
+        raise TypeError(
+            "item is a Keras model, the path of a file, a TFLiteModel or "
+            f"bytes. Received: {item!r} of type {type(item).__name__}."
+        ) from error
+    return _keras.weights_h5(item)
+
+
+def _read(path: Path) -> bytes:
+    if path.is_dir():
+        raise IsADirectoryError(
+            f"gzip_bytes measures one file. Received the folder: '{path}'. Name a "
+            "file in it."
+        )
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"gzip_bytes needs an existing file. Received: '{path}'. Save the model "
+            "there first, or pass the model itself."
+        )
+    return path.read_bytes()

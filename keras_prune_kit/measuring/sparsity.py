@@ -1,0 +1,57 @@
+"""How sparse a model or an exported file really is."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from keras_prune_kit import _keras
+from keras_prune_kit._tools.checks import as_path
+from keras_prune_kit.reports import Skipped, SparsityReport, WeightSparsity
+from keras_prune_kit.tflite import TFLiteModel
+
+_KERAS_FILES = (".keras", ".h5", ".hdf5")
+
+
+def sparsity_report(item: Any) -> SparsityReport:
+    """Counts the zeros of each weight.
+
+    Args:
+        item: A built Keras model of either world, a `TFLiteModel`, or the path of a
+            .keras, .h5 or .tflite file (of the last the zeros are read out of the file
+            itself).
+
+    Returns:
+        A record that prints as a table.
+
+    Raises:
+        TypeError: If it is none of these.
+        ValueError: If the model is not built or the file is none of these.
+        OSError: If the file cannot be read.
+
+    Example:
+
+    ```python
+    print(kpk.sparsity_report(model))
+    ```
+    """
+    if isinstance(item, str | os.PathLike):
+        path = as_path("item", item)
+        is_keras = path.suffix in _KERAS_FILES
+        item = _keras.load(path) if is_keras else TFLiteModel(path)
+    if isinstance(item, TFLiteModel):
+        return item.sparsity_report()
+    _keras.world(item, "item")
+    handle = _keras.variables_of(item)
+    _keras.check_built(item)
+    weights, skipped = [], []
+    for found in _keras.find_weights(item):
+        if isinstance(found, _keras.Unprunable):
+            skipped.append(Skipped(found.layer_path, found.reason))
+        else:
+            kernel = handle.read(found.variable)
+            zeros = kernel.size - int(np.count_nonzero(kernel))
+            weights.append(WeightSparsity(found.path, found.shape, zeros))
+    return SparsityReport(tuple(weights), tuple(skipped))

@@ -1,6 +1,0 @@
-"""The records as HTML pages that need no other file and no network."""
-
-from keras_prune_kit.pages.front import front_page
-from keras_prune_kit.pages.page import comparison_page, compression_page
-
-__all__ = ["comparison_page", "compression_page", "front_page"]

@@ -1,0 +1,167 @@
+"""From one sparsity for the model to one for each weight."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from keras_prune_kit import _keras
+from keras_prune_kit._tools.checks import is_one_of
+from keras_prune_kit.policies import Match, PrunePolicy, Rule, choose_weights
+from keras_prune_kit.policies.allocation.sensitivity import sensitivity
+from keras_prune_kit.policies.allocation.zeros import (
+    Point,
+    erdos_renyi_zeros,
+    global_zeros,
+    sensitivity_zeros,
+)
+from keras_prune_kit.reports import SensitivityReport
+from keras_prune_kit.schedules import PolynomialDecay, Schedule, check_sparsity
+
+_METHODS = ("erk", "global", "sensitivity")
+
+
+def allocate(
+    model: Any,
+    sparsity: float,
+    method: str = "erk",
+    *,
+    data: Any = None,
+    match: Match | None = None,
+    schedule: Schedule | None = None,
+) -> PrunePolicy:
+    """A policy with a sparsity for each weight, and one in all that was asked for.
+
+    Which method is best depends on the model; `examples/benchmarks/allocate.py`
+    compares them. All keep at least one value of each weight.
+
+    - `"erk"` (Erdos-Renyi-Kernel) looks at shapes alone: a weight keeps values in
+      proportion to the sum of its dimensions, so that large ones lose most.
+    - `"global"` ranks the magnitudes of all weights together, once, and fixes what
+      each then gets. `PrunePolicy(scope="global")` ranks anew at each update.
+    - `"sensitivity"` prunes each weight alone at several levels, measures the loss on a
+      sample, and takes zeros from where they cost least: along the lower convex hull
+      of each curve, the flattest stretch of all first. If losses add up that is the
+      best there is, and it needs no search.
+
+    Args:
+        model: A trained and built model of either world. It is left as it was.
+        sparsity: The fraction of zeros over all covered weights, 0 to 1.
+        method: `"erk"`, `"global"` or `"sensitivity"`. Defaults to `"erk"`.
+        data: For `"sensitivity"` alone: `(x, y)`, a sample of some hundred training
+            data, or a `SensitivityReport` that was measured before. Defaults to `None`.
+        match: Which layers share the zeros, as in `Rule`; the others stay dense.
+            Defaults to `None`: whatever a `PrunePolicy` without rules would prune.
+        schedule: The timing, whose final sparsity each weight replaces with its own.
+            Defaults to `PolynomialDecay(0, sparsity)`.
+
+    Returns:
+        A policy with one rule a weight.
+
+    Raises:
+        TypeError: If an argument is of the wrong kind.
+        ValueError: If the sparsity or the method is not possible, data are missing,
+            nothing matches, or a report is of another model.
+
+    Example:
+
+    ```python
+    policy = kpk.allocate(model, 0.9, "sensitivity", data=(x[:500], y[:500]))
+    print(policy.plan(model))
+    model.fit(x, y, epochs=5, callbacks=[kpk.PruningCallback(policy)])
+    ```
+
+    Source: Evci et al. 2020, "Rigging the Lottery", arXiv 1911.11134 (after Mocanu et
+    al. 2018); Han et al. 2015, arXiv 1506.02626, for sensitivity.
+    """
+    check_sparsity("sparsity", sparsity)
+    _check_options(method, data, schedule)
+    model = _keras.opened(model, compiled=True)
+    weights, _ = choose_weights(model, match)
+    paths = [weight.path for weight in weights]
+    _check_unique(paths)
+    sizes = [math.prod(weight.shape) for weight in weights]
+    total = min(round(sparsity * sum(sizes)), sum(sizes) - len(sizes))
+    if method == "erk":
+        shapes = [weight.canonical_shape() for weight in weights]
+        zeros = erdos_renyi_zeros(shapes, total)
+    elif method == "global":
+        handle = _keras.variables_of(model)
+        kernels = [handle.read_finite(w.variable, w.path) for w in weights]
+        zeros = global_zeros(kernels, total)
+    else:
+        report = data
+        if not isinstance(report, SensitivityReport):
+            report = sensitivity(model, data, match=match)
+        curves = _curves(report, paths, sizes)
+        _check_reach(curves, sizes, total)
+        zeros = sensitivity_zeros(curves, total)
+    timing = PolynomialDecay(0.0, sparsity) if schedule is None else schedule
+    others = [] if match is None else [Rule(".*", None)]
+    rules = [
+        Rule(re.escape(path), count / size)
+        for path, count, size in zip(paths, zeros, sizes, strict=True)
+    ]
+    return PrunePolicy(timing.with_final_sparsity(sparsity), others + rules)
+
+
+def _check_options(method: object, data: Any, schedule: object) -> None:
+    if not is_one_of(method, _METHODS):
+        raise ValueError(f"method is one of {_METHODS}. Received: method={method!r}.")
+    if method == "sensitivity" and data is None:
+        raise ValueError(
+            "method='sensitivity' measures the loss, so it needs data=(x, y), a sample "
+            "of the training data, or a SensitivityReport. Received: data=None."
+        )
+    if method != "sensitivity" and data is not None:
+        raise ValueError(
+            f"method='{method}' looks at no data. Leave data out, or choose "
+            f"method='sensitivity'. Received: data of {type(data)}."
+        )
+    if schedule is not None and not isinstance(schedule, Schedule):
+        raise TypeError(
+            "schedule is a schedule such as PolynomialDecay(0, 0.9). "
+            f"Received: schedule={schedule!r}."
+        )
+
+
+def _check_unique(paths: list[str]) -> None:
+    twice = sorted({path for path in paths if paths.count(path) > 1})
+    if twice:
+        raise ValueError(
+            "Rules tell weights apart by their paths, and some are there twice: "
+            f"{', '.join(twice)}. Give the layers names of their own."
+        )
+
+
+def _check_reach(curves: list[list[Point]], sizes: list[int], total: int) -> None:
+    reach = sum(curve[-1][0] for curve in curves)
+    if reach < total:
+        raise ValueError(
+            f"The levels that were measured reach {reach / sum(sizes):.4g}, and "
+            f"{total / sum(sizes):.4g} was asked for. Call sensitivity(model, data) "
+            "with levels up to 1, as it does by default."
+        )
+
+
+def _curves(
+    report: SensitivityReport, paths: list[str], sizes: list[int]
+) -> list[list[Point]]:
+    """By weight the points `(zeros, rise of the loss)` that were measured."""
+    measured = {weight.path: weight for weight in report.weights}
+    known = {weight.path: weight.size for weight in report.weights}
+    if any(known.get(p) != size for p, size in zip(paths, sizes, strict=True)):
+        raise ValueError(
+            "The report must be of the same model and layers. Received a report of "
+            f"{sorted(known)}, where the model has {sorted(paths)}."
+        )
+    return [
+        [
+            (min(level * size, size - 1.0), loss - report.loss)
+            for level, loss in zip(
+                measured[path].sparsities, measured[path].losses, strict=True
+            )
+        ]
+        for path, size in zip(paths, sizes, strict=True)
+    ]

@@ -1,0 +1,50 @@
+"""Which weights a call is about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras_prune_kit import _keras
+from keras_prune_kit.policies.matching import Places
+from keras_prune_kit.policies.rule import Match, Rule
+from keras_prune_kit.reports import Skipped, skipped_lines
+
+
+def choose_weights(
+    model: Any, match: Match | None
+) -> tuple[list[_keras.PrunableWeight], list[Skipped]]:
+    """The weights that match, and what is left out with its reason.
+
+    Args:
+        model: A built Keras model of either world.
+        match: As in `Rule`; `None` for whatever a policy without rules covers.
+
+    Raises:
+        TypeError: If it is not a Keras model, or `match` is of another kind.
+        ValueError: If the model is not built, nothing matches, or there is nothing.
+    """
+    _keras.world(model)
+    _keras.check_built(model)
+    _keras.check_not_wrapped(model)
+    found = list(_keras.find_weights(model))
+    weights = [item for item in found if isinstance(item, _keras.PrunableWeight)]
+    if match is not None:
+        covered = Rule(match, None).covered(Places(weights))
+        return [weight for weight in weights if id(weight) in covered], []
+    usual = [weight for weight in weights if not weight.is_depthwise]
+    chosen = [weight for weight in usual if weight.is_trainable]
+    skipped = [
+        Skipped(item.layer_path, item.reason)
+        for item in found
+        if isinstance(item, _keras.Unprunable)
+    ]
+    skipped += [
+        Skipped(weight.path, "not trainable; name it by match to include it")
+        for weight in usual
+        if not weight.is_trainable
+    ]
+    if not chosen:
+        raise ValueError(
+            f"Model '{model.name}' has no weights to compress." + skipped_lines(skipped)
+        )
+    return chosen, skipped

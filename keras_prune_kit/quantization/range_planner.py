@@ -1,0 +1,306 @@
+"""Where ranges go in a graph, and what is folded into what."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+
+from keras_prune_kit.quantization.activations import activation_of, bounds_of, has_int8
+from keras_prune_kit.quantization.call_graph import Call, Graph, graph_of, nested_models
+from keras_prune_kit.quantization.layer_kinds import (
+    Kind,
+    Verdict,
+    adds_dimension,
+    averages,
+    does_nothing,
+    is_fused_activation,
+    is_max_pooling,
+    mixes,
+    narrows,
+    takes_and_gives_one_range,
+    takes_in_activation,
+    takes_in_normalization,
+    verdict_on,
+)
+from keras_prune_kit.quantization.masked_ranges import masking_calls
+
+_INT8 = (Kind.KERNEL, Kind.SCALE, Kind.OWN_RANGE, Kind.MODEL)
+
+
+@dataclass(frozen=True)
+class Range:
+    """What rounds a tensor.
+
+    Attributes:
+        bounds: The range that .tflite prescribes; `None` for one that moves.
+        is_barrier: Whether what gives the tensor must stay float in the file.
+    """
+
+    bounds: tuple[float, float] | None = None
+    is_barrier: bool = False
+
+
+@dataclass
+class Plan:
+    """What happens to a model and the models in it.
+
+    Attributes:
+        verdicts: The kind of each layer and operation, by its id.
+        folded: The normalization that goes into a layer, by the layer's id.
+        held: What rounds the output of a layer from inside its wrapper, by its id.
+        ranges: What rounds a tensor from behind, by the tensor's id.
+        inside: Ids of layers that round inside what their operator takes.
+        apart: Ids of layers that stay float and need a barrier before them too.
+        uses: How often each layer is called, by its id.
+    """
+
+    verdicts: dict[int, Verdict] = field(default_factory=dict)
+    folded: dict[int, Any] = field(default_factory=dict)
+    held: dict[int, Range] = field(default_factory=dict)
+    ranges: dict[int, Range] = field(default_factory=dict)
+    inside: set[int] = field(default_factory=set)
+    apart: set[int] = field(default_factory=set)
+    uses: Counter[int] = field(default_factory=Counter)
+
+    def kind(self, operation: Any) -> Kind:
+        """The kind of a layer or operation."""
+        return self.verdicts[id(operation)].kind
+
+    def is_folded(self, operation: Any) -> bool:
+        """Whether a layer becomes a part of the one before it."""
+        return any(operation is other for other in self.folded.values())
+
+    def is_used_once(self, operation: Any) -> bool:
+        """Whether there is one call of a layer, so that it can hold what is behind."""
+        return self.uses[id(operation)] == 1
+
+
+def plan_for(model: Any, skips: Callable[[Any], bool]) -> Plan:
+    """Decides what happens to each layer of a model and of the models in it.
+
+    Args:
+        model: A built Sequential or functional model.
+        skips: Whether a layer is to stay float.
+    """
+    plan = Plan()
+    graphs = {id(part): graph_of(part) for part in nested_models(model)}
+    for graph in graphs.values():
+        plan.uses.update(id(call.operation) for call in graph.calls)
+    for key, graph in graphs.items():
+        _GraphPlanner(graph, plan, skips, is_outermost=key == id(model)).run()
+    return plan
+
+
+class _GraphPlanner:
+    """Adds the decisions for one graph to a plan."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        plan: Plan,
+        skips: Callable[[Any], bool],
+        *,
+        is_outermost: bool,
+    ) -> None:
+        self._graph = graph
+        self._plan = plan
+        self._skips = skips
+        self._is_outermost = is_outermost
+        self._masking = masking_calls(graph)
+        self._rounded: set[int] = set()
+        self._taken_in: set[int] = set()
+        self._just_rounded: set[int] = set()
+
+    def run(self) -> None:
+        for call in self._graph.calls:
+            self._judge(call)
+        self._fold_normalizations()
+        for tensor in self._graph.inputs:
+            self._round_input(tensor)
+        for call in self._graph.calls:
+            self._place_range(call)
+
+    def _judge(self, call: Call) -> None:
+        verdict = verdict_on(call)
+        if self._skips(call.operation):
+            verdict = Verdict(Kind.FLOAT, "skip")
+        elif verdict.kind is not Kind.FLOAT and id(call) in self._masking:
+            verdict = Verdict(Kind.FLOAT, "what is masked has no range")
+        elif verdict.kind in (Kind.OWN_RANGE, Kind.SCALE) and self._follows_float(call):
+            verdict = Verdict(Kind.FLOAT, "what it takes is float")
+        elif any(self._would_change(call, tensor) for tensor in call.inputs):
+            reason = "others need what it takes in another range"
+            verdict = Verdict(Kind.FLOAT, reason)
+        self._plan.verdicts.setdefault(id(call.operation), verdict)
+
+    def _follows_float(self, call: Call) -> bool:
+        """Whether what it takes is float.
+
+        One part is enough where all parts need the same range: the converter does not
+        bring what was float to another one.
+        """
+        found = [self._graph.producer(tensor) for tensor in call.inputs]
+        if takes_and_gives_one_range(call.operation):
+            return any(
+                other is not None and self._gives_float(other) for other in found
+            )
+        return all(other is not None and self._is_float(other) for other in found)
+
+    def _would_change(self, call: Call, tensor: Any) -> bool:
+        """Whether others would get a tensor in the narrower range of a call.
+
+        That goes back through operators that have one range: to the last rounding.
+        """
+        before = self._graph.producer(tensor)
+        return (
+            narrows(call.operation)
+            and before is not None
+            and self._plan.kind(before.operation) is Kind.SAME_RANGE
+            and not does_nothing(before.operation)
+            and len(self._graph.consumers(tensor)) > 1
+        )
+
+    def _is_float(self, call: Call) -> bool:
+        return self._plan.kind(call.operation) is Kind.FLOAT
+
+    def _gives_float(self, call: Call) -> bool:
+        if self._plan.kind(call.operation) is not Kind.KERNEL:
+            return self._is_float(call)
+        return not has_int8(call.operation.activation)
+
+    def _fold_normalizations(self) -> None:
+        for call in self._graph.calls:
+            behind = self._graph.only_consumer(call)
+            if behind is not None and self._folds(call, behind):
+                self._plan.folded[id(call.operation)] = behind.operation
+
+    def _folds(self, call: Call, behind: Call) -> bool:
+        return (
+            type(behind.operation).__name__ == "BatchNormalization"
+            and self._plan.kind(call.operation) is Kind.KERNEL
+            and self._plan.kind(behind.operation) is Kind.SCALE
+            and takes_in_normalization(call.operation)
+            and self._plan.is_used_once(call.operation)
+            and self._plan.is_used_once(behind.operation)
+        )
+
+    def _round_input(self, tensor: Any) -> None:
+        """What goes into a model inside is rounded outside."""
+        if not self._is_outermost:
+            self._rounded.add(id(tensor))
+        elif tensor.dtype == "float32" and self._is_wanted(tensor):
+            self._add(tensor, Range())
+
+    def _is_wanted(self, tensor: Any) -> bool:
+        """Whether a layer that computes in int8 takes a tensor."""
+        if not self._is_outermost and self._graph.is_output(tensor):
+            return True
+        return any(
+            self._plan.kind(call.operation) in _INT8
+            or (
+                self._plan.kind(call.operation) is Kind.SAME_RANGE
+                and any(map(self._is_wanted, call.outputs))
+            )
+            for call in self._graph.consumers(tensor)
+        )
+
+    def _place_range(self, call: Call) -> None:
+        kind = self._plan.kind(call.operation)
+        if id(call) in self._taken_in or kind is Kind.MODEL:
+            self._rounded.update(map(id, call.outputs))
+        elif kind is Kind.SAME_RANGE:
+            if all(id(tensor) in self._rounded for tensor in call.inputs):
+                self._keep_range(call)
+        elif kind is Kind.FLOAT:
+            self._round_float(call)
+        else:
+            self._round_int8(call)
+
+    def _keep_range(self, call: Call) -> None:
+        self._rounded.update(map(id, call.outputs))
+        is_just_rounded = all(
+            id(tensor) in self._just_rounded for tensor in call.inputs
+        )
+        if adds_dimension(call.operation):
+            self._plan.inside.add(id(call.operation))
+        elif averages(call.operation) and not is_just_rounded:
+            self._add(call.inputs[0], Range())
+        if does_nothing(call.operation) and is_just_rounded:
+            self._just_rounded.update(map(id, call.outputs))
+
+    def _round_float(self, call: Call) -> None:
+        is_barrier = any(id(tensor) in self._rounded for tensor in call.inputs)
+        if is_barrier and mixes(call):
+            self._plan.apart.add(id(call.operation))
+        for tensor in call.outputs:
+            if "float" in tensor.dtype and self._is_wanted(tensor):
+                self._add(tensor, Range(is_barrier=is_barrier))
+
+    def _round_int8(self, call: Call) -> None:
+        end = self._end(call)
+        self._rounded.update(map(id, (*call.outputs, *end.outputs)))
+        bounds = _bounds_of(end.operation)
+        # The file rounds what it gives away as prescribed; a loss needs it as it is.
+        is_given_away = self._is_outermost and self._graph.is_output(end.outputs[0])
+        if "float" not in end.outputs[0].dtype or (bounds and is_given_away):
+            return
+        is_folded = self._plan.is_folded(end.operation)
+        holder = call.operation if is_folded else end.operation
+        if isinstance(holder, keras.Layer) and self._plan.is_used_once(holder):
+            self._plan.held[id(holder)] = Range(bounds)
+            self._just_rounded.update(map(id, end.outputs))
+        else:
+            self._add(end.outputs[0], Range(bounds))
+
+    def _add(self, tensor: Any, found: Range) -> None:
+        self._plan.ranges[id(tensor)] = found
+        self._rounded.add(id(tensor))
+        self._just_rounded.add(id(tensor))
+
+    def _end(self, call: Call) -> Call:
+        """The call behind which the range goes: after what becomes a part of the
+        operator, and after a pooling that leaves less to round."""
+        takes_activation = takes_in_activation(call.operation)
+        behind = self._graph.only_consumer(call)
+        if behind is not None and self._plan.folded.get(id(call.operation)):
+            call, behind = self._take_in(behind)
+        while behind is not None and self._joins(call, behind, takes_activation):
+            takes_activation = takes_activation and not self._is_fused(behind)
+            call, behind = self._take_in(behind)
+        return call
+
+    def _joins(self, call: Call, behind: Call, takes_activation: bool) -> bool:
+        """Whether nothing has to be rounded between two calls."""
+        if self._is_fused(behind):
+            return takes_activation
+        if (
+            not self._is_pooling(behind)
+            or takes_and_gives_one_range(call.operation)
+            or _bounds_of(call.operation) is not None
+        ):
+            return False
+        # In the file the activation is a part of the pooling, which has one range.
+        after = self._graph.only_consumer(behind)
+        return takes_activation or after is None or not self._is_fused(after)
+
+    def _take_in(self, call: Call) -> tuple[Call, Call | None]:
+        self._taken_in.add(id(call))
+        return call, self._graph.only_consumer(call)
+
+    def _is_fused(self, call: Call) -> bool:
+        is_int8 = self._plan.kind(call.operation) is Kind.OWN_RANGE
+        return is_int8 and is_fused_activation(call.operation)
+
+    def _is_pooling(self, call: Call) -> bool:
+        is_same = self._plan.kind(call.operation) is Kind.SAME_RANGE
+        return is_same and is_max_pooling(call.operation)
+
+
+def _bounds_of(operation: Any) -> tuple[float, float] | None:
+    """The prescribed range of what an operation gives."""
+    activation = activation_of(operation) or getattr(operation, "activation", None)
+    return None if activation is None else bounds_of(activation)

@@ -1,0 +1,49 @@
+"""What all pages share: how templates are read, and charts put into them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.offline import get_plotlyjs
+
+from keras_prune_kit.reports.tables import percent
+
+_CHART_OPTIONS = {"displaylogo": False, "responsive": True}
+
+
+def rendered(template: str, **values: Any) -> str:
+    """A page: a template beside this file, with its values.
+
+    Args:
+        template: The name of the template.
+        **values: What it asks for; text is escaped, `Markup` is not.
+    """
+    environment = Environment(
+        loader=PackageLoader("keras_prune_kit.reports.pages", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["percent"] = percent
+    page = environment.get_template(template)
+    return page.render(**values, plotly_js=Markup(get_plotlyjs()))
+
+
+def embedded(figures: Sequence[go.Figure], name: str) -> list[Markup]:
+    """Each chart as a piece of HTML; plotly escapes what would end its script."""
+    return [
+        Markup(
+            figure.to_html(
+                full_html=False,
+                include_plotlyjs=False,
+                div_id=f"{name}-{number}",
+                config=_CHART_OPTIONS,
+            )
+        )
+        for number, figure in enumerate(figures)
+    ]

@@ -1,0 +1,80 @@
+"""A page: what the records say, laid out by the template beside this file."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from keras_prune_kit.reports import Comparison, CompressionReport, Search
+from keras_prune_kit.reports.pages import charts
+from keras_prune_kit.reports.pages.layout import embedded, rendered
+
+
+def comparison_page(comparison: Comparison) -> str:
+    """The page of a `Comparison`, as HTML."""
+    return _render("Comparison", comparison)
+
+
+def compression_page(report: CompressionReport) -> str:
+    """The page of a `CompressionReport`, as HTML."""
+    title = f"Compression: {report.ratio:.1f}x smaller"
+    return _render(title, report.comparison, report.settings, report.search)
+
+
+def _render(
+    title: str,
+    comparison: Comparison,
+    settings: Mapping[str, Any] | None = None,
+    search: Search | None = None,
+) -> str:
+    measured = comparison.measurements
+    return rendered(
+        "page.html.jinja",
+        title=title,
+        comparison=comparison,
+        settings={
+            key: _setting(value)
+            for key, value in (settings or {}).items()
+            if value is not None
+        },
+        search=search,
+        samples=_sample_rows(comparison),
+        charts=embedded(
+            [
+                charts.size_bars(comparison),
+                charts.score_bars(comparison),
+                charts.tradeoff(comparison),
+            ],
+            "overview",
+        ),
+        histogram=embedded([charts.weight_histogram(comparison)], "histogram")[0],
+        sparsity=embedded(list(map(charts.sparsity_bars, measured)), "sparsity"),
+    )
+
+
+def _sample_rows(comparison: Comparison) -> list[dict[str, Any]]:
+    """Each sample with its picture, its class and what each model takes it for."""
+    samples = comparison.samples
+    if samples is None:
+        return []
+    return [
+        {
+            "label": label,
+            "picture": (
+                base64.b64encode(samples.pictures[index]).decode()
+                if samples.pictures
+                else ""
+            ),
+            "predictions": [
+                (name, predictions[index])
+                for name, predictions in samples.predictions.items()
+            ],
+        }
+        for index, label in enumerate(samples.labels)
+    ]
+
+
+def _setting(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

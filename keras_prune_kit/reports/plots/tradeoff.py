@@ -1,0 +1,75 @@
+"""How good against how small."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.transforms import Bbox
+
+from keras_prune_kit.reports.colors import BLUE, GREY, VERMILION
+from keras_prune_kit.reports.measurement import Measurement
+from keras_prune_kit.reports.plots.style import WIDTH, open_frame, write
+from keras_prune_kit.reports.tables import bytes_text
+
+# Where a name may stand, in points from its mark, and how it is aligned there.
+_PLACES = [
+    ((sign * 8, 14 * lift), align)
+    for lift in (0, 1, -1, 2, -2, 3, -3)
+    for sign, align in ((1, "left"), (-1, "right"))
+]
+_MARK = 6  # pixels around the middle of a mark that names keep clear of
+
+
+def plot_tradeoff(
+    measurements: Sequence[Measurement], path: str | os.PathLike[str]
+) -> None:
+    """Draws the score of each model against its gzipped size, with its name.
+
+    Args:
+        measurements: The one to compare with first; a line marks its score.
+        path: Where to write the picture; the ending chooses the format.
+    """
+    figure = Figure(figsize=(WIDTH, 4.5), layout="constrained")
+    axes = figure.subplots()
+    sizes = [m.gzip_bytes for m in measurements]
+    scores = [m.score for m in measurements]
+    axes.axhline(scores[0], color=GREY, linestyle="--", linewidth=1, zorder=0)
+    colors = [VERMILION, *[BLUE] * (len(sizes) - 1)]
+    axes.scatter(sizes, scores, color=colors, s=50)
+    axes.set_xscale("log")
+    axes.set_xlim(min(sizes) / 1.6, max(sizes) * 1.6)
+    spread = max(scores) - min(scores) or max(abs(scores[0]), 1) / 100
+    axes.set_ylim(min(scores) - 0.3 * spread, max(scores) + 0.3 * spread)
+    axes.set_xlabel("Size, gzipped (smaller is to the left)")
+    axes.set_ylabel(measurements[0].metric.replace("_", " ").capitalize())
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda size, _: bytes_text(size)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.grid(alpha=0.3)
+    open_frame(axes, "top", "right")
+    figure.draw_without_rendering()  # From here on places in the picture are known.
+    _label_points(axes, sizes, scores, [m.name for m in measurements])
+    write(figure, path)
+
+
+def _label_points(
+    axes: Axes, xs: Sequence[float], ys: Sequence[float], names: Sequence[str]
+) -> None:
+    """Writes each name beside its mark, in the first place that is free."""
+    marks = axes.transData.transform(list(zip(xs, ys, strict=True)))
+    taken = [Bbox.from_extents(*(mark - _MARK), *(mark + _MARK)) for mark in marks]
+    for x, y, name in zip(xs, ys, names, strict=True):
+        label = axes.annotate(
+            name, (x, y), xytext=(0, 0), textcoords="offset points", va="center"
+        )
+        for offset, align in _PLACES:
+            label.set(position=offset, ha=align)
+            box = label.get_window_extent()
+            inside = axes.bbox.containsx(box.x0) and axes.bbox.containsx(box.x1)
+            if inside and not any(map(box.overlaps, taken)):
+                break
+        taken.append(label.get_window_extent())

@@ -1,0 +1,55 @@
+"""Whether a quantized file still computes what its model does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_prune_kit import _keras
+from keras_prune_kit.tflite.model import TFLiteModel
+from keras_prune_kit.tflite.samples import Sample
+
+_SAMPLES = 16
+_LEAST_SPREAD = 1e-6  # of the size of an output; below it there is nothing to compare
+
+
+def largest_deviation(
+    model: Any,
+    signature: _keras.Signature,
+    exported: TFLiteModel,
+    samples: Sequence[Sample],
+) -> float:
+    """Compare the outputs of a file and of its model on some samples.
+
+    Args:
+        model: The Keras model.
+        signature: Its inputs.
+        exported: The file.
+        samples: Representative data.
+
+    Returns:
+        The mean error of the output that is the furthest off, as a fraction of the mean
+        deviation of that output from its own mean: 0 is exact, and a file that ignores
+        its inputs has about 1.
+    """
+    count = signature.inputs[0].shape[0] or _SAMPLES
+    chosen = [samples[i] for i in np.linspace(0, len(samples) - 1, count).astype(int)]
+    arrays = [
+        np.concatenate([sample[item.name] for sample in chosen])
+        for item in signature.inputs
+    ]
+    with _keras.at_rest(model):
+        outputs = model(signature.pack(arrays), training=False)
+    wanted = list(_keras.named_outputs(model, outputs).values())
+    got = exported.predict(arrays)
+    pairs = zip(wanted, got if isinstance(got, list) else [got], strict=True)
+    return max(_deviation(np.asarray(a, np.float32), b) for a, b in pairs)
+
+
+def _deviation(wanted: np.ndarray, got: np.ndarray) -> float:
+    spread = float(np.abs(wanted - wanted.mean(0)).mean())
+    if wanted.shape != got.shape or spread < _LEAST_SPREAD * np.abs(wanted).mean():
+        return 0.0
+    return float(np.abs(got - wanted).mean()) / max(spread, np.finfo(np.float32).tiny)

@@ -1,0 +1,98 @@
+"""What a search and its trials leave in their folders."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from keras_tuner.errors import FatalValueError
+
+from keras_prune_kit._tools.files import replacing, replacing_folder
+from keras_prune_kit.tflite import TFLiteModel
+
+# As KerasTuner calls it, for `get_best_models` to find.
+WEIGHTS = "checkpoint.weights.h5"
+MODEL = "model.keras"
+TFLITE = "model.tflite"
+RECORD = "compression.json"
+_SEARCH = "compression_search.json"
+
+
+def claim(folder: Path, search: dict[str, Any]) -> None:
+    """Says what search a folder is of, or finds that it is of another.
+
+    Args:
+        folder: The folder that KerasTuner makes for a project.
+        search: What tells searches apart, as plain data.
+
+    Raises:
+        FatalValueError: If the folder holds the trials of another one.
+    """
+    mark = folder / _SEARCH
+    if mark.exists():
+        found = json.loads(mark.read_text("utf-8"))
+        parts = [
+            f"{key} {found.get(key)}, now {now}"
+            for key, now in search.items()
+            if found.get(key) != now
+        ]
+        if parts:
+            raise FatalValueError(_refusal(folder, "; ".join(parts)))
+    elif any(folder.glob("trial_*/*.h5")):
+        raise FatalValueError(_refusal(folder, "trials of no CompressionHyperModel"))
+    else:
+        with replacing(mark) as part:
+            part.write_text(json.dumps(search, indent=2) + "\n", "utf-8")
+
+
+def judge_of(record: dict[str, Any]) -> tuple[str, str]:
+    """The metric that judged a trial, and its mode: `"max"` in records without one."""
+    baseline = record["baseline"]
+    return baseline["metric"], baseline.get("mode", "max")
+
+
+def check_judge(folder: Path, metric: str, mode: str) -> None:
+    """Raises a `FatalValueError` if trials were judged by another metric so far.
+
+    Args:
+        folder: The folder that KerasTuner makes for a project.
+        metric: The metric that decides now.
+        mode: Its mode.
+    """
+    for path in folder.glob(f"trial_*/{RECORD}"):
+        before, its_mode = judge_of(json.loads(path.read_text("utf-8")))
+        if (before, its_mode) != (metric, mode):
+            received = f"trials judged by {before} ({its_mode}), now {metric} ({mode})"
+            advice = f"Pass objective='{before}', mode='{its_mode}' to go on."
+            raise FatalValueError(f"{_refusal(folder, received)} {advice}")
+
+
+def write(
+    folder: Path, model: Any, exported: TFLiteModel, record: dict[str, Any]
+) -> None:
+    """Writes both models of a trial, and a record of what they are.
+
+    Args:
+        folder: The folder that KerasTuner makes for a trial.
+        model: The Keras model at its target sparsity. Its weights are written in any
+            case, the whole of it if Keras can.
+        exported: The file made of it.
+        record: Plain data.
+    """
+    with replacing_folder(folder) as part:
+        model.save_weights(os.fspath(part / WEIGHTS))
+        # A class without get_config() is known to the function that builds it alone.
+        with contextlib.suppress(NotImplementedError):
+            model.save(os.fspath(part / MODEL))
+        exported.save(part / TFLITE)
+        (part / RECORD).write_text(json.dumps(record, indent=2) + "\n", "utf-8")
+
+
+def _refusal(folder: Path, received: str) -> str:
+    return (
+        f"{folder} holds another search ({received}). Give the tuner another "
+        "project_name, or overwrite=True to throw that one away."
+    )
