@@ -11,8 +11,7 @@ import models
 import pytest
 
 import keras_prune_kit as kpk
-from keras_prune_kit import tflite
-from keras_prune_kit.cli import choices, main, options
+from keras_prune_kit.cli import main, options
 from keras_prune_kit.cli.result import Result
 
 COMMANDS = ("inspect", "compress", "compare", "export", "demo")
@@ -221,11 +220,6 @@ def test_help_fits_a_terminal(words, capsys, monkeypatch):
     out = capsys.readouterr().out
     assert max(map(len, out.splitlines())) <= 80
     assert "exit codes: 0 done" in out
-
-
-def test_the_words_for_quantizations_are_those_of_the_exporter():
-    assert choices.QUANTIZATIONS == tflite.QUANTIZATIONS
-    assert choices.CALIBRATED == tflite.CALIBRATED
 
 
 def test_json_has_no_nan():

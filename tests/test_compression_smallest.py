@@ -12,11 +12,12 @@ import tf_keras
 
 import keras_prune_kit as kpk
 from keras_prune_kit._tools.datasets import fit_arguments
-from keras_prune_kit.compression.bisection import Bisection, Ladder, Setting
-from keras_prune_kit.compression.recipe import Job
+from keras_prune_kit.compression.attempt import Setting
+from keras_prune_kit.compression.bisection import Bisection, Ladder, ramp_to
+from keras_prune_kit.compression.distilled_training import DistilledTraining
+from keras_prune_kit.compression.recipe import Recipe
 from keras_prune_kit.compression.smallest import _shares
-from keras_prune_kit.compression.teaching import Teaching
-from keras_prune_kit.compression.warm_start import Trail
+from keras_prune_kit.compression.warm_start import WarmStart
 from keras_prune_kit.data.digits import load_digits
 
 EPOCHS = 8
@@ -61,8 +62,9 @@ def search(model, digits, **arguments):
     return kpk.compress(model, digits[0], **arguments)
 
 
-def job_of(model, train_data, validation_data):
-    return Job(model, train_data, validation_data, None, EPOCHS, 32, (), 0)
+def training_of(model, data, metric="accuracy"):
+    recipe = Recipe(model, data, data, None, EPOCHS, 32, (), 0)
+    return DistilledTraining.of(recipe, metric)
 
 
 # Which settings are tried: no model.
@@ -73,8 +75,9 @@ def tried(bisection, holds):
     found = []
     for _ in range(bisection.attempts):
         setting = bisection.next()
-        found.append(setting.sought)
-        bisection.tell(setting, holds=setting.sought <= holds)
+        assert setting.policy.schedule.final_sparsity == bisection.sparsity
+        found.append(bisection.sparsity)
+        bisection.tell(holds=bisection.sparsity <= holds)
     return found
 
 
@@ -82,10 +85,11 @@ def tried(bisection, holds):
     ("steps", "first"), [(40_000, 0.99), (10_000, 0.98), (100, 0.8), (1, 0.75)]
 )
 def test_the_more_steps_the_sparser_it_starts(steps, first):
-    setting = Bisection("int8", 4, steps, 4).next()
-    assert setting.sought == pytest.approx(first)
-    assert setting.policy(0.0).scope == "global"
-    assert str(setting) == f"{100 * first:.2f} %, 4-bit QAT"
+    bisection = Bisection("int8", 4, steps, 4)
+    setting = bisection.next()
+    assert bisection.sparsity == pytest.approx(first)
+    assert setting.policy.scope == "global"
+    assert bisection.describe(setting) == f"{100 * first:.2f} %, 4-bit QAT"
 
 
 def test_the_kept_part_is_halved_between_what_held_and_what_did_not():
@@ -106,9 +110,8 @@ def test_where_none_holds_it_comes_down_faster_and_faster():
 
 
 def test_the_ramp_begins_where_the_weights_are():
-    setting = Bisection("int8", 8, 10_000, 4).next()
-    assert setting.policy(0.7).schedule.initial_sparsity == 0.7
-    assert setting.policy(0.99).schedule.initial_sparsity == setting.sought
+    assert ramp_to(0.98, begin=0.7).schedule.initial_sparsity == 0.7
+    assert ramp_to(0.98, begin=0.99).schedule.initial_sparsity == 0.98
 
 
 @pytest.mark.parametrize(
@@ -122,10 +125,10 @@ def test_the_first_attempt_has_half_of_the_epochs(epochs, attempts, shares):
 def test_a_ladder_ends_where_one_holds():
     policy = kpk.PrunePolicy(0.9)
     ladder = Ladder([Setting(policy, "int8", bits) for bits in (4, 8, 8)])
-    ladder.tell(ladder.next(), holds=False)
-    second = ladder.next()
-    assert str(second) == "your policy, 8-bit QAT"
-    ladder.tell(second, holds=True)
+    ladder.next()
+    ladder.tell(holds=False)
+    assert ladder.describe(ladder.next()) == "your policy, 8-bit QAT"
+    ladder.tell(holds=True)
     assert ladder.next() is None
 
 
@@ -218,18 +221,18 @@ def test_what_is_given_is_not_searched(trained, digits):
 
 
 def test_what_a_failed_attempt_has_passed_is_where_the_next_begins(K, mlp, tmp_path):
-    model, trail = mlp(), Trail(tmp_path)
-    trail.set_model(model)
+    model, warm_start = mlp(), WarmStart(tmp_path)
+    warm_start.set_model(model)
     seen = {}
     for epoch, sparsity in enumerate([0.3, 0.6, 0.9, 0.9]):
         model.set_weights([w + 1 for w in model.get_weights()])
-        trail.on_epoch_end(epoch, {"sparsity": sparsity})
+        warm_start.on_epoch_end(epoch, {"sparsity": sparsity})
         seen[sparsity] = model.get_weights()
-    assert trail.sparsest_up_to(0.2) is None
+    warm_start.on_epoch_end(4, {"loss": 0.0})  # quantized training after pruning
+    assert warm_start.load_into(model, 0.2) == 0
+    assert all(map(np.array_equal, model.get_weights(), seen[0.9]))
     for asked, expected in ((0.6, 0.6), (0.89, 0.6), (0.95, 0.9)):
-        milestone = trail.sparsest_up_to(asked)
-        assert milestone.sparsity == expected
-        model.load_weights(milestone.weights)
+        assert warm_start.load_into(model, asked) == expected
         assert all(map(np.array_equal, model.get_weights(), seen[expected]))
     assert len(list(tmp_path.iterdir())) == 3
 
@@ -239,20 +242,16 @@ def test_what_a_failed_attempt_has_passed_is_where_the_next_begins(K, mlp, tmp_p
 
 def test_half_of_each_label_is_the_models(K, mlp, data):
     model = mlp()
-    teaching = Teaching(job_of(model, data, data), "accuracy")
+    training = training_of(model, data)
     targets, labels = (
-        teaching.lessons.train_data[1],
-        teaching.lessons.validation_data[1],
+        training.arguments["y"],
+        training.arguments["validation_data"][1],
     )
     expected = 0.5 * model.predict(data[0], verbose=0) + 0.5 * np.eye(3)[data[1]]
     np.testing.assert_allclose(targets, expected, atol=1e-5)
     np.testing.assert_array_equal(labels, np.eye(3)[data[1]])
-    teaching.compile(model, steps=10)
-    history = model.fit(
-        *teaching.lessons.train_data,
-        validation_data=teaching.lessons.validation_data,
-        verbose=0,
-    ).history
+    training.lasting(1).prepare(model)
+    history = model.fit(**training.lasting(1).arguments).history
     assert history["val_accuracy"][-1] > 0
     assert float(model.optimizer.iterations) == 4
 
@@ -270,10 +269,10 @@ def test_a_binary_classifier_of_logits(K, kind):
     data = (x, y)
     if kind == "dataset":
         data = tf.data.Dataset.from_tensor_slices(data).batch(32)
-    teaching = Teaching(job_of(model, data, data), "accuracy")
-    teaching.compile(model, steps=8)
-    lessons = fit_arguments(teaching.lessons.validation_data)
-    scores = model.evaluate(**lessons, verbose=0, return_dict=True)
+    training = training_of(model, data)
+    training.prepare(model)
+    arguments = fit_arguments(training.arguments["validation_data"])
+    scores = model.evaluate(**arguments, verbose=0, return_dict=True)
     assert scores["accuracy"] == pytest.approx(1, abs=0.01)  # the threshold is 0
 
 
@@ -281,9 +280,9 @@ def test_several_outputs_learn_from_their_labels(K):
     model = models.two_in_two_out(K)
     model.compile("adam", loss={"kind": "mse", "place": "mae"})
     data = ({"left": np.zeros((4, 8)), "right": np.zeros((4, 4))}, {"kind": 0})
-    teaching = Teaching(job_of(model, data, data), "kind_accuracy")
-    assert teaching.lessons.train_data is data
-    assert teaching.lessons.metric == "kind_accuracy"
+    training = training_of(model, data, "kind_accuracy")
+    assert training.arguments["x"] is data[0] and training.arguments["y"] is data[1]
+    assert training.metric == "kind_accuracy"
 
 
 @pytest.mark.parametrize(
@@ -292,8 +291,7 @@ def test_several_outputs_learn_from_their_labels(K):
 def test_a_small_rate_of_the_model_stays_small(K, mlp, data, rate, first):
     schedule = K.optimizers.schedules.CosineDecay(0.01, 10)
     model = mlp(optimizer=K.optimizers.Adam(schedule if rate is None else rate))
-    teaching = Teaching(job_of(model, data, data), "accuracy")
-    teaching.compile(model, steps=100)
+    training_of(model, data).prepare(model)
     found = model.optimizer.learning_rate
     found = found(0) if callable(found) else found
     assert float(found) == pytest.approx(first)

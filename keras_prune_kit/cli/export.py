@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from keras_prune_kit._tools.quantizations import CALIBRATED
 from keras_prune_kit.cli import models
-from keras_prune_kit.cli.choices import CALIBRATED
 from keras_prune_kit.cli.data import adapt_inputs
 from keras_prune_kit.cli.result import Result
 from keras_prune_kit.reports import percent

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+from keras_prune_kit._tools.quantizations import QUANTIZATIONS
 from keras_prune_kit.cli import arguments
-from keras_prune_kit.cli.choices import KERAS_FILES, QUANTIZATIONS
+from keras_prune_kit.cli.choices import KERAS_FILES
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from keras_prune_kit._tools.files import check_writable, check_writable_folder
-from keras_prune_kit.cli.choices import CALIBRATED, SEARCH_FOLDER
+from keras_prune_kit._tools.quantizations import CALIBRATED
+from keras_prune_kit.cli.choices import SEARCH_FOLDER
 from keras_prune_kit.cli.parser import parser_of_commands
 
 

@@ -6,12 +6,9 @@ import argparse
 from typing import NoReturn
 
 import keras_prune_kit as kpk
+from keras_prune_kit._tools.quantizations import QUANTIZATIONS, TRAINED
 from keras_prune_kit.cli import arguments
-from keras_prune_kit.cli.choices import (
-    KERAS_FILES,
-    QUANTIZATIONS,
-    TRAINED_QUANTIZATIONS,
-)
+from keras_prune_kit.cli.choices import KERAS_FILES
 from keras_prune_kit.cli.option_groups import (
     add_common,
     add_decision,
@@ -153,11 +150,11 @@ report of all. The same command again goes on where a search was cut off."""
     )
     parser.add_argument(
         "--quantize",
-        type=arguments.some_of((*QUANTIZATIONS, *TRAINED_QUANTIZATIONS)),
+        type=arguments.some_of((*QUANTIZATIONS, *TRAINED)),
         default=("none", "float16", "dynamic", "int8"),
         metavar="KIND,...",
         help=f"some of {', '.join(QUANTIZATIONS)}, and, trained quantized with weights "
-        f"of so many bits, {', '.join(TRAINED_QUANTIZATIONS)} (default: "
+        f"of so many bits, {', '.join(TRAINED)} (default: "
         "none,float16,dynamic,int8)",
     )
     add_epochs(parser, default=3)

@@ -20,6 +20,7 @@ from keras_prune_kit._keras.stage_progress import StageProgress
 from keras_prune_kit._tools.datasets import input_samples
 from keras_prune_kit._tools.files import replacing_folder
 from keras_prune_kit._tools.progress import Stage, stage
+from keras_prune_kit._tools.quantizations import CALIBRATION_SAMPLES
 from keras_prune_kit.cli.choices import SEARCH_FOLDER
 from keras_prune_kit.cli.compress import opened
 from keras_prune_kit.cli.result import Result
@@ -35,7 +36,6 @@ from keras_prune_kit.tuning import (
 _log = logging.getLogger(__name__)
 
 _SEED = 0
-_REPRESENTATIVE_SAMPLES = 200
 _MODELS = ("model.tflite", "model.keras")
 # Enough for a model of the objective to begin with, and a third of the trials.
 _LEAST_RANDOM = 4
@@ -44,7 +44,7 @@ _LEAST_RANDOM = 4
 def run(options: argparse.Namespace) -> Result:
     """Searches, or goes on with it, and writes the best file and a report."""
     model, training, validation = opened(options)
-    representative = input_samples(training, _REPRESENTATIVE_SAMPLES)
+    representative = input_samples(training, CALIBRATION_SAMPLES)
     hypermodel = CompressionHyperModel(
         model,
         sparsity=tuple(options.sparsity),

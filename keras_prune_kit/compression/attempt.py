@@ -1,112 +1,148 @@
-"""One attempt: a copy of the model, pruned and quantized to one setting."""
+"""One attempt: a copy of a model, pruned, fine-tuned, quantized and exported.
+
+`compress`, its search for the smallest file and each KerasTuner trial make attempts;
+they differ in their settings and in how the copy is fine-tuned.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from keras_prune_kit import _keras
-from keras_prune_kit.compression.bisection import Setting
-from keras_prune_kit.compression.prune_once import pruning_for
-from keras_prune_kit.compression.recipe import Job
-from keras_prune_kit.compression.teaching import Teaching
-from keras_prune_kit.compression.warm_start import Trail
-from keras_prune_kit.quantization import quantize_aware, strip_quantization
+from keras_prune_kit._tools.quantizations import CALIBRATED
+from keras_prune_kit.callbacks import PruningCallback
+from keras_prune_kit.compression.fine_tuning import FineTuning
+from keras_prune_kit.policies import PrunePolicy
+from keras_prune_kit.quantization import quantize_aware
 from keras_prune_kit.reports import SparsityReport
-from keras_prune_kit.tflite import TFLiteModel
+from keras_prune_kit.tflite import TFLiteModel, export_tflite
+
+LATENCY_RUNS = 20
+
+_CRITERION_SAMPLES = 256
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How the copy is pruned and quantized.
+
+    Attributes:
+        policy: The pruning policy.
+        quantization: The quantization of the file, as `export_tflite` takes it.
+        weight_bits: Bits of a weight in quantization-aware training; `None` to quantize
+            after training.
+    """
+
+    policy: PrunePolicy
+    quantization: str
+    weight_bits: int | None = None
+
+    @property
+    def number_format(self) -> str:
+        """The numbers that the weights are stored as, such as `"4-bit QAT"`."""
+        if self.weight_bits is not None:
+            return f"{self.weight_bits}-bit QAT"
+        return number_format(self.quantization)
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of an attempt.
+    """The result of an attempt.
 
     Attributes:
-        model: An ordinary Keras model that computes with the weights of the file.
-        tflite: The file.
+        model: The trained copy. It is still quantization-aware if it was trained so.
+        tflite: The file made from it.
         sparsity_report: The zeros of each pruned weight.
+        score: The best epoch's validation metric, or its loss where the direction of
+            the metric is not known; `None` if no epoch ended at the target.
     """
 
     model: Any
     tflite: TFLiteModel
     sparsity_report: SparsityReport
+    score: float | None
 
 
-class Trainer:
-    """Makes attempts. One at a searched sparsity begins where an earlier one has been.
+def number_format(quantization: str) -> str:
+    """Return the name of a quantization in tables, where `"none"` is float32."""
+    return "float32" if quantization == "none" else quantization
+
+
+def prunes_while_quantized(model: Any) -> bool:
+    """Return True if copies of a model can be pruned while they train quantized.
+
+    TFMOT's layers for quantization-aware training do not expose their kernels, so on
+    `tf_keras` pruning comes first and quantized training follows.
+    """
+    return not _keras.is_tf_keras(model)
+
+
+def copy_for(model: Any, weight_bits: int | None) -> Any:
+    """Copy a model for an attempt; quantization-aware, if it can be pruned so.
 
     Args:
-        job: What is asked for.
-        teaching: What attempts learn from.
-        folder: For the weights to begin with.
+        model: A compiled model of either world.
+        weight_bits: Bits of a weight in quantization-aware training, or `None`.
+
+    Raises:
+        ValueError: If the model cannot be copied or trained quantized.
     """
+    if weight_bits is None or not prunes_while_quantized(model):
+        return _keras.clone(model)
+    # No second set of masks: those of the pruner keep the zeros.
+    return quantize_aware(model, weight_bits=weight_bits, preserve_sparsity=False).model
 
-    def __init__(self, job: Job, teaching: Teaching, folder: Path) -> None:
-        self._job = job
-        self._teaching = teaching
-        self._trail = Trail(folder)
 
-    def attempt(self, setting: Setting, epochs: int) -> Outcome:
-        """Trains a copy of the model."""
-        if setting.weight_bits is None:
-            return self._quantized_afterwards(setting, epochs)
-        if _keras.world(self._job.model).__name__ == "tf_keras":
-            return self._quantized_at_last(setting, epochs)
-        return self._quantized_throughout(setting, epochs)
+def run_attempt(
+    copied: Any,
+    setting: Setting,
+    training: FineTuning,
+    representative_data: Any = None,
+) -> Outcome:
+    """Prune and fine-tune a copy, train it quantized if that comes last, and export it.
 
-    def _quantized_afterwards(self, setting: Setting, epochs: int) -> Outcome:
-        model = _keras.clone(self._job.model)
-        report = self._prune(model, setting, epochs)
-        exported = self._job.export(model, setting.quantization)
-        return self._outcome(model, exported, report)
+    Args:
+        copied: A model from `copy_for`. It is trained in place.
+        setting: How it is pruned and quantized.
+        training: How it is fine-tuned. A third of the epochs is for quantized training
+            where that comes after pruning.
+        representative_data: Samples for calibration. Defaults to `None`.
+    """
+    is_quantized_last = setting.weight_bits is not None and not (
+        _keras.is_quantization_aware(copied)
+    )
+    last = max(1, training.epochs // 3) if is_quantized_last else 0
+    policy, pruning_part = setting.policy, training.lasting(training.epochs - last)
+    pruning = PruningCallback(
+        policy,
+        on_incomplete=training.on_incomplete,
+        data=training.samples(_CRITERION_SAMPLES) if policy.needs_data else None,
+    )
+    score = pruning_part.fit(copied, pruning)
+    if pruning.report is None:
+        raise RuntimeError("fit ended without calling PruningCallback.on_train_end.")
+    report, trained = pruning.report, copied
+    if last:
+        trained = quantize_aware(copied).model
+        training.lasting(last).fit(trained)
+    exported = export(trained, setting.quantization, representative_data)
+    return Outcome(trained, exported, report, score)
 
-    def _quantized_throughout(self, setting: Setting, epochs: int) -> Outcome:
-        """Prunes while it trains quantized."""
-        # The masks of pruning keep the zeros.
-        quantized = quantize_aware(
-            self._job.model,
-            weight_bits=setting.weight_bits or 8,
-            preserve_sparsity=False,
-        ).model
-        report = self._prune(quantized, setting, epochs)
-        exported = self._job.export(quantized, setting.quantization)
-        return self._outcome(strip_quantization(quantized), exported, report)
 
-    def _quantized_at_last(self, setting: Setting, epochs: int) -> Outcome:
-        """Prunes first: in TFMOT's layers there are no kernels that could be."""
-        last = max(1, epochs // 3)
-        pruned = _keras.clone(self._job.model)
-        report = self._prune(pruned, setting, epochs - last)
-        quantized = quantize_aware(pruned).model
-        self._teaching.compile(quantized, self._job.steps(last))
-        options = {"epochs": last, **self._job.fit_options}
-        self._teaching.lessons.train(quantized, self._job.callbacks, **options)
-        exported = self._job.export(quantized, setting.quantization)
-        return self._outcome(strip_quantization(quantized), exported, report)
+def export(model: Any, quantization: str, representative_data: Any) -> TFLiteModel:
+    """Export a model, calibrated unless it has learned its ranges in training.
 
-    def _prune(self, model: Any, setting: Setting, epochs: int) -> SparsityReport:
-        begin, callbacks, sought = 0.0, self._job.callbacks, setting.sought
-        is_searched = isinstance(sought, float)
-        if is_searched:
-            callbacks = [self._trail, *callbacks]
-            milestone = self._trail.sparsest_up_to(sought)
-            if milestone is not None:
-                model.load_weights(milestone.weights)
-                begin = milestone.sparsity
-        self._teaching.compile(model, self._job.steps(epochs))
-        report = self._teaching.lessons.prune(
-            model,
-            pruning_for(self._job, setting.policy(begin)),
-            callbacks,
-            epochs=epochs,
-            **self._job.fit_options,
-        )
-        if is_searched:
-            self._trail.mark(report.sparsity, model)  # its best epoch
-        return report
-
-    def _outcome(
-        self, model: Any, exported: TFLiteModel, report: SparsityReport
-    ) -> Outcome:
-        _keras.compile_like(self._job.model, model)
-        return Outcome(model, exported, report)
+    Args:
+        model: An ordinary or quantization-aware model.
+        quantization: As `export_tflite` takes it.
+        representative_data: Samples for calibration.
+    """
+    is_calibrated = quantization in CALIBRATED and not (
+        _keras.is_quantization_aware(model)
+    )
+    return export_tflite(
+        model,
+        quantization=quantization,
+        representative_data=representative_data if is_calibrated else None,
+    )

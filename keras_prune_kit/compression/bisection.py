@@ -1,11 +1,11 @@
-"""Which settings to try, one after another: no model, numbers alone."""
+"""Search strategies: the settings to try, one after another. They see no model."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from keras_prune_kit.compression.attempt import Setting
 from keras_prune_kit.policies import PrunePolicy
 from keras_prune_kit.reports.tables import percent
 from keras_prune_kit.schedules import Fraction, PolynomialDecay
@@ -21,55 +21,33 @@ _DENSITIES = (0.01, 0.25)
 _DENSITY_OF_UNKNOWN_STEPS = 0.05
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What one attempt does.
+def ramp_to(sparsity: float, begin: float = 0.0) -> PrunePolicy:
+    """Return the policy of a searched sparsity, which ranks all layers together.
 
-    Attributes:
-        sought: The policy that was asked for, or the final sparsity that the search
-            chose.
-        quantization: The quantization of the file.
-        weight_bits: Bits of weights in quantization-aware training; `None` quantizes
-            after training.
+    Args:
+        sparsity: The final sparsity, 0 to 1.
+        begin: The sparsity to begin with. Defaults to 0.
     """
-
-    sought: PrunePolicy | float
-    quantization: str
-    weight_bits: int | None = None
-
-    def policy(self, begin: float) -> PrunePolicy:
-        """What to prune, from a model of which some part is zero already."""
-        if isinstance(self.sought, PrunePolicy):
-            return self.sought
-        ramp = PolynomialDecay(min(begin, self.sought), self.sought, end_step=_RAMP)
-        return PrunePolicy(ramp, scope="global")
-
-    @property
-    def numbers(self) -> str:
-        """What the weights are in the file."""
-        if self.weight_bits is not None:
-            return f"{self.weight_bits}-bit QAT"
-        return "float32" if self.quantization == "none" else self.quantization
-
-    def __str__(self) -> str:
-        if isinstance(self.sought, PrunePolicy):
-            return f"your policy, {self.numbers}"
-        return f"{percent(self.sought)}, {self.numbers}"
+    schedule = PolynomialDecay(min(begin, sparsity), sparsity, end_step=_RAMP)
+    return PrunePolicy(schedule, scope="global")
 
 
 class Bisection:
-    """Looks for the highest sparsity that holds, the highest one first.
+    """Searches for the highest sparsity that holds, from high to low.
 
-    While none holds, twice as many weights stay, then four times, then eight times as
-    many. Later the fraction that stays is halved on a logarithmic scale, between the
+    Until one holds, the density (1 - sparsity) is doubled, then multiplied by four,
+    then by eight. After that it is bisected on a logarithmic scale, between the
     sparsest setting that held and the least sparse one that did not.
 
     Args:
         quantization: The quantization of all settings.
-        weight_bits: Likewise.
-        steps: All steps there are: the more, the sparser it starts. `None` if nobody
-            knows.
-        attempts: How many settings to try.
+        weight_bits: The bits of a weight of all settings, as in `Setting`.
+        steps: Optimizer steps of all attempts together: the more, the sparser the first
+            setting. `None` if the number is not known.
+        attempts: The number of settings to try.
+
+    Attributes:
+        sparsity: The sparsity of the last setting, 0 to 1.
     """
 
     def __init__(
@@ -79,6 +57,7 @@ class Bisection:
         steps: int | None,
         attempts: int,
     ) -> None:
+        self.sparsity = 0.0
         self._quantization = quantization
         self._weight_bits = weight_bits
         self._held: float | None = None
@@ -91,19 +70,22 @@ class Bisection:
         self.attempts = attempts
 
     def next(self) -> Setting | None:
-        """The setting to try now."""
-        sparsity = round(1 - self._density(), 4)
-        return Setting(sparsity, self._quantization, self._weight_bits)
+        """Return the setting to try now."""
+        self.sparsity = round(1 - self._density(), 4)
+        policy = ramp_to(self.sparsity)
+        return Setting(policy, self._quantization, self._weight_bits)
 
-    def tell(self, setting: Setting, holds: bool) -> None:
-        """Says whether a setting held."""
-        if isinstance(setting.sought, PrunePolicy):
-            raise TypeError(f"A bisection has no policies. Received: {setting}.")
+    def tell(self, holds: bool) -> None:
+        """Record if the file of the last setting held."""
         if holds:
-            self._held = 1 - setting.sought
+            self._held = 1 - self.sparsity
         else:
-            self._failed = 1 - setting.sought
+            self._failed = 1 - self.sparsity
             self._failures += 1
+
+    def describe(self, setting: Setting) -> str:
+        """Return the name of the last setting, such as `"98.5 %, 4-bit QAT"`."""
+        return f"{percent(self.sparsity)}, {setting.number_format}"
 
     def _density(self) -> float:
         if self._held is None:
@@ -116,21 +98,30 @@ class Bisection:
 
 
 class Ladder:
-    """Goes through settings, the strongest first, until one holds.
+    """Tries settings in their order, the strongest first, until one holds.
 
     Args:
-        settings: What to try.
+        settings: The settings to try.
+
+    Attributes:
+        sparsity: `None`: the sparsity is that of the policies, and not searched for.
     """
+
+    sparsity = None
 
     def __init__(self, settings: Sequence[Setting]) -> None:
         self._left = list(settings)
         self.attempts = len(self._left)
 
     def next(self) -> Setting | None:
-        """The setting to try now; `None` once one held."""
+        """Return the setting to try now; `None` after one that held."""
         return self._left.pop(0) if self._left else None
 
-    def tell(self, setting: Setting, holds: bool) -> None:
-        """Says whether a setting held."""
+    def tell(self, holds: bool) -> None:
+        """Record if the file of the last setting held."""
         if holds:
             self._left.clear()
+
+    def describe(self, setting: Setting) -> str:
+        """Return the name of a setting in the report."""
+        return f"your policy, {setting.number_format}"

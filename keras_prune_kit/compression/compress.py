@@ -23,15 +23,16 @@ from keras_prune_kit._tools.datasets import (
     labelled_samples,
 )
 from keras_prune_kit._tools.files import check_writable_folder
+from keras_prune_kit._tools.quantizations import CALIBRATED, CALIBRATION_SAMPLES
+from keras_prune_kit.compression.attempt import Setting
 from keras_prune_kit.compression.prune_once import prune_once
-from keras_prune_kit.compression.recipe import Job
+from keras_prune_kit.compression.recipe import Recipe
 from keras_prune_kit.compression.smallest import LEAST_EPOCHS, find_smallest
 from keras_prune_kit.policies import PrunePolicy, as_policy
 from keras_prune_kit.reports import CompressionReport
 from keras_prune_kit.schedules import Schedule
-from keras_prune_kit.tflite import CALIBRATED, check_exportable
+from keras_prune_kit.tflite import check_exportable
 
-_REPRESENTATIVE_SAMPLES = 200
 _TRIED_SAMPLES = 8
 
 _SPARSITY = 0.8
@@ -156,13 +157,13 @@ def compress(
     if representative_data is None and quantization in (None, *CALIBRATED):
         check_rereadable(train_data, "train_data without representative_data")
         with using("train_data"):
-            representative_data = input_samples(train_data, _REPRESENTATIVE_SAMPLES)
+            representative_data = input_samples(train_data, CALIBRATION_SAMPLES)
     _check_copy(model, train_data)
     _check_fits(model, train_data, "train_data")
     _check_fits(model, validation_data, "validation_data")
     if out_dir is not None:
         check_writable_folder(as_path("out_dir", out_dir))
-    job = Job(
+    recipe = Recipe(
         model=model,
         train_data=train_data,
         validation_data=validation_data,
@@ -175,12 +176,10 @@ def compress(
         mode=mode,
     )
     if target is None:
-        policy = chosen or as_policy(_SPARSITY)
-        if quantization is None:
-            quantization = _QUANTIZATION
-        report = prune_once(job, policy, quantization)
+        setting = Setting(chosen or as_policy(_SPARSITY), quantization or _QUANTIZATION)
+        report = prune_once(recipe, setting)
     else:
-        report = find_smallest(job, chosen, quantization, max_accuracy_drop)
+        report = find_smallest(recipe, chosen, quantization, max_accuracy_drop)
     if out_dir is not None:
         report.save(out_dir)
     return report

@@ -1,70 +1,106 @@
-"""Training that keeps the best epoch, and prunes if it is to."""
+"""Fine-tuning that keeps the best epoch: of those at the target sparsity, if it prunes.
+
+The model that comes out is the one after its best epoch, not after its last.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from keras_prune_kit import _keras
+from keras_prune_kit._tools.datasets import labelled_samples
 from keras_prune_kit._tools.files import scratch_folder
 from keras_prune_kit.callbacks import PruningCallback, TargetSparsityCheckpoint
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _log = logging.getLogger(__name__)
 
 
-def fine_tune(
-    model: Any,
-    *,
-    metric: str,
-    mode: str | None,
-    pruning: PruningCallback | None,
-    callbacks: Sequence[Any] = (),
-    **arguments: Any,
-) -> float | None:
-    """Trains, and leaves the best weights in the model: at the target, if it prunes.
+@dataclass(frozen=True)
+class FineTuning:
+    """The data, the length and the deciding metric of a fine-tuning.
 
-    Args:
-        model: A compiled model.
-        metric: What to compare epochs by.
-        mode: `"max"` if more of it is better, `"min"` if less is. `None` if nobody
-            knows: the loss decides then.
-        pruning: What prunes it; its report says afterwards what was done. `None` to
-            train alone.
-        callbacks: More callbacks. Defaults to none.
-        **arguments: For `fit`, validation data among them.
-
-    Returns:
-        What the best epoch had, of the metric or the loss; `None` if none ended at the
-        target.
+    Attributes:
+        arguments: Arguments of `fit`: data, validation data, `epochs` and the like, but
+            no callbacks.
+        metric: The metric that decides which epoch is best.
+        mode: `"max"` if more of it is better, `"min"` if less is; `None` if that is not
+            known, to decide by the loss.
+        callbacks: Callbacks for each `fit`. Defaults to none.
+        on_incomplete: As for `PruningCallback`. Defaults to `"warn"`.
     """
-    if hasattr(arguments.get("x"), "element_spec"):
-        # A tf.data.Dataset shuffles itself; Keras warns unless it is told so.
-        arguments["shuffle"] = False
-    if mode is None:
-        _log.info(
-            "Nobody knows whether more or less of %s is better: the epoch with the "
-            "least val_loss is kept.",
-            metric,
-        )
-        metric, mode = "loss", "min"
-    options: dict[str, Any] = {
-        "monitor": f"val_{metric}",
-        "mode": mode,
-        "save_weights_only": True,
-    }
-    with scratch_folder() as folder:
-        best = folder / f"best{_keras.weights_ending(model)}"
-        if pruning is None:
-            kinds = _keras.callback_namespace(model)
-            checkpoint = kinds.ModelCheckpoint(
-                str(best), save_best_only=True, **options
+
+    arguments: Mapping[str, Any]
+    metric: str
+    mode: str | None
+    callbacks: Sequence[Any] = ()
+    on_incomplete: str = "warn"
+
+    @property
+    def epochs(self) -> int:
+        """The number of epochs of a `fit`."""
+        return self.arguments["epochs"]
+
+    def lasting(self, epochs: int) -> Self:
+        """Return the same fine-tuning with another number of epochs."""
+        return replace(self, arguments={**self.arguments, "epochs": epochs})
+
+    def samples(self, count: int) -> Any:
+        """Return some training samples as `(x, y)`; `None` of data without labels."""
+        x, y = self.arguments["x"], self.arguments.get("y")
+        return labelled_samples(x if y is None else (x, y), count)
+
+    def prepare(self, model: Any) -> None:
+        """Compile a copy before `fit`. This one is trained as the model was compiled.
+
+        Args:
+            model: A compiled copy.
+        """
+
+    def fit(self, model: Any, pruning: PruningCallback | None = None) -> float | None:
+        """Train a model and leave the weights of its best epoch in it.
+
+        Args:
+            model: A compiled copy.
+            pruning: The callback that prunes it; then only epochs at the target
+                sparsity count. Defaults to `None`.
+
+        Returns:
+            The best epoch's metric or loss; `None` if no epoch ended at the target.
+        """
+        self.prepare(model)
+        arguments = dict(self.arguments)
+        if hasattr(arguments["x"], "element_spec"):
+            # Keras warns of the default shuffle=True for a tf.data.Dataset.
+            arguments["shuffle"] = False
+        metric, mode = self.metric, self.mode
+        if mode is None:
+            _log.info(
+                "Nobody knows whether more or less of %s is better: the epoch with the "
+                "least val_loss is kept.",
+                metric,
             )
-            added = [checkpoint]
-        else:
-            checkpoint = TargetSparsityCheckpoint(best, **options)
-            added = [pruning, checkpoint]
-        model.fit(**arguments, callbacks=[*added, *callbacks])
-        if best.exists():
-            model.load_weights(best)
-    return checkpoint.best
+            metric, mode = "loss", "min"
+        options: dict[str, Any] = {
+            "monitor": f"val_{metric}",
+            "mode": mode,
+            "save_weights_only": True,
+        }
+        with scratch_folder() as folder:
+            best = folder / f"best{_keras.weights_ending(model)}"
+            if pruning is None:
+                checkpoint_class = _keras.callback_namespace(model).ModelCheckpoint
+                checkpoint = checkpoint_class(str(best), save_best_only=True, **options)
+                added = [checkpoint]
+            else:
+                checkpoint = TargetSparsityCheckpoint(best, **options)
+                added = [pruning, checkpoint]
+            model.fit(**arguments, callbacks=[*added, *self.callbacks])
+            if best.exists():
+                model.load_weights(best)
+        return checkpoint.best

@@ -1,21 +1,36 @@
-"""The smallest file whose metric holds."""
+"""The search for the smallest file whose metric holds."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.files import scratch_folder
-from keras_prune_kit.compression.attempt import Outcome, Trainer
-from keras_prune_kit.compression.bisection import Bisection, Ladder, Setting
-from keras_prune_kit.compression.recipe import LATENCY_RUNS, Job, number_name
-from keras_prune_kit.compression.teaching import Teaching
+from keras_prune_kit.compression.attempt import (
+    LATENCY_RUNS,
+    Outcome,
+    Setting,
+    copy_for,
+    export,
+    number_format,
+    prunes_while_quantized,
+    run_attempt,
+)
+from keras_prune_kit.compression.bisection import (
+    Bisection,
+    Ladder,
+    ramp_to,
+)
+from keras_prune_kit.compression.distilled_training import DistilledTraining
+from keras_prune_kit.compression.recipe import Recipe
+from keras_prune_kit.compression.warm_start import WarmStart
 from keras_prune_kit.measuring.comparison import compare_opened
 from keras_prune_kit.measuring.evaluation import Evaluation
 from keras_prune_kit.measuring.sparsity import sparsity_report
 from keras_prune_kit.policies import PrunePolicy
-from keras_prune_kit.quantization import quantize_aware
+from keras_prune_kit.quantization import quantize_aware, strip_quantization
 from keras_prune_kit.reports import Allowance, Attempt, CompressionReport, Search
 from keras_prune_kit.tflite import TFLiteModel
 
@@ -26,155 +41,188 @@ LEAST_EPOCHS = 4
 _LEAST_SHARE = 2
 _MOST_ATTEMPTS = 4
 
-_BITS = {"keras": (4, 8), "tf_keras": (8,)}  # the strongest first
+_BITS, _BITS_OF_TFMOT = (4, 8), (8,)  # the strongest first
 
 
 def find_smallest(
-    job: Job,
+    recipe: Recipe,
     policy: PrunePolicy | None,
     quantization: str | None,
     max_accuracy_drop: float,
 ) -> CompressionReport:
-    """Makes attempts within the job's epochs and gives the smallest file that holds.
+    """Make attempts within the job's epochs and report the smallest file that holds.
 
     The mildest attempt is the dense model, quantized after training, which costs no
-    epoch. It is what comes back if no other one holds.
+    epoch. It is the result if no other attempt holds.
 
     Args:
-        job: What is asked for.
-        policy: What to prune; `None` to search for the sparsity.
+        recipe: The job.
+        policy: The pruning policy; `None` to search for the sparsity.
         quantization: Of the file; `None` for quantization-aware training.
         max_accuracy_drop: How much the file may lose of the metric that decides.
     """
-    job = _decided(job)
-    untouched = _keras.clone(job.model)  # What cannot be copied is found at once.
-    evaluate = job.evaluation
+    recipe = _with_deciding_metric(recipe)
+    model, evaluation = recipe.model, recipe.evaluation
+    result = copy_for(model, None)  # A model that cannot be copied is refused at once.
     allowance = Allowance(
-        evaluate.keras(job.model)[evaluate.metric],
+        evaluation.keras(model)[evaluation.metric],
         max_accuracy_drop,
-        evaluate.known_mode(),
+        evaluation.known_mode(),
     )
-    plan = _plan(job, policy, quantization)
-    numbers = quantization or "int8"
-    dense = job.export(job.model, numbers)
-    tries = _Tries(evaluate, allowance)
-    tries.add(f"dense, {number_name(numbers)}", 0, dense)
-    with scratch_folder() as folder:
-        teaching = Teaching(job, evaluate.metric, allowance.mode)
-        trainer = Trainer(job, teaching, folder)
-        _try_all(tries, plan, trainer, job.epochs)
+    strategy = _strategy(recipe, policy, quantization)
+    quantized = quantization or "int8"
+    dense = export(model, quantized, recipe.representative_data)
+    tried = _Tried(evaluation, allowance)
+    tried.add(f"dense, {number_format(quantized)}", 0, dense)
+    _try_all(recipe, strategy, tried)
 
-    models = {"baseline": job.model, f"baseline + {number_name(numbers)}": dense}
-    chosen, model, exported, sparsity = 0, untouched, dense, None
-    if tries.held:
-        chosen, setting, best = min(tries.held, key=_size_of)
-        model, exported, sparsity = best.model, best.tflite, best.sparsity_report
-        models |= {"pruned": model, f"pruned + {setting.numbers}": exported}
+    models = {"baseline": model, f"baseline + {number_format(quantized)}": dense}
+    chosen, exported, sparsity = 0, dense, None
+    if tried.held:
+        chosen, setting, best = min(tried.held, key=_size)
+        result, exported, sparsity = best.model, best.tflite, best.sparsity_report
+        models |= {"pruned": result, f"pruned + {setting.number_format}": exported}
     return CompressionReport(
-        comparison=compare_opened(models, evaluate, latency_runs=LATENCY_RUNS),
-        model=model,
+        comparison=compare_opened(models, evaluation, latency_runs=LATENCY_RUNS),
+        model=result,
         tflite=exported,
-        sparsity_report=sparsity or sparsity_report(model),
+        sparsity_report=sparsity or sparsity_report(result),
         settings={
-            **job.settings(policy, quantization),
+            **recipe.settings(policy, quantization),
             "target": "smallest",
             "max_accuracy_drop": max_accuracy_drop,
         },
         search=Search(
-            metric=evaluate.metric,
+            metric=evaluation.metric,
             baseline_score=allowance.baseline,
             max_accuracy_drop=max_accuracy_drop,
-            attempts=tuple(tries.attempts),
+            attempts=tuple(tried.attempts),
             chosen=chosen,
             mode=allowance.mode,
         ),
     )
 
 
-_Held = tuple[int, Setting, Outcome]  # with the number of the attempt
-
-
-class _Tries:
-    """What was tried so far.
-
-    Args:
-        evaluate: What scores a file.
-        allowance: What a file may lose and hold.
-
-    Attributes:
-        attempts: All of them.
-        held: What came of those that hold.
-    """
-
-    def __init__(self, evaluate: Evaluation, allowance: Allowance) -> None:
-        self._evaluate = evaluate
-        self._allowance = allowance
-        self.attempts: list[Attempt] = []
-        self.held: list[_Held] = []
-
-    def add(self, text: str, epochs: int, exported: TFLiteModel) -> bool:
-        """Measures a file; gives whether it holds."""
-        metric = self._evaluate.metric
-        score = self._evaluate.tflite(exported)[metric]
-        size, holds = exported.gzip_bytes, self._allowance.holds(score)
-        self.attempts.append(Attempt(text, epochs, score, size, holds))
-        _log.info("%s: %s %.4f, %d bytes gzipped", text, metric, score, size)
-        return holds
-
-
-def _try_all(
-    tries: _Tries, plan: Bisection | Ladder, trainer: Trainer, epochs: int
-) -> None:
-    """Goes through the plan."""
-    for share in _shares(epochs, plan.attempts):
-        setting = plan.next()
-        if setting is None:
-            return
-        outcome = trainer.attempt(setting, share)
-        holds = tries.add(str(setting), share, outcome.tflite)
-        plan.tell(setting, holds=holds)
-        if holds:
-            tries.held.append((len(tries.attempts) - 1, setting, outcome))
-
-
-def _size_of(held: _Held) -> int:
+def _size(held: tuple[int, Setting, Outcome]) -> int:
     return held[-1].tflite.gzip_bytes
 
 
-def _decided(job: Job) -> Job:
-    """The job with a metric that decides: an accuracy goes before an error."""
-    evaluate = job.evaluation
-    if job.objective is not None:
-        return job
-    if evaluate.metric == "loss":
+@dataclass
+class _Tried:
+    """The attempts so far.
+
+    Attributes:
+        evaluation: Scores a file.
+        allowance: The limit that a file must hold.
+        attempts: The records of all attempts.
+        held: Of those that hold their number, setting and outcome.
+    """
+
+    evaluation: Evaluation
+    allowance: Allowance
+    attempts: list[Attempt] = field(default_factory=list)
+    held: list[tuple[int, Setting, Outcome]] = field(default_factory=list)
+
+    def add(self, name: str, epochs: int, exported: TFLiteModel) -> bool:
+        """Measure a file and return True if it holds."""
+        metric = self.evaluation.metric
+        score = self.evaluation.tflite(exported)[metric]
+        size, holds = exported.gzip_bytes, self.allowance.holds(score)
+        self.attempts.append(Attempt(name, epochs, score, size, holds))
+        _log.info("%s: %s %.4f, %d bytes gzipped", name, metric, score, size)
+        return holds
+
+
+def _try_all(recipe: Recipe, strategy: Bisection | Ladder, tried: _Tried) -> None:
+    """Make the attempts of a strategy; those at searched sparsities start warm."""
+    training = DistilledTraining.of(
+        recipe, tried.evaluation.metric, tried.allowance.mode
+    )
+    with scratch_folder() as folder:
+        warm_start = WarmStart(folder)
+        for epochs in _shares(recipe.epochs, strategy.attempts):
+            setting = strategy.next()
+            if setting is None:
+                return
+            share = training.lasting(epochs)
+            if strategy.sparsity is None:
+                outcome = _attempt(recipe, setting, share)
+            else:
+                outcome = _warm_attempt(
+                    recipe, setting, share, strategy.sparsity, warm_start
+                )
+            name = strategy.describe(setting)
+            holds = tried.add(name, epochs, outcome.tflite)
+            strategy.tell(holds)
+            if holds:
+                tried.held.append((len(tried.attempts) - 1, setting, outcome))
+
+
+def _attempt(recipe: Recipe, setting: Setting, training: DistilledTraining) -> Outcome:
+    copied = copy_for(recipe.model, setting.weight_bits)
+    outcome = run_attempt(copied, setting, training, recipe.representative_data)
+    return replace(outcome, model=_ordinary(outcome.model, recipe.model))
+
+
+def _warm_attempt(
+    recipe: Recipe,
+    setting: Setting,
+    training: DistilledTraining,
+    sparsity: float,
+    warm_start: WarmStart,
+) -> Outcome:
+    """Make an attempt at a searched sparsity from the weights of an earlier one."""
+    copied = copy_for(recipe.model, setting.weight_bits)
+    begin = warm_start.load_into(copied, sparsity)
+    setting = replace(setting, policy=ramp_to(sparsity, begin))
+    training = replace(training, callbacks=[warm_start, *training.callbacks])
+    outcome = run_attempt(copied, setting, training, recipe.representative_data)
+    warm_start.save(outcome.sparsity_report.sparsity, copied)  # its best epoch
+    return replace(outcome, model=_ordinary(outcome.model, recipe.model))
+
+
+def _ordinary(trained: Any, model: Any) -> Any:
+    """Return a trained copy without fake quantization, compiled as the model is."""
+    if _keras.is_quantization_aware(trained):
+        trained = strip_quantization(trained)
+    _keras.compile_like(model, trained)
+    return trained
+
+
+def _with_deciding_metric(recipe: Recipe) -> Recipe:
+    """Return the job with a metric that decides: an accuracy goes before an error."""
+    evaluation = recipe.evaluation
+    if recipe.objective is not None:
+        return recipe
+    if evaluation.metric == "loss":
         raise ValueError(
             "target='smallest' holds a metric, so the model must be compiled with one, "
-            f"such as metrics=['accuracy']. Received: model '{job.model.name}' with a "
-            "loss alone. If that is to hold, pass objective='loss'."
+            f"such as metrics=['accuracy']. Received: model '{recipe.model.name}' with "
+            "a loss alone. If that is to hold, pass objective='loss'."
         )
-    if job.mode != "auto":
-        return job
-    rising = [name for name in evaluate.metrics if evaluate.mode_of(name) == "max"]
-    return replace(job, objective=rising[0]) if rising else job
+    if recipe.mode != "auto":
+        return recipe
+    rising = [name for name in evaluation.metrics if evaluation.mode_of(name) == "max"]
+    return replace(recipe, objective=rising[0]) if rising else recipe
 
 
-def _plan(
-    job: Job, policy: PrunePolicy | None, quantization: str | None
+def _strategy(
+    recipe: Recipe, policy: PrunePolicy | None, quantization: str | None
 ) -> Bisection | Ladder:
-    """Which settings to try; what cannot be trained quantized is found here."""
+    """Return the search; a model that cannot train quantized is refused here."""
     bits: tuple[int | None, ...] = (None,)
     if quantization is None:
-        quantize_aware(job.model)
-        bits = _BITS[_keras.world(job.model).__name__]
+        quantize_aware(recipe.model)
+        bits = _BITS if prunes_while_quantized(recipe.model) else _BITS_OF_TFMOT
     quantization = quantization or "int8"
     if policy is not None:
         return Ladder([Setting(policy, quantization, number) for number in bits])
-    attempts = min(_MOST_ATTEMPTS, job.epochs // _LEAST_SHARE)
-    return Bisection(quantization, bits[0], job.steps(job.epochs), attempts)
+    attempts = min(_MOST_ATTEMPTS, recipe.epochs // _LEAST_SHARE)
+    return Bisection(quantization, bits[0], recipe.steps(recipe.epochs), attempts)
 
 
 def _shares(epochs: int, attempts: int) -> list[int]:
-    """The epochs of each attempt.
+    """Share epochs among attempts.
 
     The first gets half of them or more: the others begin with what it has learned.
     """

@@ -1,8 +1,7 @@
-"""Where attempts have been, so that a later one need not begin at the dense model."""
+"""Weights of earlier attempts, for later ones to begin with."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,27 +9,14 @@ from keras_prune_kit import _keras
 from keras_prune_kit._keras.two_world_callback import TwoWorldCallback
 
 
-@dataclass(frozen=True)
-class Milestone:
-    """The weights that one epoch ended with.
+class WarmStart(TwoWorldCallback):
+    """Saves the weights of each epoch on the way to a higher sparsity.
 
-    Attributes:
-        sparsity: What part of them was zero, 0 to 1.
-        weights: The file that has them.
-    """
-
-    sparsity: float
-    weights: Path
-
-
-class Trail(TwoWorldCallback):
-    """Keeps the weights of each epoch on the way to higher sparsity.
-
-    What fails at its end has passed milder sparsities before, and an attempt at one of
-    those can begin there. Of epochs with the same sparsity the last one is kept.
+    An attempt that fails at its final sparsity has passed lower ones before, and a
+    later attempt can begin there. Of epochs with equal sparsity the last one is kept.
 
     Args:
-        folder: Where to keep them; whoever gives it removes it.
+        folder: The folder for the weights; its owner removes it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -39,14 +25,32 @@ class Trail(TwoWorldCallback):
         self._files: dict[float, Path] = {}
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self.mark((logs or {})["sparsity"], self.model)
+        sparsity = (logs or {}).get("sparsity")
+        if sparsity is not None:  # Quantized training after pruning reports none.
+            self.save(sparsity, self.model)
 
-    def mark(self, sparsity: float, model: Any) -> None:
-        """Keeps what a model has now."""
+    def save(self, sparsity: float, model: Any) -> None:
+        """Save the weights that a model has now.
+
+        Args:
+            sparsity: The fraction of them that is zero, 0 to 1.
+            model: The model.
+        """
         name = f"{len(self._files)}{_keras.weights_ending(model)}"
         model.save_weights(self._files.setdefault(sparsity, self._folder / name))
 
-    def sparsest_up_to(self, sparsity: float) -> Milestone | None:
-        """Where to begin on the way to some sparsity; `None` for the dense model."""
+    def load_into(self, model: Any, sparsity: float) -> float:
+        """Load the sparsest weights that are not sparser than an attempt will be.
+
+        Args:
+            model: The copy that the attempt trains; left as it is if there are none.
+            sparsity: The final sparsity of the attempt, 0 to 1.
+
+        Returns:
+            The sparsity of the weights that were loaded; 0 if there are none.
+        """
         found = max((s for s in self._files if s <= sparsity), default=None)
-        return None if found is None else Milestone(found, self._files[found])
+        if found is None:
+            return 0.0
+        model.load_weights(self._files[found])
+        return found

@@ -96,7 +96,7 @@ def compare(
             f"{length(x)} samples and {length(y)} labels."
         )
     models = {name: _open(item) for name, item in entries.items()}
-    evaluate = Evaluation(
+    evaluation = Evaluation(
         x if y is None else (x, y),
         _reference(models.values()),
         "x",
@@ -104,7 +104,7 @@ def compare(
     )
     return compare_opened(
         models,
-        evaluate,
+        evaluation,
         paths={name: _path(item) for name, item in entries.items()},
         class_names=class_names,
         latency_runs=latency_runs,
@@ -113,7 +113,7 @@ def compare(
 
 def compare_opened(
     models: Mapping[str, Any],
-    evaluate: Evaluation,
+    evaluation: Evaluation,
     *,
     paths: Mapping[str, Path | None] | None = None,
     class_names: Sequence[str] | None = None,
@@ -121,14 +121,14 @@ def compare_opened(
 ) -> Comparison:
     """What `compare` does, of Keras models and `TFLiteModel`s that are at hand."""
     paths = paths or {}
-    shown = evaluate.inputs(_SHOWN_SAMPLES)
+    shown = evaluation.inputs(_SHOWN_SAMPLES)
     outputs = {
-        name: _run(name, model, shown, evaluate) for name, model in models.items()
+        name: _run(name, model, shown, evaluation) for name, model in models.items()
     }
-    labelled = evaluate.samples(_SHOWN_SAMPLES)
+    labelled = evaluation.samples(_SHOWN_SAMPLES)
     return Comparison(
         measurements=tuple(
-            measure(name, model, evaluate, path=paths.get(name), runs=latency_runs)
+            measure(name, model, evaluation, path=paths.get(name), runs=latency_runs)
             for name, model in track(list(models.items()), "measuring")
         ),
         environment=Environment.current(),
@@ -140,7 +140,7 @@ def compare_opened(
 def measure(
     name: str,
     model: Any,
-    evaluate: Evaluation,
+    evaluation: Evaluation,
     *,
     path: Path | None = None,
     runs: int = 0,
@@ -150,13 +150,13 @@ def measure(
     Args:
         name: What it is called.
         model: The model.
-        evaluate: What scores it.
+        evaluation: What scores it.
         path: The file it came from. `None` measures the weights of a Keras model as an
             .h5 file in memory.
         runs: Runs to take the latency of a .tflite from; 0 measures none.
     """
     if isinstance(model, TFLiteModel):
-        return _measure_tflite(name, model, evaluate, runs)
+        return _measure_tflite(name, model, evaluation, runs)
     content = path.read_bytes() if path else _keras.weights_h5(model)
     weights = map(np.asarray, model.get_weights())
     arrays = [array for array in weights if array.dtype.kind not in "OSU"]  # no texts
@@ -165,7 +165,7 @@ def measure(
     return Measurement(
         name=name,
         file=path.suffix if path else ".h5",
-        scores=evaluate.keras(model),
+        scores=evaluation.keras(model),
         file_bytes=len(content),
         gzip_bytes=gzip_bytes(content),
         sparse_gzip_bytes=gzip_bytes(sparse),
@@ -177,7 +177,7 @@ def measure(
 
 
 def _measure_tflite(
-    name: str, exported: TFLiteModel, evaluate: Evaluation, runs: int
+    name: str, exported: TFLiteModel, evaluation: Evaluation, runs: int
 ) -> Measurement:
     content = exported.bytes
     found = list(constants(content))
@@ -186,7 +186,7 @@ def _measure_tflite(
     return Measurement(
         name=name,
         file=".tflite",
-        scores=evaluate.tflite(exported),
+        scores=evaluation.tflite(exported),
         file_bytes=len(content),
         gzip_bytes=exported.gzip_bytes,
         sparse_gzip_bytes=gzip_bytes(_without(content, weights) + sparse),
@@ -195,14 +195,16 @@ def _measure_tflite(
         weights=exported.sparsity_report(),
         histogram=_histogram(weight.values for weight in weights),
         bound_bytes=entropy_bound(exported).bound_bytes,
-        latency_ms=(exported.latency(evaluate.inputs(1), runs=runs) if runs else None),
+        latency_ms=(
+            exported.latency(evaluation.inputs(1), runs=runs) if runs else None
+        ),
     )
 
 
-def _run(name: str, model: Any, x: Any, evaluate: Evaluation) -> Any:
+def _run(name: str, model: Any, x: Any, evaluation: Evaluation) -> Any:
     """The outputs for a few samples; what does not fit is found here, by name."""
     try:
-        return evaluate.predict(model, x)
+        return evaluation.predict(model, x)
     except Exception as error:  # Keras, TensorFlow and LiteRT have one each.
         takes = model.inputs if isinstance(model, TFLiteModel) else model.input_shape
         raise ValueError(

@@ -6,11 +6,10 @@ from typing import Any
 
 from keras_prune_kit import _keras, tfmot
 from keras_prune_kit._tools.checks import check_flag, is_one_of
+from keras_prune_kit._tools.quantizations import WEIGHT_BITS
 from keras_prune_kit.policies import Match
 from keras_prune_kit.reports import Converted
 from keras_prune_kit.tflite import check_exportable
-
-WEIGHT_BITS = (8, 6, 5, 4, 3, 2)
 
 
 def quantize_aware(

@@ -1,6 +1,6 @@
 """Frozen records of what was done: how they print, plot and save."""
 
-from keras_prune_kit.reports.allowance import Allowance, is_within
+from keras_prune_kit.reports.allowance import LEAST_DROP, Allowance, is_within
 from keras_prune_kit.reports.clustering import ClusteringReport, WeightClusters
 from keras_prune_kit.reports.comparison import Comparison
 from keras_prune_kit.reports.compression import CompressionReport
@@ -21,6 +21,7 @@ from keras_prune_kit.reports.sparsity import (
 from keras_prune_kit.reports.tables import percent, render_table, shape_text
 
 __all__ = [
+    "LEAST_DROP",
     "Allowance",
     "Attempt",
     "ClusteringReport",

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _ROUNDING = 1e-6  # Metrics are float32.
+# A limit near zero counts as this where a drop is measured in units of the limit.
+LEAST_DROP = 0.001
+
 _NO_ERROR = 1e-6  # Of an error that is as good as zero there is no percentage.
 
 

@@ -3,14 +3,12 @@
 from keras_prune_kit.tflite.accuracy import accuracy
 from keras_prune_kit.tflite.constants import Constant, constants
 from keras_prune_kit.tflite.errors import ExportError
-from keras_prune_kit.tflite.export import CALIBRATED, QUANTIZATIONS, export_tflite
+from keras_prune_kit.tflite.export import export_tflite
 from keras_prune_kit.tflite.model import TFLiteModel
 from keras_prune_kit.tflite.samples import check_samples
 from keras_prune_kit.tflite.string_inputs import check_exportable
 
 __all__ = [
-    "CALIBRATED",
-    "QUANTIZATIONS",
     "Constant",
     "ExportError",
     "TFLiteModel",

@@ -11,6 +11,7 @@ import numpy as np
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import check_flag, is_one_of
 from keras_prune_kit._tools.files import check_writable
+from keras_prune_kit._tools.quantizations import CALIBRATED
 from keras_prune_kit.tflite import flatbuffer
 from keras_prune_kit.tflite.agreement import largest_deviation
 from keras_prune_kit.tflite.errors import ExportError
@@ -36,9 +37,6 @@ _IO_DTYPES = {
 }
 _MOST_DEVIATION = 0.5
 _KEEPS_SPARSE_STORAGE = ("none", "float16")
-
-QUANTIZATIONS = tuple(_IO_DTYPES)
-CALIBRATED = ("int8", "int16x8")
 
 
 def export_tflite(

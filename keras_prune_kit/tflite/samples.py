@@ -10,8 +10,8 @@ import numpy as np
 
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.names import keys_of
+from keras_prune_kit._tools.quantizations import CALIBRATION_SAMPLES
 
-MAX_SAMPLES = 200
 _LEAST_STEPS = 8
 
 Sample = dict[str, np.ndarray]
@@ -38,7 +38,7 @@ def representative_samples(
             is not finite.
     """
     batches = _batches(data, inputs)
-    samples = list(itertools.islice(_singles(batches), MAX_SAMPLES))
+    samples = list(itertools.islice(_singles(batches), CALIBRATION_SAMPLES))
     if not samples:
         raise ValueError(
             "representative_data must hold at least one sample. Received none (an "
@@ -182,9 +182,9 @@ def _checked(array: np.ndarray, item: _keras.ModelInput) -> np.ndarray:
 def _spread(batch: Sample) -> Sample:
     """At most as many samples as are used, evenly from the first to the last."""
     length = len(next(iter(batch.values())))
-    if length <= MAX_SAMPLES:
+    if length <= CALIBRATION_SAMPLES:
         return batch
-    chosen = np.linspace(0, length - 1, MAX_SAMPLES).astype(int)
+    chosen = np.linspace(0, length - 1, CALIBRATION_SAMPLES).astype(int)
     return {name: array[chosen] for name, array in batch.items()}
 
 

@@ -13,9 +13,9 @@ from keras_tuner.errors import FatalValueError
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import check_objective
 from keras_prune_kit._tools.datasets import check_rereadable
+from keras_prune_kit.compression.attempt import copy_for, prunes_while_quantized
 from keras_prune_kit.measuring.evaluation import Evaluation
 from keras_prune_kit.measuring.sizes import gzip_bytes
-from keras_prune_kit.quantization import quantize_aware
 from keras_prune_kit.reports import Allowance
 
 _TRIED_SAMPLES = 8
@@ -80,12 +80,10 @@ class Baseline:
         Raises:
             ValueError: If Keras cannot copy it, or it cannot be trained quantized.
         """
-        if weight_bits is not None:
-            return quantize_aware(self.model, weight_bits=weight_bits)[0]
         try:
-            return _keras.clone(self.model)
+            return copy_for(self.model, weight_bits)
         except ValueError:
-            if self._build is None:
+            if weight_bits is not None or self._build is None:
                 raise
         copied = self._build()
         _keras.copy_state(self.model, copied)
@@ -94,8 +92,7 @@ class Baseline:
 
     def check_quantizable(self, weight_bits: Sequence[int]) -> None:
         """Raises a `ValueError` if it cannot be pruned as it trains quantized."""
-        world = _keras.world(self.model).__name__
-        if weight_bits and world == "tf_keras":
+        if weight_bits and not prunes_while_quantized(self.model):
             raise ValueError(
                 "Pruning and quantization can be trained together in Keras 3 alone. "
                 f"Received: 'qat{weight_bits[0]}' with a baseline of tf_keras. Leave "
@@ -119,15 +116,15 @@ class Baseline:
         if self._scored is None or self._scored[0] is not data:
             check_rereadable(data, "validation_data")
             data_once = tuple(data) if isinstance(data, list) else data
-            evaluate = Evaluation(data_once, self.model, **self._decision)
-            score = _score(evaluate, self.model)
+            evaluation = Evaluation(data_once, self.model, **self._decision)
+            score = _score(evaluation, self.model)
             try:
-                evaluate.known_mode()
-                samples = evaluate.inputs(_TRIED_SAMPLES)
+                evaluation.known_mode()
+                samples = evaluation.inputs(_TRIED_SAMPLES)
                 _keras.check_copy(self.model, self.copy(), samples)
             except ValueError as error:
                 raise FatalValueError(str(error)) from error
-            self._scored = data, evaluate, score
+            self._scored = data, evaluation, score
         return self._scored[1:]
 
     def allowance_on(self, data: Any, max_drop: float) -> Allowance:
@@ -140,14 +137,14 @@ class Baseline:
         Raises:
             ValueError: As by `scored_on`.
         """
-        evaluate, score = self.scored_on(data)
-        return Allowance(score, max_drop, evaluate.known_mode())
+        evaluation, score = self.scored_on(data)
+        return Allowance(score, max_drop, evaluation.known_mode())
 
 
-def _score(evaluate: Evaluation, model: Any) -> float:
+def _score(evaluation: Evaluation, model: Any) -> float:
     """What decides. No trial can do what the baseline cannot, so an error is fatal."""
     try:
-        return evaluate.keras(model)[evaluate.metric]
+        return evaluation.keras(model)[evaluation.metric]
     except Exception as error:  # Keras and TensorFlow have one each.
         raise FatalValueError(
             "The baseline cannot be evaluated on validation_data with the metrics "

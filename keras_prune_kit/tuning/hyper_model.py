@@ -13,6 +13,7 @@ from keras_tuner.errors import FatalValueError
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import check_decision
 from keras_prune_kit._tools.datasets import as_arrays, check_rereadable
+from keras_prune_kit.compression.attempt import Setting
 from keras_prune_kit.structures import Structure, Unstructured
 from keras_prune_kit.tflite import check_exportable, check_samples
 from keras_prune_kit.tuning.artifacts import check_judge, claim, write
@@ -24,9 +25,9 @@ from keras_prune_kit.tuning.objectives import (
     value_of,
     without_unnameable,
 )
-from keras_prune_kit.tuning.space import PolicyTemplate, Settings, Space
+from keras_prune_kit.tuning.space import PolicyTemplate, Space
 from keras_prune_kit.tuning.trial import Trial, check_data
-from keras_prune_kit.tuning.trial_context import TrialPlace
+from keras_prune_kit.tuning.trial_context import TrialContext
 
 _EPOCHS = 3
 _DATA = ("x", "y", "sample_weight", "validation_data")
@@ -188,14 +189,14 @@ class CompressionHyperModel(keras_tuner.HyperModel):
         arguments = {**dict(zip(_FIT_ORDER, args, strict=False)), **kwargs}
         arguments |= self._in_arrays(arguments)
         arguments.setdefault("epochs", _EPOCHS)
-        place, arguments["callbacks"] = TrialPlace.found_in(
+        context, arguments["callbacks"] = TrialContext.found_in(
             arguments.get("callbacks", ()), model
         )
         check_data(arguments)
-        if place:
-            self.claim(place.folder.parent)
-            self._check_aim(place, arguments["validation_data"])
-            keep_whole(place.tuner.oracle)
+        if context:
+            self.claim(context.folder.parent)
+            self._check_aim(context, arguments["validation_data"])
+            keep_whole(context.tuner.oracle)
         trial = Trial(
             self._baseline,
             self.choose(hp),
@@ -203,19 +204,21 @@ class CompressionHyperModel(keras_tuner.HyperModel):
             self.max_accuracy_drop,
         )
         measures, exported, record = trial.run(model, arguments)
-        if not place:
+        if not context:
             return measures
         allowance = self._baseline.allowance_on(
             arguments["validation_data"], self.max_accuracy_drop
         )
-        value = value_of(place.objective, measures, allowance.max_drop, allowance.unit)
-        if place.is_best(value):
+        value = value_of(
+            context.objective, measures, allowance.max_drop, allowance.unit
+        )
+        if context.is_best(value):
             record = {"hyperparameters": dict(hp.values), **record}
-            write(place.folder, model, exported, record)
-        told = without_unnameable(measures, place.objective)
-        return {**told, place.objective.name: value}
+            write(context.folder, model, exported, record)
+        told = without_unnameable(measures, context.objective)
+        return {**told, context.objective.name: value}
 
-    def choose(self, hp: keras_tuner.HyperParameters) -> Settings:
+    def choose(self, hp: keras_tuner.HyperParameters) -> Setting:
         """Asks the hyperparameters what a trial does.
 
         Args:
@@ -223,12 +226,12 @@ class CompressionHyperModel(keras_tuner.HyperModel):
         """
         return self._space.choose(hp, self.baseline)
 
-    def _check_aim(self, place: TrialPlace, validation_data: Any) -> None:
+    def _check_aim(self, context: TrialContext, validation_data: Any) -> None:
         """Finds out before it trains whether the search can be judged so."""
-        evaluate, _ = self._baseline.scored_on(validation_data)
-        metric, mode = evaluate.metric, evaluate.known_mode()
-        check_aim(place.objective, metric, mode)
-        check_judge(place.folder.parent, metric, mode)
+        evaluation, _ = self._baseline.scored_on(validation_data)
+        metric, mode = evaluation.metric, evaluation.known_mode()
+        check_aim(context.objective, metric, mode)
+        check_judge(context.folder.parent, metric, mode)
 
     def claim(self, folder: str | os.PathLike[str]) -> None:
         """Finds out whether a folder is free for this search, or has the begin of it.

@@ -11,17 +11,16 @@ from keras_tuner.engine.metrics_tracking import infer_metric_direction
 from keras_tuner.errors import FatalValueError
 
 from keras_prune_kit._tools.checks import is_number
-from keras_prune_kit.reports import is_within
+from keras_prune_kit.reports import LEAST_DROP, is_within
 
 Measures = Mapping[str, float]
 
-# A small limit must not make every excess look enormous.
-_LEAST_DROP = 0.001
 # What a file beyond the limit is charged, in doublings of its size: once, and for each
 # doubling of 1 + excess / limit. Were it more, a model of the objective would see a
 # cliff at the limit and stay away from it, where the best files are.
 _CHARGE = 4
 _CHARGE_FOR_LOSS = 2
+_LEAST_DENSITY = 0.001  # Sparsity counts in halvings of the density.
 _IN_DOUBLINGS = ("file_bytes", "gzip_bytes", "latency_ms", "size_ratio")
 _IN_DROPS = ("accuracy_drop", "tflite_accuracy")
 
@@ -43,7 +42,7 @@ class _SmallestWithin(_Computed):
         if is_within(logs["accuracy_drop"], self.max_accuracy_drop):
             return size
         excess = logs["accuracy_drop"] - self.max_accuracy_drop
-        unit = max(self.max_accuracy_drop, _LEAST_DROP)
+        unit = max(self.max_accuracy_drop, LEAST_DROP)
         return size + _CHARGE + _CHARGE_FOR_LOSS * math.log2(1 + excess / unit)
 
 
@@ -221,12 +220,12 @@ def _scaled(
     if part.name in _IN_DOUBLINGS:
         return sign * math.log2(measures[part.name])
     if part.name in _IN_DROPS or part.name.startswith("val_"):
-        worth = max(max_accuracy_drop, _LEAST_DROP)
+        worth = max(max_accuracy_drop, LEAST_DROP)
         if part.name != "accuracy_drop":
             worth *= unit
         return sign * value_of(part, measures, max_accuracy_drop) / worth
     if part.name == "sparsity":
-        return -sign * math.log2(max(1 - measures["sparsity"], _LEAST_DROP))
+        return -sign * math.log2(max(1 - measures["sparsity"], _LEAST_DENSITY))
     raise FatalValueError(
         f"A list of objectives can hold {', '.join((*_IN_DOUBLINGS, *_IN_DROPS))}, "
         "sparsity and val_ metrics, which have a common scale. Received: "

@@ -12,6 +12,8 @@ import numpy as np
 
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import is_whole
+from keras_prune_kit._tools.quantizations import CALIBRATED, QUANTIZATIONS, TRAINED
+from keras_prune_kit.compression.attempt import Setting
 from keras_prune_kit.policies import (
     PrunePolicy,
     Rule,
@@ -27,11 +29,8 @@ from keras_prune_kit.schedules import (
     check_sparsity,
 )
 from keras_prune_kit.structures import NofM, Structure, Unstructured
-from keras_prune_kit.tflite import CALIBRATED, QUANTIZATIONS
 
 PolicyTemplate = Callable[[Any], PrunePolicy]
-
-_TRAINED = re.compile(r"qat([2-68])")
 
 _SCHEDULES: dict[str, Callable[[float, Fraction], Schedule]] = {
     "polynomial": lambda final, end: PolynomialDecay(0.0, final, end_step=end),
@@ -40,21 +39,6 @@ _SCHEDULES: dict[str, Callable[[float, Fraction], Schedule]] = {
 }
 _RAMPS = (0.25, 0.5, 0.75)
 _GLOBAL = "global ranking"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What one trial does.
-
-    Attributes:
-        policy: How it prunes.
-        quantization: What it exports to, as `export_tflite` knows it.
-        weight_bits: What it trains quantized to; `None` if it trains in float.
-    """
-
-    policy: PrunePolicy
-    quantization: str
-    weight_bits: int | None
 
 
 @dataclass(frozen=True)
@@ -99,7 +83,7 @@ class Space:
     @property
     def weight_bits(self) -> list[int]:
         """The bits that a trial may train quantized to."""
-        return [bits for bits in map(_bits, self.quantization) if bits is not None]
+        return [TRAINED[name] for name in self.quantization if name in TRAINED]
 
     def describe(self) -> dict[str, Any]:
         """The space as plain data."""
@@ -111,7 +95,7 @@ class Space:
             "policy": self.policy and getattr(self.policy, "__qualname__", "custom"),
         }
 
-    def choose(self, hp: Any, model: Any) -> Settings:
+    def choose(self, hp: Any, model: Any) -> Setting:
         """Asks the hyperparameters for the settings of a trial.
 
         Args:
@@ -127,8 +111,8 @@ class Space:
         if not isinstance(policy, PrunePolicy):
             raise TypeError(f"policy must give a PrunePolicy. Received: {policy!r}.")
         policy.assign(model)
-        bits = _bits(name)
-        return Settings(policy, name if bits is None else "int8", bits)
+        is_trained = name in TRAINED
+        return Setting(policy, "int8" if is_trained else name, TRAINED.get(name))
 
     def _policy(self, hp: Any, model: Any) -> PrunePolicy:
         """Asks for the same whatever was chosen, so that all of it counts always.
@@ -180,11 +164,6 @@ def _rule(weight: _keras.PrunableWeight, final: float, structure: Structure) -> 
     return Rule(re.escape(weight.path), own, structure=structure)
 
 
-def _bits(name: str) -> int | None:
-    found = _TRAINED.fullmatch(name)
-    return int(found[1]) if found else None
-
-
 def _check_range(sparsity: Any) -> None:
     if not isinstance(sparsity, tuple | list) or len(sparsity) != 2:
         raise ValueError(
@@ -203,11 +182,11 @@ def _check_range(sparsity: Any) -> None:
 def _check_quantization(names: Any) -> None:
     _check_list("quantization", names, "('dynamic', 'int8')")
     for name in names:
-        if not isinstance(name, str) or (name not in QUANTIZATIONS and not _bits(name)):
+        if not isinstance(name, str) or name not in (*QUANTIZATIONS, *TRAINED):
             raise ValueError(
-                f"A quantization is one of {', '.join(QUANTIZATIONS)}, or 'qat8', "
-                "'qat6', 'qat5', 'qat4', 'qat3' or 'qat2' for weights of so many bits "
-                f"that are trained quantized. Received: {name!r}."
+                f"A quantization is one of {', '.join(QUANTIZATIONS)}, or one of "
+                f"{', '.join(TRAINED)} for quantization-aware training with so many "
+                f"bits a weight. Received: {name!r}."
             )
     if len(set(names)) < len(names):
         raise ValueError(

@@ -6,11 +6,10 @@ from typing import Any
 
 from keras_prune_kit._keras.two_world_callback import TwoWorldCallback
 from keras_prune_kit.pruner import active_pruner
-from keras_prune_kit.reports import Allowance
+from keras_prune_kit.reports import LEAST_DROP, Allowance
 
 # An epoch at the target sparsity wins back at most so much of what was lost.
 _RECOVERY = 0.75
-_LEAST_DROP = 0.001
 
 
 class StopOutOfReach(TwoWorldCallback):
@@ -31,7 +30,7 @@ class StopOutOfReach(TwoWorldCallback):
         super().__init__()
         self._key = f"val_{metric}"
         self._allowance = allowance
-        self._max_drop = max(allowance.max_drop, _LEAST_DROP)
+        self._max_drop = max(allowance.max_drop, LEAST_DROP)
         self.epochs = 0
         self.has_stopped = False
 

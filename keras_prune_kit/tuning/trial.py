@@ -1,4 +1,4 @@
-"""One trial: prune and fine-tune, export, measure the file."""
+"""One trial: an attempt with a copy of the baseline, and the measures of its file."""
 
 from __future__ import annotations
 
@@ -7,100 +7,85 @@ from typing import Any
 
 from keras_tuner.errors import FatalValueError
 
-from keras_prune_kit._tools.datasets import check_rereadable, labelled_samples
-from keras_prune_kit.callbacks import PruningCallback
+from keras_prune_kit._tools.datasets import check_rereadable
 from keras_prune_kit.callbacks.sparsity_summaries import EventFile
-from keras_prune_kit.compression.fine_tuning import fine_tune
+from keras_prune_kit.compression.attempt import LATENCY_RUNS, Setting, run_attempt
+from keras_prune_kit.compression.fine_tuning import FineTuning
 from keras_prune_kit.policies import described
 from keras_prune_kit.reports import Allowance
-from keras_prune_kit.tflite import CALIBRATED, TFLiteModel, export_tflite
+from keras_prune_kit.tflite import TFLiteModel
 from keras_prune_kit.tuning.baseline import Baseline
-from keras_prune_kit.tuning.space import Settings
 from keras_prune_kit.tuning.stopping import StopOutOfReach
-
-_CRITERION_SAMPLES = 256
-_LATENCY_RUNS = 20
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What is done with a copy of the baseline.
+    """An attempt that is judged beside a baseline.
 
-    Args:
-        baseline: What it is compared with.
-        settings: How it is pruned and exported.
-        representative_data: What calibrates it, if that is needed.
-        max_accuracy_drop: What it may lose.
+    Attributes:
+        baseline: The model that the file is compared with.
+        setting: How the copy is pruned and quantized.
+        representative_data: Samples for calibration, where that is needed.
+        max_accuracy_drop: How much the file may lose of the metric that decides.
     """
 
     baseline: Baseline
-    settings: Settings
+    setting: Setting
     representative_data: Any
     max_accuracy_drop: float
 
     def run(
         self, model: Any, arguments: dict[str, Any]
     ) -> tuple[dict[str, float], TFLiteModel, dict[str, Any]]:
-        """Trains the copy, and measures the file that is made of it.
+        """Train the copy, export it and measure the file.
 
         Args:
-            model: The copy. It is at its target sparsity afterwards, as it was after
-                the best of those epochs.
-            arguments: For `fit`, callbacks and validation data among them.
+            model: The copy. Afterwards it has the weights of its best epoch at the
+                target sparsity.
+            arguments: Arguments of `fit`, callbacks and validation data included.
 
         Returns:
-            What was measured, the file, and a record of how it came to be.
+            The measures, the file, and a record of how it was made.
         """
-        evaluate, score = self.baseline.scored_on(arguments["validation_data"])
-        stop = StopOutOfReach(evaluate.metric, self._allowance(arguments))
-        policy = self.settings.policy
-        data = _sample(arguments) if policy.needs_data else None
+        data = arguments["validation_data"]
+        evaluation, score = self.baseline.scored_on(data)
+        allowance = self.baseline.allowance_on(data, self.max_accuracy_drop)
+        stop = StopOutOfReach(evaluation.metric, allowance)
         callbacks = arguments["callbacks"]
-        reached = fine_tune(
-            model,
-            metric=evaluate.metric,
-            mode=evaluate.known_mode(),
-            pruning=PruningCallback(policy, on_incomplete="raise", data=data),
-            **{**arguments, "callbacks": [stop, *callbacks]},
+        training = FineTuning(
+            {key: item for key, item in arguments.items() if key != "callbacks"},
+            evaluation.metric,
+            evaluation.known_mode(),
+            [stop, *callbacks],
+            on_incomplete="raise",
         )
-        exported = self._export(model)
-        measures = self._measure(exported, arguments)
-        if reached is not None:
-            measures[f"val_{evaluate.metric}"] = reached
+        outcome = run_attempt(model, self.setting, training, self.representative_data)
+        measures = self._measure(outcome.tflite, data, allowance)
+        if outcome.score is not None:
+            measures[f"val_{evaluation.metric}"] = outcome.score
         _tell_tensorboard(callbacks, measures)
         record = {
-            "policy": described(policy),
-            "quantization": self.settings.quantization,
-            "weight_bits": self.settings.weight_bits,
+            "policy": described(self.setting.policy),
+            "quantization": self.setting.quantization,
+            "weight_bits": self.setting.weight_bits,
             "epochs": stop.epochs,
             "stopped_early": stop.has_stopped,
             "max_accuracy_drop": self.max_accuracy_drop,
             "measures": measures,
             "baseline": {
-                "metric": evaluate.metric,
-                "mode": evaluate.known_mode(),
+                "metric": evaluation.metric,
+                "mode": evaluation.known_mode(),
                 "score": score,
                 "gzip_bytes": self.baseline.gzip_bytes,
             },
         }
-        return measures, exported, record
-
-    def _allowance(self, arguments: dict[str, Any]) -> Allowance:
-        data = arguments["validation_data"]
-        return self.baseline.allowance_on(data, self.max_accuracy_drop)
-
-    def _export(self, model: Any) -> TFLiteModel:
-        kind = self.settings.quantization
-        is_trained_for_it = self.settings.weight_bits is not None
-        needs_data = kind in CALIBRATED and not is_trained_for_it
-        data = self.representative_data if needs_data else None
-        return export_tflite(model, quantization=kind, representative_data=data)
+        return measures, outcome.tflite, record
 
     def _measure(
-        self, exported: TFLiteModel, arguments: dict[str, Any]
+        self, exported: TFLiteModel, data: Any, allowance: Allowance
     ) -> dict[str, float]:
-        evaluate, _ = self.baseline.scored_on(arguments["validation_data"])
-        reached = evaluate.tflite(exported)[evaluate.metric]
+        evaluation, _ = self.baseline.scored_on(data)
+        reached = evaluation.tflite(exported)[evaluation.metric]
         size = exported.gzip_bytes
         return {
             "gzip_bytes": float(size),
@@ -108,13 +93,13 @@ class Trial:
             "file_bytes": float(len(exported.bytes)),
             "sparsity": exported.sparsity_report().sparsity,
             "tflite_accuracy": reached,
-            "accuracy_drop": self._allowance(arguments).drop(reached),
-            "latency_ms": exported.latency(evaluate.inputs(1), runs=_LATENCY_RUNS),
+            "accuracy_drop": allowance.drop(reached),
+            "latency_ms": exported.latency(evaluation.inputs(1), runs=LATENCY_RUNS),
         }
 
 
 def check_data(arguments: dict[str, Any]) -> None:
-    """Raises a `FatalValueError`, which ends the search, if it cannot go on so."""
+    """Raise a `FatalValueError`, which ends the search, if `fit` lacks data."""
     if arguments.get("x") is None or arguments.get("validation_data") is None:
         raise FatalValueError(
             "search takes what fit takes, with validation_data that every file is "
@@ -128,13 +113,8 @@ def check_data(arguments: dict[str, Any]) -> None:
             raise FatalValueError(str(error)) from error
 
 
-def _sample(arguments: dict[str, Any]) -> Any:
-    x, y = arguments["x"], arguments.get("y")
-    return labelled_samples(x if y is None else (x, y), _CRITERION_SAMPLES)
-
-
 def _tell_tensorboard(callbacks: list[Any], measures: dict[str, float]) -> None:
-    """Puts what was measured beside the curves, for the page of hyperparameters."""
+    """Write the measures beside the curves, for TensorBoard's hyperparameter page."""
     for callback in callbacks:
         if type(callback).__name__ == "TensorBoard":
             events = EventFile(callback.log_dir)

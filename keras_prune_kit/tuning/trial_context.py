@@ -11,7 +11,7 @@ from keras_prune_kit import _keras
 
 
 @dataclass(frozen=True)
-class TrialPlace:
+class TrialContext:
     """The tuner and the trial that a hypermodel works for.
 
     Attributes:
@@ -28,7 +28,7 @@ class TrialPlace:
     @classmethod
     def found_in(
         cls, callbacks: Sequence[Any], model: Any
-    ) -> tuple[TrialPlace | None, list[Any]]:
+    ) -> tuple[TrialContext | None, list[Any]]:
         """Finds the place among callbacks, and gives the callbacks to train with.
 
         KerasTuner's checkpoint is not among these: it would keep the best epoch, often

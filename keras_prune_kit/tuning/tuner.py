@@ -15,7 +15,7 @@ from keras_prune_kit.callbacks.sparsity_summaries import EventFile
 from keras_prune_kit.tuning.artifacts import WEIGHTS
 from keras_prune_kit.tuning.durable_oracle import keep_whole, settle, write_json
 from keras_prune_kit.tuning.hyper_model import CompressionHyperModel
-from keras_prune_kit.tuning.trial_context import TrialPlace
+from keras_prune_kit.tuning.trial_context import TrialContext
 
 
 class CompressionTuner(keras_tuner.Tuner):
@@ -121,7 +121,7 @@ class CompressionTuner(keras_tuner.Tuner):
             if type(callback).__name__ == "TensorBoard":
                 callback.log_dir = os.path.join(callback.log_dir, trial.trial_id)
                 _tell_tensorboard(callback.log_dir, trial)
-        fit_kwargs["callbacks"] = [TrialPlace(self, trial), *callbacks]
+        fit_kwargs["callbacks"] = [TrialContext(self, trial), *callbacks]
         hp = trial.hyperparameters
         return self.hypermodel.fit(hp, model, *fit_args, **fit_kwargs)
 
