@@ -179,13 +179,13 @@ class _Finder:
         """The largest constants that push a tensor, if they are large."""
         found = {
             site.key: site
-            for site in self._behind(tensor, ((tensor, 1.0),))
+            for site in self._trace_back(tensor, ((tensor, 1.0),))
             if site.size >= self._least
         }
         largest = max((site.size for site in found.values()), default=0.0)
         return tuple(site for site in found.values() if site.size >= largest / 100)
 
-    def _behind(self, tensor: int, path: _Path) -> Iterator[Site]:
+    def _trace_back(self, tensor: int, path: _Path) -> Iterator[Site]:
         number = self._makers.get(tensor)
         if number is None:
             return
@@ -209,7 +209,7 @@ class _Finder:
                 yield from self._go_on(inputs[0], path, 1 / scale.item())
 
     def _go_on(self, index: int, path: _Path, scale: float = 1.0) -> Iterator[Site]:
-        yield from self._behind(index, (*path, (index, scale * path[-1][1])))
+        yield from self._trace_back(index, (*path, (index, scale * path[-1][1])))
 
     def _taken(
         self, number: int, inputs: list[int], place: int, path: _Path
