@@ -30,8 +30,8 @@ def sort_channels(model: Any) -> None:
 
     The outputs of one layer and the inputs of the next get the same new order: by the
     number of nonzero weights. Integer sums do not depend on the order, so the outputs
-    stay the same. Float sums do, so float layers are not sorted, nor are layers with
-    more than one consumer. Weights that produce an unused channel become zero.
+    stay the same. Float sums do, so float layers are not sorted, nor are layers that
+    branch. Weights that produce an unused channel become zero.
     """
     if len(model.subgraphs) > 1:
         return
@@ -105,7 +105,7 @@ class _Chains:
         return [_Place(kernel, axis), *(_Place(tensor, 0) for tensor in bias)]
 
     def _following(self, operator: Any, channels: int) -> Any:
-        """Return the only consumer of an operator's output; None if it has no such."""
+        """Return the only consumer of an output; None if the chain ends there."""
         index = int(operator.outputs[0])
         users, tensor = self._users[index], self._tensor(index)
         if len(users) != 1 or index in indices(self._graph.outputs):
