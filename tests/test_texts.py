@@ -66,7 +66,8 @@ def test_the_error_has_the_line_that_exports_the_rest(K, build, quantization):
     with pytest.raises(kpk.ExportError) as caught:
         kpk.export_tflite(model, quantization=quantization, **options)
 
-    lines = re.search(r"on: (.*), which has.* with what (.*) makes", str(caught.value))
+    pattern = r"integers: (.*), which shares.* outputs of (.*)\.$"
+    lines = re.search(pattern, str(caught.value))
     names = {"model": model, K.__name__: K}
     rest, front = (eval(line, names) for line in lines.groups())
     numbers = front.predict(x, verbose=0)

@@ -1,4 +1,4 @@
-"""The deployed file: exporting a model to .tflite, and measuring what came out."""
+"""Export of Keras models to .tflite files, and measurement of those files."""
 
 from keras_prune_kit.tflite.accuracy import accuracy
 from keras_prune_kit.tflite.constants import Constant, constants

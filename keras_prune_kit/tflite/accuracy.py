@@ -1,4 +1,4 @@
-"""Accuracy, as Keras counts it."""
+"""Classification accuracy, as Keras computes it."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ import numpy as np
 
 
 def accuracy(y_true: np.ndarray, y_pred: np.ndarray) -> float:
-    """The fraction of predictions that are right.
+    """Return the fraction of correct predictions.
 
     Args:
         y_true: Class numbers of shape `(n, ...)` or `(n, ..., 1)`, one-hot rows
-            `(n, ..., classes)`, or 0 and 1 where there is one output.
-        y_pred: Scores `(n, ..., classes)`, or probabilities `(n, ..., 1)`.
+            `(n, ..., classes)`, or 0 and 1 for probabilities.
+        y_pred: Scores `(n, ..., classes)`, or probabilities `(n, ..., 1)` with a
+            threshold of 0.5.
+
+    Returns:
+        The accuracy, 0 to 1.
 
     Raises:
-        ValueError: If the shapes do not fit.
+        ValueError: If the shapes of labels and predictions do not match.
 
     Example:
 

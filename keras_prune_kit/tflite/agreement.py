@@ -1,4 +1,4 @@
-"""Whether a quantized file still computes what its model does."""
+"""The deviation of a quantized file's outputs from those of its Keras model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from keras_prune_kit.tflite.model import TFLiteModel
 from keras_prune_kit.tflite.samples import Sample
 
 _SAMPLES = 16
-_LEAST_SPREAD = 1e-6  # of the size of an output; below it there is nothing to compare
+_LEAST_SPREAD = 1e-6  # Relative to the output; below it, the output is constant.
 
 
 def largest_deviation(
@@ -21,18 +21,18 @@ def largest_deviation(
     exported: TFLiteModel,
     samples: Sequence[Sample],
 ) -> float:
-    """Compare the outputs of a file and of its model on some samples.
+    """Compute the largest relative error of a file's outputs on samples.
 
     Args:
         model: The Keras model.
-        signature: Its inputs.
+        signature: The inputs of the model.
         exported: The file.
         samples: Representative data.
 
     Returns:
-        The mean error of the output that is the furthest off, as a fraction of the mean
-        deviation of that output from its own mean: 0 is exact, and a file that ignores
-        its inputs has about 1.
+        The mean absolute error of the worst output, divided by that output's mean
+        absolute deviation from its own mean: 0 is exact, and a file that ignores its
+        inputs has about 1.
     """
     count = signature.inputs[0].shape[0] or _SAMPLES
     chosen = [samples[i] for i in np.linspace(0, len(samples) - 1, count).astype(int)]
@@ -49,6 +49,7 @@ def largest_deviation(
 
 
 def _deviation(wanted: np.ndarray, got: np.ndarray) -> float:
+    """Return the relative error of one output; 0 if the two cannot be compared."""
     spread = float(np.abs(wanted - wanted.mean(0)).mean())
     if wanted.shape != got.shape or spread < _LEAST_SPREAD * np.abs(wanted).mean():
         return 0.0

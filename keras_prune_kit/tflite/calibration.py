@@ -1,4 +1,4 @@
-"""From a float file to an integer one, with what calibration gets wrong mended."""
+"""Corrections of the converter's float and integer files around calibration."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from keras_prune_kit.tflite.shrinking.unused import drop_codes
 
 _RANGE_OF_ZEROS, _STEP_OF_ZEROS = 1.0, 2.0**-15
 _LEAST_NUMBER = np.finfo(np.float32).tiny
-# What gives nothing but zeros where two things that are not zero cancel each other. In
-# integers they do so up to steps alone.
+# Operators whose output is all zeros if two nonzero inputs cancel. In integers these
+# cancel only up to rounding, so their range stays as calibrated.
 _CANCELLING = (Operator.ADD, Operator.SUB, Operator.SQUARED_DIFFERENCE)
 
 
@@ -36,16 +36,16 @@ def calibrate_with_care(
     quantization: str,
     tell: Callable[[Bounded], None],
 ) -> None:
-    """Has a converter mend its own float file before and after it finds ranges.
+    """Make a converter correct its float file before and after calibration.
 
-    There is no public way to that file, or to the ranges: what is replaced here are
-    methods and settings of this one converter.
+    The converter has no public access to that file or to its ranges, so private methods
+    and settings of this one converter are replaced.
 
     Args:
-        converter: A `TFLiteConverter` that is to calibrate.
-        samples: Gives an array for each input, sample by sample.
+        converter: A `TFLiteConverter` with a representative dataset.
+        samples: Returns the samples, each an array per input by name.
         quantization: `"int8"` or `"int16x8"`.
-        tell: Takes what became of masks.
+        tell: Is called with the changes to attention masks.
     """
     quantize = converter._quantize
 
@@ -57,10 +57,10 @@ def calibrate_with_care(
         converter._experimental_calibrate_only = True
         content = quantize(content, *args, **kwargs)
         content = widen_zeros(set_ranges(content, masks.ranges))
-        if quantization == "int8":  # In 16 bits all that is float must have a range.
+        if quantization == "int8":  # int16x8 needs a range for every float tensor.
             content = keep_numbers(content)
         converter._experimental_calibrate_only = False
-        # The ranges are in the file: what sees nothing more leaves them.
+        # The file has its ranges already; calibration without samples keeps them.
         converter.representative_dataset.input_gen = lambda: iter(())
         content = widen_steps(quantize(content, *args, **kwargs))
         return take_numbers_as_floats(content)
@@ -69,11 +69,11 @@ def calibrate_with_care(
 
 
 def set_ranges(content: bytes, ranges: Mapping[int, tuple[float, float]]) -> bytes:
-    """The same file with other ranges of some tensors.
+    """Return a file with new calibration ranges for some tensors.
 
     Args:
         content: A float .tflite file with the ranges of a calibration.
-        ranges: Least and greatest value, by the index of the tensor.
+        ranges: Minimum and maximum by tensor index.
     """
     model = unpack(content)
     for index, (low, high) in ranges.items():
@@ -85,11 +85,11 @@ def set_ranges(content: bytes, ranges: Mapping[int, tuple[float, float]]) -> byt
 
 
 def widen_zeros(content: bytes) -> bytes:
-    """The same file with a range for each tensor that was nothing but zeros.
+    """Return a file with a range of -1 to 1 for each tensor that was all zeros.
 
-    Such as what an LSTM gets from its first state. Zeros say nothing about a range,
-    and the converter makes steps of them that interpreters refuse, and that leave no
-    bits to a bias.
+    An example is what an LSTM computes from its initial state. From a range of zeros
+    the converter computes a scale that interpreters refuse and that leaves no bits for
+    a bias.
 
     Args:
         content: A float .tflite file with the ranges of a calibration.
@@ -108,10 +108,10 @@ def widen_zeros(content: bytes) -> bytes:
 
 
 def widen_steps(content: bytes) -> bytes:
-    """The same file with steps for constants of 16 bits that are nothing but zeros, and
-    for what is filled with them.
+    """Return a file in which no int16 constant or output of FILL has a scale of 0.
 
-    The converter gives them steps of 0.0, which abort interpreters.
+    The converter writes that scale for constants that are all zeros, and for what is
+    filled with them; it aborts interpreters.
 
     Args:
         content: A quantized .tflite file.
@@ -135,8 +135,9 @@ def _widen_step(tensor: Any) -> None:
 
 
 def spell_out_squares(content: bytes) -> bytes:
-    """The same file with a difference and a product in the place of each square of a
-    difference, for which no interpreter has a kernel of 16 bits.
+    """Return a file with SUB and MUL in place of each SQUARED_DIFFERENCE.
+
+    No interpreter has an int16 kernel of SQUARED_DIFFERENCE.
 
     Args:
         content: A float .tflite file.
@@ -146,7 +147,7 @@ def spell_out_squares(content: bytes) -> bytes:
         for number, operator in reversed(list(enumerate(graph.operators))):
             if kind(model, operator) == Operator.SQUARED_DIFFERENCE:
                 _spell_out(model, graph, number, operator)
-    drop_codes(model)  # Those that are left are looked for too.
+    drop_codes(model)  # Kernels of unused operator codes are looked up too.
     return pack(model)
 
 
@@ -181,7 +182,7 @@ def _spell_out(model: Any, graph: Any, number: int, operator: Any) -> None:
 
 
 def _is_zero(quantization: Any) -> bool:
-    """Whether a range is that of zeros alone, as calibration writes it."""
+    """Return True if a calibration range is that of zeros only."""
     bounds = quantization.min, quantization.max
     return all(
         bound is not None and len(bound) and np.abs(bound).max() <= _LEAST_NUMBER

@@ -1,4 +1,4 @@
-"""The constants of a .tflite file: its weights and biases, as they are stored."""
+"""The weights and biases of a .tflite file, as they are stored."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-# Whole-byte types of weights, and how to read their values from a buffer.
+# Weight types of whole bytes, with the dtypes of their buffers.
 _DTYPES = {
     schema.TensorType.FLOAT32: np.dtype("<f4"),
     schema.TensorType.FLOAT16: np.dtype("<f2"),
     schema.TensorType.INT8: np.dtype("i1"),
     schema.TensorType.UINT8: np.dtype("u1"),
 }
-# Types of biases; tensors of sizes and axes have them too, but are not quantized.
+# Bias types; tensors of sizes and axes have them too, but are not quantized.
 _BIAS_DTYPES = {
     schema.TensorType.INT32: np.dtype("<i4"),
     schema.TensorType.INT64: np.dtype("<i8"),
 }
-# Types that share a byte: how many bits each, and whether signed.
+# Weight types of several values per byte: bits per value, and True if signed.
 _PACKED = {
     schema.TensorType.INT4: (4, True),
     schema.TensorType.UINT4: (4, False),
@@ -36,15 +36,15 @@ class Constant:
     """A weight or a bias in a .tflite file.
 
     Attributes:
-        name: What the file calls it; empty if it has no name there.
-        dtype: Its type in the file, such as `"int4"`.
-        shape: Its shape in the file: kernels have their outputs first.
-        stored: The values as they are stored, one an element; of a tensor in sparse
-            storage those alone that are.
-        scale: What one step is worth, shaped to multiply `stored`; 1 for floats.
-        zero_point: The step that stands for 0.0, shaped likewise.
-        bits: How many bits a value takes.
-        position: Where in the file its bytes are.
+        name: The name in the file; empty if it has none.
+        dtype: The type in the file, such as `"int4"`.
+        shape: The shape in the file; kernels have their output axis first.
+        stored: The values as stored, unpacked to one per element; in sparse storage
+            only those that are stored.
+        scale: The scale or scales, shaped to broadcast with `stored`; 1 for floats.
+        zero_point: The zero point or points, shaped likewise.
+        bits: The number of bits per value.
+        position: The slice of the file that contains the bytes.
     """
 
     name: str
@@ -58,27 +58,27 @@ class Constant:
 
     @property
     def is_weight(self) -> bool:
-        """Whether it is a weight; biases and factors have a single dimension."""
+        """True if it is a weight; biases and factors have a single dimension."""
         return len(self.shape) > 1
 
     @property
     def size(self) -> int:
-        """The number of values that it stands for."""
+        """The number of elements, stored or not."""
         return math.prod(self.shape)
 
     @property
     def nonzero(self) -> int:
-        """How many of its values do not stand for 0.0."""
+        """The number of elements other than 0.0."""
         return int(np.count_nonzero(self.stored != self.zero_point))
 
     @property
     def values(self) -> np.ndarray:
-        """What the stored values stand for, in float32."""
+        """The stored values, dequantized to float32."""
         return (self.stored - self.zero_point).astype(np.float32) * self.scale
 
 
 def constants(content: bytes) -> Iterator[Constant]:
-    """Each weight and bias of a .tflite file once, in the order of the file."""
+    """Yield each weight and bias of a .tflite file once, in the order of the file."""
     model = schema.Model.GetRootAs(content, 0)
     address = np.frombuffer(content, np.uint8).ctypes.data
     seen: set[int] = set()
@@ -90,7 +90,7 @@ def constants(content: bytes) -> Iterator[Constant]:
             if tensor.Buffer() in seen or not is_known:
                 continue
             data = _buffer(model, tensor.Buffer(), content)
-            # A sparse tensor without any value left has no bytes and is a weight.
+            # A sparse weight whose values are all zero has no bytes.
             if data.size or tensor.Sparsity():
                 seen.add(tensor.Buffer())
                 start = data.ctypes.data - address if data.size else 0
@@ -98,31 +98,31 @@ def constants(content: bytes) -> Iterator[Constant]:
 
 
 def short_name(name: bytes) -> bytes:
-    """A name without the operators that the converter made one of, if any."""
+    """Return the first of the names that the converter joins for fused operators."""
     return name.partition(b";")[0]
 
 
 def is_parameter(tensor_type: int, rank: int, has_step: bool) -> bool:
-    """Whether a constant of some type, rank and quantization is a weight or a bias."""
+    """Return True if a constant of this type, rank and scale is a weight or a bias."""
     if tensor_type in _BIAS_DTYPES:
         return rank > 0 and has_step
     return rank > 0 and (tensor_type in _DTYPES or tensor_type in _PACKED)
 
 
 def unpack_values(tensor_type: int, data: np.ndarray) -> np.ndarray:
-    """The values that bytes stand for; one more than there are, where bits are left."""
+    """Return the values of a buffer, including those of padding in its last byte."""
     dtype = _DTYPES.get(tensor_type) or _BIAS_DTYPES.get(tensor_type)
     if dtype is not None:
         return data.view(dtype)
     bits, signed = _PACKED[tensor_type]
-    shifts = np.arange(0, 8, bits, dtype=np.uint8)  # The first value is lowest.
+    shifts = np.arange(0, 8, bits, dtype=np.uint8)  # First value in the low bits.
     values = (data[:, None] >> shifts & (2**bits - 1)).reshape(-1).astype(np.int8)
     sign_bit = 2 ** (bits - 1)
     return (values ^ sign_bit) - sign_bit if signed else values
 
 
 def pack_values(tensor_type: int, values: np.ndarray) -> np.ndarray:
-    """The bytes that stand for values."""
+    """Return the bytes that store values; the inverse of `unpack_values`."""
     values = np.ascontiguousarray(values).reshape(-1)
     if tensor_type not in _PACKED:
         return values.view(np.uint8)
@@ -137,7 +137,7 @@ def _constant(tensor: Any, data: np.ndarray, position: slice) -> Constant:
     shape = tuple(tensor.ShapeAsNumpy().tolist())
     stored = unpack_values(tensor.Type(), data)
     scale, zero_point = _quantization(tensor)
-    if tensor.Sparsity():  # Only the values that are stored can be other than zero.
+    if tensor.Sparsity():  # Without their channels, all get the first scale.
         scale, zero_point = scale.reshape(-1)[:1], zero_point.reshape(-1)[:1]
     else:
         stored = stored[: math.prod(shape)].reshape(shape)
@@ -155,7 +155,7 @@ def _constant(tensor: Any, data: np.ndarray, position: slice) -> Constant:
 
 def _buffer(model: Any, index: int, content: bytes) -> np.ndarray:
     buffer = model.Buffers(index)
-    if buffer.Offset() > 1:  # Files above 2 GB keep their data behind the flatbuffer.
+    if buffer.Offset() > 1:  # Files above 2 GB have data after the flatbuffer.
         return np.frombuffer(content, np.uint8, buffer.Size(), buffer.Offset())
     if not buffer.DataLength():
         return np.empty(0, np.uint8)
@@ -163,7 +163,7 @@ def _buffer(model: Any, index: int, content: bytes) -> np.ndarray:
 
 
 def _quantization(tensor: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Scales and zero points, shaped to compare with the values."""
+    """Return scales and zero points, shaped to broadcast with the values."""
     quantization = tensor.Quantization()
     if quantization is None or not quantization.ScaleLength():
         return np.ones(1, np.float32), np.zeros(1, np.int64)

@@ -1,4 +1,4 @@
-"""The conversion itself: the one module of this folder that needs TensorFlow."""
+"""The conversion itself, in the only module here that imports TensorFlow."""
 
 from __future__ import annotations
 
@@ -36,33 +36,36 @@ _LOOPS = {"While", "StatelessWhile"}
 
 
 class ConversionFailed(Exception):
-    """The converter gave up; the message has its reason."""
+    """A failure of the converter; the message is its reason."""
 
 
 class Conversion:
     """A model traced for inference, ready to be converted.
 
-    `tf.lite.TFLiteConverter.from_keras_model` forgets the order of inputs and
-    outputs, prints, and cannot be given a batch size. The function traced here has
-    names that bring the order back.
+    `tf.lite.TFLiteConverter.from_keras_model` loses the order of inputs and outputs,
+    prints to the terminal and does not accept a batch size. The function traced here
+    has names from which the order is restored.
 
     Args:
         model: A built Keras model on the TensorFlow backend.
-        signature: Its inputs.
+        signature: The inputs of the model.
+
+    Attributes:
+        masks: The changes to attention masks in the last calibrated conversion.
     """
 
     def __init__(self, model: Any, signature: _keras.Signature) -> None:
         self._model = model
         self._signature = signature
         self._batch: int | None = signature.inputs[0].shape[0]
-        # Names that a function can have, and those of the model.
+        # The model's names by plain ones, as a traced function accepts no others.
         self._inputs = _traced_names([item.name for item in signature.inputs], "input")
         self._outputs: dict[str, str] = {}
         self.masks = Bounded()
         self._function = self._trace()
         self._operators = _graph_operators(self._function)
         if self._batch is None and "TensorListReserve" in self._operators:
-            # The converter needs loops over time to know the size of their state.
+            # The converter needs static shapes for the state of loops over time.
             self._batch = 1
             self._function = self._trace()
 
@@ -74,16 +77,16 @@ class Conversion:
         io_dtype: str = "float32",
         sparse_storage: bool = False,
     ) -> bytes:
-        """The model as the bytes of a .tflite file.
+        """Convert the model and return the bytes of the .tflite file.
 
         Args:
             quantization: As in `export_tflite`.
-            samples: Representative data, where the quantization needs it.
+            samples: Representative data; empty if no calibration is needed.
             io_dtype: As in `export_tflite`.
             sparse_storage: As in `export_tflite`.
 
         Raises:
-            ConversionFailed: If the converter cannot do it.
+            ConversionFailed: If the converter fails.
         """
         if quantization in _INTEGER_OPS:
             self._check_recurrent(quantization)
@@ -113,7 +116,7 @@ class Conversion:
             try:
                 with progress.stage("converting"):
                     content = converter.convert()
-            except Exception as error:  # Anything, from the depths of it.
+            except Exception as error:  # The converter raises any type.
                 raise ConversionFailed(_reason(str(error))) from error
         content = rename(content, self._inputs, self._outputs)
         content = shrink(mend_one_hot(mend_states(mend_cells(content))))
@@ -139,6 +142,7 @@ class Conversion:
 
     def _converter(self, folder: str) -> Any:
         module = tf.Module()
+        # A SavedModel must track the variables that its functions capture.
         module.captured = list(self._function.graph.variables)  # pyright: ignore
         tf.saved_model.save(module, folder, signatures=self._function)
         return tf.lite.TFLiteConverter.from_saved_model(folder)
@@ -147,7 +151,7 @@ class Conversion:
         self.masks = masks
 
     def _feed(self, sample: Sample) -> Sample:
-        """The sample, as often as a fixed batch asks for it."""
+        """Return the sample under its traced names, repeated to fill a fixed batch."""
         repeats = self._batch or 1
         return {
             traced: np.repeat(sample[name], repeats, 0)
@@ -155,7 +159,7 @@ class Conversion:
         }
 
     def _check_recurrent(self, quantization: str) -> None:
-        """Refuses LSTMs of 16 bits, and loops: calibrating one crashes the process."""
+        """Raise for int16x8 LSTMs, and for loops, whose calibration crashes Python."""
         if not self._operators & _LOOPS:
             return
         operators = flatbuffer.operator_names(self.convert("none", ()))
@@ -167,13 +171,13 @@ class Conversion:
             )
         if quantization == "int16x8" and "UNIDIRECTIONAL_SEQUENCE_LSTM" in operators:
             raise ConversionFailed(
-                "the converter leaves the states of an LSTM in float, and interpreters "
-                "refuse that. Use quantization='int8' or 'dynamic'."
+                "the converter leaves the states of an LSTM in float, which "
+                "interpreters refuse. Use quantization='int8' or 'dynamic'."
             )
 
 
 def _traced_names(names: Sequence[str], fallback: str) -> dict[str, str]:
-    """The names of inputs or outputs by what they are called while they are traced."""
+    """Return the names of inputs or outputs by their names in the traced function."""
     return dict(zip(plain_names(names, fallback), names, strict=True))
 
 
@@ -191,7 +195,7 @@ def _quantize(converter: Any, quantization: str, *, is_calibrated: bool) -> None
     if quantization == "float16":
         converter.target_spec.supported_types = [tf.float16]
     if quantization in _INTEGER_OPS and is_calibrated:
-        # The second set is for operators that have no integer kernel.
+        # The float operators are a fallback for those without an integer kernel.
         converter.target_spec.supported_ops = [
             _INTEGER_OPS[quantization],
             _OPS.TFLITE_BUILTINS,
@@ -199,14 +203,13 @@ def _quantize(converter: Any, quantization: str, *, is_calibrated: bool) -> None
 
 
 def _reason(text: str) -> str:
-    """What the converter means, out of the pages that it says."""
+    """Extract the reason of a failure from the converter's long error text."""
     missing = re.search(r"(?:Select|Flex|Custom) ops: (.+)", text)
     if missing and re.search(r"xb?f16>", text):
         return (
             "it computes in half precision, for which there are no built-in "
             "operators. Build it with the dtype policy 'float32' and copy the weights "
-            "with set_weights; quantization='float16' still gives a file of half the "
-            "size."
+            "with set_weights; quantization='float16' still halves the file."
         )
     if missing:
         return (
@@ -215,9 +218,9 @@ def _reason(text: str) -> str:
         )
     if re.search(r"Max and min for dynamic tensors should be recorded", text):
         return (
-            "there are no int16x8 operators for whole numbers, such as those that an "
-            "Embedding of Keras 3 counts its rows by. Use quantization='int8' or "
-            "'dynamic', or export a model of what is behind the Embedding."
+            "there are no int16x8 operators for integer tensors, such as the row "
+            "indices of a Keras 3 Embedding. Use quantization='int8' or 'dynamic', or "
+            "export a model of the layers after the Embedding."
         )
     lines = (re.sub(r"^.*error: ", "", line).strip() for line in text.splitlines())
     return next(filter(None, lines), "the converter gives no reason")
@@ -225,7 +228,7 @@ def _reason(text: str) -> str:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps notes about the conversion, which nobody can act on, off the terminal."""
+    """Silence converter messages on which a user cannot act."""
     loggers = [logging.getLogger("absl"), tf.get_logger()]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():

@@ -1,5 +1,5 @@
-"""What can go wrong in an export."""
+"""The exception that a failed export raises."""
 
 
 class ExportError(RuntimeError):
-    """The converter could not make a file of the model."""
+    """A model that cannot be exported to a .tflite file that runs."""

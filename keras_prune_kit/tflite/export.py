@@ -1,4 +1,4 @@
-"""Exporting: from a Keras model to the file that gets deployed."""
+"""The export of a Keras model to a .tflite file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from keras_prune_kit.tflite.string_inputs import check_exportable
 
 _LOGGER = logging.getLogger(__name__)
 
-# Which types of input and output a file can have, by quantization.
+# The supported dtypes of inputs and outputs, by quantization.
 _IO_DTYPES = {
     "none": ("float32",),
     "float16": ("float32",),
@@ -48,51 +48,53 @@ def export_tflite(
     io_dtype: str = "float32",
     sparse_storage: bool = False,
 ) -> TFLiteModel:
-    """Converts a Keras model to a .tflite file.
+    """Convert a Keras model to a .tflite file.
 
-    Zeros survive every quantization, so a pruned model stays pruned. The file gives
-    and takes tensors in the order of the Keras model, and needs no operators beyond
-    the built-in ones. Recurrent layers make a file with a fixed batch of one, as
-    the converter cannot do better. Texts and tables, as in a `TextVectorization` or
-    a `StringLookup`, cannot be exported: the error says how to export what is behind.
+    Zeros survive every quantization, so a pruned model stays pruned. The file keeps
+    the order of the Keras model's inputs and outputs, and needs built-in operators
+    only. A file with recurrent layers has a fixed batch size of 1, because the
+    converter needs it for loops. String inputs and lookup tables, as in
+    `TextVectorization` or `StringLookup`, cannot be exported: the error says how to
+    export the rest of the model.
 
-    The signature of the file has the names that Keras knows; a single output that is
-    not in a dict is called `output_0`. The file holds only what an interpreter
-    computes with and the names of weights, inputs and outputs. Between layers that
-    compute in integers the channels are sorted, with the same results to the bit, so
-    that it compresses better.
+    The signature of the file has the names of the Keras inputs and outputs; a single
+    output that is not in a dict is called `output_0`. The file contains only what an
+    interpreter needs, and the names of weights, inputs and outputs. Channels between
+    layers that compute in integers are sorted, so that the file compresses better;
+    its results stay bit-identical.
 
     Args:
-        model: A built Keras model, or the path of one (.keras, .h5). It stays as it is.
-        path: Where to write the file, in an existing folder. `None` keeps it in
-            memory. Defaults to `None`.
+        model: A built Keras model, or the path of one (.keras, .h5). It is not
+            changed.
+        path: The path to write the file to, in an existing folder; `None` keeps it
+            in memory only. Defaults to `None`.
         quantization: `"none"` keeps float32. `"float16"` halves the file.
             `"dynamic"` stores larger kernels in int8 and computes in float.
-            `"int8"` also computes in int8, where there are kernels for that.
+            `"int8"` also computes in int8, where the interpreter has int8 kernels.
             `"int16x8"` has int16 activations and int8 weights. Defaults to
             `"none"`.
-        representative_data: Typical inputs, for `"int8"` and `"int16x8"` alone: an
-            array `(n, ...)`, a list of arrays or a dict of them by name for
-            several inputs, or an iterable of batches such as a `tf.data.Dataset`,
-            with or without labels. At most 200 samples are used. Defaults to
-            `None`.
-        io_dtype: Type of inputs and outputs: `"float32"`; `"int8"` or `"uint8"`
+        representative_data: Typical inputs, used by `"int8"` and `"int16x8"` only:
+            an array `(n, ...)`; for several inputs a list of arrays or a dict of
+            arrays by input name; or an iterable of batches such as a
+            `tf.data.Dataset`, with or without labels. At most 200 samples are used.
+            Defaults to `None`.
+        io_dtype: The dtype of inputs and outputs: `"float32"`; `"int8"` or `"uint8"`
             with `"int8"`; `"int16"` with `"int16x8"`. Defaults to `"float32"`.
-        sparse_storage: Whether to store only the values that are not zero. The
-            file gets smaller without compression, not with it, and not faster.
-            Defaults to `False`.
+        sparse_storage: If True, store nonzero values only. The file gets smaller, but
+            neither smaller after compression nor faster. Defaults to `False`.
 
     Returns:
         The exported model.
 
     Raises:
-        ExportError: If the model takes texts, the converter fails, or it makes a file
-            that the interpreter does not run, which is tried in a process of its own;
-            the message has the reason.
-        OSError: If the file cannot be written at `path`.
-        TypeError: If `model` is not a Keras model, or the data of no known kind.
-        ValueError: If options do not fit each other, the model is not built, or
-            the data does not fit its inputs.
+        ExportError: If the model has string inputs, the converter fails, or the
+            interpreter cannot run the converted file, which is tried in a separate
+            process; the message has the reason.
+        OSError: If the file cannot be written to `path`.
+        TypeError: If `model` is not a Keras model, or `representative_data` is of an
+            unsupported type.
+        ValueError: If options contradict each other, the model is not built, or the
+            data does not match its inputs.
 
     Example:
 
@@ -120,7 +122,7 @@ def export_tflite(
         )
     if path is not None:
         check_writable(path)
-    # TensorFlow takes seconds to import; a file is read without it.
+    # TensorFlow takes seconds to import, and running a file does not need it.
     from keras_prune_kit.tflite.convert import Conversion, ConversionFailed
 
     conversion = Conversion(model, signature)
@@ -167,27 +169,28 @@ def _check_options(quantization: str, io_dtype: str, sparse_storage: bool) -> No
     check_flag("sparse_storage", sparse_storage)
     if sparse_storage and quantization not in _KEEPS_SPARSE_STORAGE:
         raise ValueError(
-            "sparse_storage works with quantization "
+            "sparse_storage requires quantization "
             f"{' or '.join(map(repr, _KEEPS_SPARSE_STORAGE))}: the interpreter "
             "refuses quantized weights in sparse storage. Received: quantization="
-            f"'{quantization}'. Compress the file instead, which saves as much."
+            f"'{quantization}'. Leave it out and compress the file with gzip, which "
+            "saves as much."
         )
 
 
 def _check_trained_for(quantization: str, model: Any) -> None:
     if quantization != "int8":
         raise ValueError(
-            "A model that was trained quantized is exported with quantization='int8', "
-            f"as it was trained. Received: model '{model.name}' with quantization="
-            f"'{quantization}'. For any other file export "
+            "A model after quantization-aware training can only be exported with "
+            f"quantization='int8'. Received: model '{model.name}' with quantization="
+            f"'{quantization}'. For another quantization export "
             "kpk.strip_quantization(model)."
         )
     missing = _keras.without_range(model)
     if missing:
         raise ValueError(
-            "Ranges of activations come from training: call fit on the quantized model "
-            f"for some steps before you export it. Received: model '{model.name}' "
-            f"without a range for {', '.join(missing[:3])}."
+            "The ranges of activations come from training: call fit on the quantized "
+            "model for some steps before the export. Received: model "
+            f"'{model.name}' without a range for {', '.join(missing[:3])}."
         )
 
 
@@ -203,15 +206,18 @@ def _check_backend(model: Any) -> None:
 
 
 def _check_nothing_lost(dense: bytes, sparse: bytes) -> None:
-    """The converter drops values of some small kernels without a word."""
+    """Raise a ValueError if the converter lost nonzero values in sparse storage.
+
+    It does so with some small kernels, without a warning.
+    """
     before, after = map(flatbuffer.sparsity_report, (dense, sparse))
     kept, stored = before.size - before.zeros, after.size - after.zeros
     if kept != stored:
         raise ValueError(
-            f"of its {kept:,} weights that are not zero the converter stored "
-            f"{stored:,} in sparse storage. That happens to small kernels, above all "
-            "with fewer than four inputs. Leave sparse_storage out and compress the "
-            "file, which saves as much."
+            f"of its {kept:,} nonzero weights the converter stored {stored:,} in "
+            "sparse storage. This happens with small kernels, mostly those with fewer "
+            "than four inputs. Leave sparse_storage out and compress the file with "
+            "gzip, which saves as much."
         )
 
 
@@ -219,8 +225,8 @@ def _tell_float_operators(name: str, quantization: str, content: bytes) -> None:
     operators = flatbuffer.float_operator_names(content)
     if operators:
         _LOGGER.warning(
-            "The %s file of model '%s' computes these in float32, as the converter "
-            "has no integer kernel for them: %s.",
+            "The %s file of model '%s' computes these operators in float32, because "
+            "the converter has no integer kernels for them: %s.",
             quantization,
             name,
             ", ".join(sorted(operators)),
@@ -230,10 +236,10 @@ def _tell_float_operators(name: str, quantization: str, content: bytes) -> None:
 def _tell_deviation(name: str, quantization: str, deviation: float) -> None:
     if deviation > _MOST_DEVIATION:
         _LOGGER.warning(
-            "The %s file of model '%s' computes something else than the model: on "
-            "representative_data its outputs are off by %.0f %% of how much they vary. "
-            "Look at compare(...), and use quantization='dynamic' if it is no better "
-            "with other data.",
+            "The %s file of model '%s' does not reproduce the model: on "
+            "representative_data the mean error of its outputs is %.0f %% of their "
+            "mean deviation. Check it with compare(...), and use "
+            "quantization='dynamic' if other representative data does not help.",
             quantization,
             name,
             100 * deviation,
@@ -246,9 +252,9 @@ def _tell_coarse_columns(name: str, quantization: str, samples: list[Sample]) ->
         if columns:
             _LOGGER.warning(
                 "Input '%s' of model '%s' has one scale for all of its columns in %s, "
-                "by which %s vary by fewer than 8 steps, so that the file hardly sees "
-                "them. Normalize columns before the model, not in it, or use "
-                "quantization='dynamic'.",
+                "with which columns %s vary by fewer than 8 steps, so that the file "
+                "hardly uses them. Normalize the columns before the model, not inside "
+                "it, or use quantization='dynamic'.",
                 key,
                 name,
                 quantization,
@@ -260,16 +266,17 @@ def _tell_masks(name: str, quantization: str, masks: Bounded) -> None:
     if masks.changes:
         pairs = [f"{before:.3g} became {after:.3g}" for before, after in masks.changes]
         _LOGGER.info(
-            "The %s file of model '%s' masks scores less, as masks near minus infinity "
-            "would leave the scores no steps: %s.",
+            "In the %s file of model '%s' masks near minus infinity were reduced, "
+            "because the scores share their quantization range: %s.",
             quantization,
             name,
             ", ".join(pairs),
         )
     if masks.left:
         _LOGGER.warning(
-            "The %s file of model '%s' masks scores by what leaves them no steps, and "
-            "cannot by less without changing them: %s. Compare it with the model.",
+            "The %s file of model '%s' keeps masks near minus infinity, which leave "
+            "the scores too few quantization steps and could not be reduced without "
+            "changing the scores: %s. Check the file with compare(...).",
             quantization,
             name,
             ", ".join(f"{value:.3g}" for value in masks.left),

@@ -1,4 +1,4 @@
-"""Reading the .tflite format itself, where the interpreter does not tell."""
+"""Facts read from the .tflite flatbuffer that the interpreter does not expose."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ _OPERATOR_NAMES = {
 
 
 def looks_like_tflite(content: bytes) -> bool:
-    """Whether the bytes carry the mark of a .tflite file."""
+    """Return True if the content has the file identifier of .tflite."""
     return content[4:8] == _FILE_IDENTIFIER
 
 
 def sparsity_report(content: bytes) -> SparsityReport:
-    """The zeros of every weight in a .tflite file.
+    """Count the zeros of every weight in a .tflite file.
 
-    A weight is a constant tensor of two or more dimensions in a float or small
-    integer type. A value counts as zero if it stands for 0.0: it equals the zero
-    point where the weight is quantized.
+    A weight is a constant tensor of two or more dimensions in a float type or an
+    integer type of at most 8 bits. A quantized value is zero if it equals the zero
+    point.
 
     Args:
         content: A .tflite file.
 
     Returns:
-        One record a weight, in the order of the file. Shapes are those of the file,
-        where kernels of Dense and Conv have their outputs first.
+        One record per weight, in the order of the file. Shapes are those of the file,
+        in which kernels of Dense and Conv have their output axis first.
     """
     return SparsityReport(
         weights=tuple(
@@ -50,10 +50,10 @@ def sparsity_report(content: bytes) -> SparsityReport:
 
 
 def signature_names(content: bytes) -> tuple[list[str], list[str]]:
-    """The names that the one signature has for the inputs and outputs of the graph.
+    """Return the signature's names of the inputs and outputs, in graph order.
 
-    Both are in the order of the graph; empty where there is not one signature, or it
-    leaves some out. A tensor that is given twice has two names.
+    Both are empty unless the file has exactly one signature; either is empty if the
+    signature does not name all tensors. A tensor that is output twice has two names.
     """
     model = schema.Model.GetRootAs(content, 0)
     if model.SignatureDefsLength() != 1:
@@ -69,22 +69,22 @@ def signature_names(content: bytes) -> tuple[list[str], list[str]]:
 
 
 def reorder(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> bytes:
-    """The same file with its inputs and outputs in a given order.
+    """Return a file with its inputs and outputs in the given order.
 
-    The converter sorts them by its own rules, so a file would otherwise forget the
-    order of the Keras model.
+    The converter sorts them by rules of its own, which loses the order of the Keras
+    model.
 
     Args:
         content: A .tflite file with one signature.
-        inputs: All names of the signature's inputs, in the order to give them.
-        outputs: All names of its outputs, likewise.
+        inputs: All input names of the signature, in the wanted order.
+        outputs: All output names, likewise.
 
     Raises:
         ValueError: If the names are not those of the signature.
     """
     patched = bytearray(content)
     graph: Any = schema.Model.GetRootAs(patched, 0).Subgraphs(0)
-    # These arrays are views: writing to them changes the file, and not its length.
+    # These arrays are views: writing to them changes the file in place.
     places = graph.InputsAsNumpy(), graph.OutputsAsNumpy()
     found = signature_names(content)
     for indices, names, wanted in zip(places, found, (inputs, outputs), strict=True):
@@ -98,13 +98,13 @@ def reorder(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> by
 
 
 def operator_names(content: bytes) -> set[str]:
-    """The kinds of operators in the file, such as `"CONV_2D"`."""
+    """Return the names of the operators in a file, such as `"CONV_2D"`."""
     model = schema.Model.GetRootAs(content, 0)
     return {name for name, _ in _operators(model)}
 
 
 def float_operator_names(content: bytes) -> set[str]:
-    """The kinds of operators that compute in float32."""
+    """Return the names of the operators with a float32 output, except DEQUANTIZE."""
     model = schema.Model.GetRootAs(content, 0)
     return {
         name
@@ -123,7 +123,7 @@ def _names_in_order(entries: Sequence[Any], indices: Any) -> list[str]:
 
 
 def _operators(model: Any) -> Iterator[tuple[str, set[int]]]:
-    """Each operator's name and the types of its outputs."""
+    """Yield the name of each operator and the types of its outputs."""
     for graph in _graphs(model):
         for i in range(graph.OperatorsLength()):
             operator = graph.Operators(i)

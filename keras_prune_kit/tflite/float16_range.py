@@ -1,4 +1,4 @@
-"""Constants that half precision cannot hold, such as the -1e9 of a mask."""
+"""Constants beyond the range of float16, such as the -1e9 of a mask."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from keras_prune_kit.tflite.shrinking.packing import (
     Operator,
-    has_data_behind,
+    has_external_data,
     indices,
     kind,
     pack,
@@ -22,17 +22,21 @@ _LARGEST = np.finfo(np.float16).max
 
 
 def restore_large(content: bytes, full: Callable[[], bytes]) -> bytes:
-    """The same file with those constants in float32 that are beyond float16.
+    """Return a file that stores constants beyond the range of float16 in float32.
 
-    The converter makes 65504 of them: of a mean of 2e5, and of -1e9, which differs
-    where all of a row is masked, as scores are then lost in it.
+    The converter clips them to 65504. That changes a mean of 2e5, and also a mask of
+    -1e9 if it covers a whole row: scores are lost in -1e9, but not in -65504.
 
     Args:
         content: A .tflite file with weights in float16.
-        full: Gives the same file in float32.
+        full: Returns the same file in float32.
+
+    Returns:
+        The corrected file; the same one if it needs no change, is above 2 GB, or its
+        operators do not match those of the float32 file.
     """
     model = unpack(content)
-    if has_data_behind(model):
+    if has_external_data(model):
         return content
     graph = model.subgraphs[0]
     widened = {
@@ -61,7 +65,7 @@ def restore_large(content: bytes, full: Callable[[], bytes]) -> bytes:
 
 
 def _is_half(model: Any, graph: Any, operator: Any) -> bool:
-    """Whether it does nothing but widen a constant."""
+    """Return True if an operator converts a float16 tensor to float32."""
     tensor = graph.tensors[int(operator.inputs[0])]
     return (
         kind(model, operator) == Operator.DEQUANTIZE

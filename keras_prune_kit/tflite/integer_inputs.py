@@ -1,7 +1,7 @@
-"""Floats that become integers, such as ids in a column of a table.
+"""Float tensors that are cast to integers, such as ids in a column of a table.
 
-In the steps of an integer file most ids are those of others, and a 1.0 that has become
-0.99999 is cut off to 0.
+Quantization would map different ids to one value, and turn a 1.0 into 0.99999, which a
+cast truncates to 0.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from keras_prune_kit.tflite.shrinking.packing import (
 )
 
 _WHOLE = (schema.TensorType.INT32, schema.TensorType.INT64)
-# What else numbers pass on their way from an input to where they become integers.
+# Operators through which values may pass between an input and the cast to integers.
 _KEEPING_NUMBERS = {
     *SHAPING,
     *(Operator.SPLIT, Operator.CONCATENATION, Operator.PACK, Operator.FLOOR),
@@ -33,9 +33,9 @@ _KEEPING_NUMBERS = {
 
 
 def keep_numbers(content: bytes) -> bytes:
-    """The same file without ranges for floats that become integers.
+    """Return a file without calibration ranges for floats that are cast to integers.
 
-    What has no range stays float.
+    The converter keeps tensors without a range in float.
 
     Args:
         content: A float .tflite file with the ranges of a calibration.
@@ -65,10 +65,10 @@ def keep_numbers(content: bytes) -> bytes:
 
 
 def take_numbers_as_floats(content: bytes) -> bytes:
-    """The same file, in which what becomes an integer is taken from floats.
+    """Return a file whose casts to integers read float values, not quantized ones.
 
-    A column that is taken out of a table has the steps of the table, whatever range it
-    has itself: it is taken out of the floats once more.
+    A column sliced out of a table is quantized with the scale of the whole table, even
+    if it has no range: the slicing is repeated on the float table.
 
     Args:
         content: A quantized .tflite file.
@@ -87,9 +87,9 @@ def take_numbers_as_floats(content: bytes) -> bytes:
 
 
 def _chain_to_floats(model: Any, makers: dict[int, Any], index: int) -> list[Any]:
-    """The operators from the one that quantizes to the one that gives floats again.
+    """Return the operators from QUANTIZE to the DEQUANTIZE that produces a tensor.
 
-    Empty if there is more between them than shaping.
+    Empty if others than shaping operators are between the two.
     """
     last = makers.get(index)
     if last is None or kind(model, last) != Operator.DEQUANTIZE:
@@ -108,7 +108,7 @@ def _chain_to_floats(model: Any, makers: dict[int, Any], index: int) -> list[Any
 
 
 def _repeat(graph: Any, chain: list[Any], cast: Any) -> None:
-    """Shape the floats themselves, in front of what makes integers of them."""
+    """Repeat the shaping operators of a chain on its float input, before a cast."""
     source, place = chain[0].inputs[0], graph.operators.index(cast)
     for operator in chain[1:-1]:
         tensor = copy.copy(graph.tensors[operator.outputs[0]])

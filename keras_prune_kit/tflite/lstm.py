@@ -1,4 +1,4 @@
-"""Mending what the converter gets wrong about the states of a fused LSTM."""
+"""Corrections of the converter's errors in the states of fused LSTMs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from keras_prune_kit.tflite.shrinking.packing import (
-    has_data_behind,
+    has_external_data,
     kind,
     pack,
     unpack,
@@ -20,17 +20,17 @@ _FUSED = (
     schema.BuiltinOperator.LSTM,
     schema.BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_LSTM,
 )
-# Where the operator has them: two of its inputs, one of its intermediates.
+# Positions in the operator: two among its inputs, `_GIVEN` among its intermediates.
 _HIDDEN_STATE, _CELL_STATE, _GIVEN = 18, 19, 4
 _SMALLEST_STEP, _LARGEST_STEP = 2.0**-15, 2.0**-9
 
 
 def mend_cells(content: bytes) -> bytes:
-    """The same file with fused LSTMs that compute what Keras does.
+    """Return a file whose fused LSTMs compute what Keras computes.
 
-    The converter has cell states clipped at 10, which Keras does nowhere: an LSTM that
-    counts goes beyond. Where weights are nothing but zeros and of the shape of a state,
-    as those of a single unit, it takes the state for them.
+    The converter clips cell states at 10, which Keras does not: an LSTM that counts
+    exceeds 10. And it confuses weights that are all zeros with the state if the two
+    have the same shape, as for a single unit.
 
     Args:
         content: A .tflite file, before or after quantization.
@@ -42,11 +42,11 @@ def mend_cells(content: bytes) -> bytes:
         for operator in graph.operators
         if kind(model, operator) in _FUSED
     ]
-    if not found or has_data_behind(model):
+    if not found or has_external_data(model):
         return content
     for graph, operator in found:
         operator.builtinOptions.cellClip = 0.0
-        operator.inputs = np.array(operator.inputs)  # It is a view of the file.
+        operator.inputs = np.array(operator.inputs)  # A read-only view.
         for place, index in enumerate(operator.inputs):
             is_state = place in (_HIDDEN_STATE, _CELL_STATE)
             if index >= 0 and graph.tensors[index].isVariable and not is_state:
@@ -55,23 +55,23 @@ def mend_cells(content: bytes) -> bytes:
 
 
 def mend_states(content: bytes) -> bytes:
-    """The same file with steps of LSTM states that interpreters can compute with.
+    """Return a file with scales of LSTM states that interpreters can compute with.
 
-    Where an LSTM is small or sparse, its cell state may stay within -0.5 and 0.5. The
-    converter then takes steps finer than 2 ** -15, for which no interpreter has the
-    negative number of integer bits, and the file gives nonsense. So it does where steps
-    are coarser than 2 ** -9, as those of an LSTM that counts: calibration has each
-    sample go on from the state that the last one left.
+    The cell state of a small or sparse LSTM may stay between -0.5 and 0.5. The
+    converter then chooses a scale below 2 ** -15, which would need a negative number
+    of integer bits, and the outputs are wrong. They are also wrong for a scale above
+    2 ** -9, as for an LSTM that counts: during calibration each sample starts from the
+    state that the previous one left.
 
-    Where the output of an LSTM is concatenated, as in a bidirectional one, the
-    converter gives it the steps of what it becomes a part of, and leaves the hidden
-    state others, by which interpreters compute the output.
+    If the output of an LSTM is concatenated, as in a bidirectional layer, the converter
+    sets the output's scale to that of the concatenation, but leaves the hidden state's
+    scale, with which interpreters compute the output.
 
     Args:
         content: A .tflite file, of any quantization.
     """
     patched = bytearray(content)
-    # What is read as an array is a view: writing to it changes the file.
+    # Arrays that are read are views: writing to them changes the file.
     for cell, output, same in _states(schema.Model.GetRootAs(patched, 0)):
         scale = cell.ScaleAsNumpy()
         scale[:] = scale.clip(_SMALLEST_STEP, _LARGEST_STEP)
@@ -82,7 +82,7 @@ def mend_states(content: bytes) -> bytes:
 
 
 def _add_zeros(model: Any, graph: Any, like: Any) -> int:
-    """A constant of float32 of the shape of another tensor; gives its index."""
+    """Add a float32 constant of zeros shaped like a tensor, and return its index."""
     data = np.zeros(like.shape, "<f4").reshape(-1).view(np.uint8)
     model.buffers.append(schema.BufferT(data))
     tensor = copy.copy(like)
@@ -93,8 +93,10 @@ def _add_zeros(model: Any, graph: Any, like: Any) -> int:
 
 
 def _states(model: Any) -> Iterator[tuple[Any, Any, list[Any]]]:
-    """Of each int8 LSTM the quantization of its cell state, of its output, and of
-    all that must have the same as the output."""
+    """Yield, per int8 LSTM, the quantization of cell state, output and hidden states.
+
+    Hidden states, as an input and as an intermediate, must match the output.
+    """
     for graph in (model.Subgraphs(i) for i in range(model.SubgraphsLength())):
         for operator in (graph.Operators(i) for i in range(graph.OperatorsLength())):
             code = model.OperatorCodes(operator.OpcodeIndex()).BuiltinCode()

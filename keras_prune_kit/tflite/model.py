@@ -1,4 +1,4 @@
-"""An exported model: run it, score it, look into it."""
+"""The class that runs, scores and inspects a .tflite file."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ _WARM_UP_RUNS = 5
 
 
 class TFLiteModel:
-    """A .tflite file in memory, to be measured as it will be deployed.
+    """A .tflite file in memory, measured as it will be deployed.
 
-    Runs on the LiteRT interpreter, without TensorFlow. It takes and gives real values,
-    whatever the types inside the file are; a quantized input also takes arrays that are
-    quantized already, of the type in the file.
+    Runs on the LiteRT interpreter, without TensorFlow. Inputs and outputs are real
+    values, even if those of the file are quantized; a quantized input also accepts
+    arrays that are already quantized, in the dtype that it has in the file.
 
     Args:
         source: The path of a .tflite file, or its bytes.
 
     Raises:
-        FileNotFoundError: If there is no such file.
-        TypeError: If it is neither a path nor bytes.
-        ValueError: If it is not a .tflite file that the interpreter accepts.
+        FileNotFoundError: If `source` is a path at which no file exists.
+        TypeError: If `source` is neither a path nor bytes.
+        ValueError: If the interpreter does not accept it as a .tflite file.
 
     Example:
 
@@ -66,7 +66,7 @@ class TFLiteModel:
                 "source must be a .tflite file, which has 'TFL3' at byte 4. Received: "
                 f"{origin}."
             )
-        # Code that reads a damaged file can raise anything.
+        # The interpreter and the schema raise arbitrary errors for damaged files.
         try:
             check_runs(self._content)
             self._open()
@@ -81,11 +81,14 @@ class TFLiteModel:
     def converted(
         cls, content: builtins.bytes, sample: Sequence[np.ndarray]
     ) -> TFLiteModel:
-        """A file that the converter has just made; a `ValueError` if it does not run.
+        """Return the model of a newly converted file, after a trial run.
 
         Args:
             content: The file.
-            sample: What to run it on, as `check_works` takes it.
+            sample: One sample of each input, or empty, as for `check_works`.
+
+        Raises:
+            ValueError: If the interpreter cannot run the file.
         """
         check_works(content, sample)
         model = cls.__new__(cls)
@@ -100,22 +103,22 @@ class TFLiteModel:
 
     @property
     def bytes(self) -> builtins.bytes:
-        """The file itself."""
+        """The content of the file."""
         return self._content
 
     @property
     def gzip_bytes(self) -> int:
-        """The size of the file after compression with gzip."""
+        """The size of the file in bytes after gzip compression."""
         return gzip_size(self._content)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the file as a whole or not at all.
+        """Write the file completely or not at all.
 
         Args:
-            path: Where to write, in an existing folder.
+            path: The path to write to, in an existing folder.
 
         Raises:
-            OSError: If it cannot be written there.
+            OSError: If the file cannot be written there.
         """
         with replacing(path) as part:
             part.write_bytes(self._content)
@@ -123,29 +126,30 @@ class TFLiteModel:
     def predict(
         self, x: Any, batch_size: int = 64, num_threads: int | None = None
     ) -> Any:
-        """The outputs for many samples.
+        """Return the outputs of the file for a batch of samples.
 
         Args:
-            x: An array `(n, ...)`; a list of arrays or a dict of them by name for
-                several inputs. Names are those of the Keras model, or the same with
-                `_` for what is no letter or digit; a dict may have more. Of an input
-                that is `int8`, `uint8` or `int16` in the file, arrays of just this
-                type are taken as they are: as steps of `inputs[0].scale` from
-                `inputs[0].zero_point`. All else, other integers too, are real values
-                and get quantized. So pictures of bytes are real values for an `int8`
-                file, and steps for a `uint8` one: give that `x.astype("float32")`
-                unless its step is 1.
-            batch_size: Samples run at once. Defaults to 64, past which two cores
-                gain little. A file with a fixed batch uses its own.
-            num_threads: Threads of the interpreter. Defaults to `None`: one a CPU.
+            x: An array `(n, ...)`; for several inputs a list of arrays, or a dict of
+                arrays by input name. Names are those of the Keras model, or the same
+                with `_` for every character that is not a letter or digit; a dict
+                may have further keys. If an input is quantized (`int8`, `uint8` or
+                `int16`), an array of exactly that dtype is used as is: as quantized
+                values with the input's `scale` and `zero_point` in `inputs`. Any
+                other array, of other integers too, is real values and gets quantized.
+                So 8-bit images are real values for an `int8` file, but quantized
+                values for a `uint8` file: pass `x.astype("float32")` to the latter
+                unless its scale is 1.
+            batch_size: Samples per run. Defaults to 64; more is hardly faster on two
+                cores. A file with a fixed batch size uses its own.
+            num_threads: Threads of the interpreter. Defaults to `None`: one per CPU.
 
         Returns:
             A float array `(n, ...)`, or a list of them for several outputs, in the
-            order of the Keras model; `outputs` has their names. What is quantized in
-            the file is turned into real values.
+            order of the Keras model and of `outputs`. Quantized outputs are
+            dequantized.
 
         Raises:
-            ValueError: If the arrays do not fit the inputs.
+            ValueError: If the arrays do not match the inputs.
         """
         check_whole("batch_size", batch_size)
         if num_threads is not None:
@@ -168,24 +172,23 @@ class TFLiteModel:
         batch_size: int = 64,
         metric: str | Metric = "accuracy",
     ) -> Any:
-        """How good the file is, measured on the file.
+        """Compute a metric of the file's predictions.
 
         Args:
-            x: As for `predict`: arrays of the type of a quantized input as they are,
-                all else as real values.
-            y: Labels, one a sample; for several outputs a list of them in the order
-                of the outputs, or a dict by their names. For `"accuracy"`: class
-                numbers, one-hot rows, or 0 and 1 where the last dimension of the output
-                is one (the threshold is 0.5).
-            batch_size: Samples run at once. Defaults to 64.
-            metric: `"accuracy"`, or a function `(y_true, y_pred)` that gives a
-                number, or one number a sample. Defaults to `"accuracy"`.
+            x: Inputs, as for `predict`.
+            y: Labels, one per sample; for several outputs a list of them in the order
+                of the outputs, or a dict by output name. For `"accuracy"`: class
+                numbers, one-hot rows, or 0 and 1 if the last dimension of the output
+                is 1 (the threshold is 0.5).
+            batch_size: Samples per run. Defaults to 64.
+            metric: `"accuracy"`, or a function `(y_true, y_pred)` that returns one
+                number, or one number per sample. Defaults to `"accuracy"`.
 
         Returns:
-            A float; a list of them for several outputs, in the order of these.
+            The mean of the metric; for several outputs a list, in their order.
 
         Raises:
-            ValueError: If labels do not fit the outputs.
+            ValueError: If the labels do not match the outputs.
 
         Example:
 
@@ -206,36 +209,36 @@ class TFLiteModel:
         return [_score(score, *pair) for pair in zip(labels, predictions, strict=True)]
 
     def sparsity_report(self) -> SparsityReport:
-        """The zeros of every weight, counted in the file itself.
+        """Count the zeros of every weight in the file.
 
         Returns:
-            One record a weight (a constant of two or more dimensions; no biases),
-            under the name that the file has for it.
+            One record per weight (a constant of two or more dimensions; no biases),
+            with its name in the file.
         """
         return flatbuffer.sparsity_report(self._content)
 
     def latency(self, x: Any = None, *, runs: int = 50, num_threads: int = 1) -> float:
-        """How long one sample takes on this machine.
+        """Measure the latency of one sample on this machine.
 
         Args:
-            x: As for `predict`; the first sample is used. Defaults to `None`:
-                zeros, for inputs of known sizes.
-            runs: How often to run it. Defaults to 50, after 5 runs to warm up.
+            x: Inputs, as for `predict`; only the first sample is used. Defaults to
+                `None`: zeros, which needs inputs of known sizes.
+            runs: Number of timed runs. Defaults to 50, after 5 warm-up runs.
             num_threads: Threads of the interpreter. Defaults to 1.
 
         Returns:
-            Median milliseconds of one run, without conversions of the data.
+            The median time of one run in milliseconds, without data conversion.
 
         Raises:
-            ValueError: If the arrays do not fit the inputs, or are missing where
-                sizes are open.
+            ValueError: If the arrays do not match the inputs, or `x` is missing and
+                an input has unknown sizes besides the batch.
         """
         check_whole("runs", runs)
         check_threads(num_threads)
         if x is None and any(spec.has_open_sizes for spec in self.inputs):
             raise ValueError(
-                "x must be given where sizes of an input are open. Received: None for "
-                f"{', '.join(map(str, self.inputs))}."
+                "x must be given if an input has unknown sizes besides the batch. "
+                f"Received: None for {', '.join(map(str, self.inputs))}."
             )
         if x is None:
             arrays = [np.zeros((1, *spec.shape[1:])) for spec in self.inputs]  # pyright: ignore
@@ -257,7 +260,7 @@ class TFLiteModel:
         self.inputs, self.outputs = _open(self._content)
 
     def _arrays(self, x: Any) -> list[np.ndarray]:
-        """One array an input, in the order of the file, each of the right shape."""
+        """Return one checked array per input, in the order of the file."""
         if isinstance(x, Mapping):
             names = [item.name for item in self.inputs]
             keys = keys_of(names, x)
@@ -294,12 +297,12 @@ class TFLiteModel:
 
 
 def _read(source: Any) -> tuple[builtins.bytes, str]:
-    """The content and what to call it in messages."""
+    """Return the content of a file, and a name for it in messages."""
     if isinstance(source, bytes | bytearray | memoryview):
         return bytes(source), f"{len(source):,} bytes"
     if not isinstance(source, str | os.PathLike):
         raise TypeError(
-            "source is the path of a .tflite file or its bytes. Received: "
+            "source must be the path of a .tflite file or its bytes. Received: "
             f"{type(source).__name__}."
         )
     path = as_path("source", source)
@@ -311,19 +314,19 @@ def _read(source: Any) -> tuple[builtins.bytes, str]:
 def _open(
     content: builtins.bytes,
 ) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
-    """The inputs and outputs of a file that the interpreter can run."""
+    """Return the inputs and outputs of a file; raise if it cannot be allocated."""
     interpreter = open_interpreter(content, num_threads=1)
     input_names, output_names = flatbuffer.signature_names(content)
     inputs = _specs(interpreter.get_input_details(), input_names)
     outputs = _specs(interpreter.get_output_details(), output_names)
-    # An image of one pixel, which open sizes start with, may be too small to run.
+    # The interpreter sets unknown sizes to 1, which may be too small to allocate.
     if not any(spec.has_open_sizes for spec in inputs):
         interpreter.allocate_tensors()
     return inputs, outputs
 
 
 def _specs(details: list[Any], names: list[str]) -> tuple[TensorSpec, ...]:
-    pairs = itertools.zip_longest(details, names)  # Some files have no names.
+    pairs = itertools.zip_longest(details, names)  # Names may be missing.
     return tuple(TensorSpec.of(detail, name) for detail, name in pairs)
 
 

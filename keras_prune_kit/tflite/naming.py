@@ -1,4 +1,4 @@
-"""Names of the Keras model in the file, in the order of the model."""
+"""Input and output names of a .tflite file, as in its Keras model."""
 
 from __future__ import annotations
 
@@ -8,32 +8,31 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit.tflite import flatbuffer
-from keras_prune_kit.tflite.shrinking.packing import has_data_behind, pack, unpack
+from keras_prune_kit.tflite.shrinking.packing import has_external_data, pack, unpack
 
 
 def rename(
     content: bytes, inputs: Mapping[str, str], outputs: Mapping[str, str]
 ) -> bytes:
-    """The same file with its inputs and outputs in a given order, under other names.
+    """Return a file with its inputs and outputs renamed, in the given order.
 
-    A function that is traced can have plain names alone; a signature can have any, such
-    as `"user-id"`.
+    A traced function accepts plain argument names only; a signature accepts any name,
+    such as `"user-id"`.
 
     Args:
         content: A .tflite file with one signature.
-        inputs: The new name of each of its inputs, by the one in the file, in the
-            order to give them.
-        outputs: Likewise.
+        inputs: The new input names by the current ones, in the wanted order.
+        outputs: The new output names, likewise.
 
     Returns:
-        The file; above 2 GB it keeps its names.
+        The new file; above 2 GB it is reordered but keeps its names.
 
     Raises:
         ValueError: If the names are not those of the signature.
     """
     content = flatbuffer.reorder(content, list(inputs), list(outputs))
     model = unpack(content)
-    if has_data_behind(model):
+    if has_external_data(model):
         return content
     graph, (signature,) = model.subgraphs[0], model.signatureDefs
     signature.inputs = _entries(signature.inputs, graph.inputs, inputs)
@@ -44,7 +43,7 @@ def rename(
 def _entries(
     entries: list[Any], indices: np.ndarray, names: Mapping[str, str]
 ) -> list[Any]:
-    """The entries of a signature in the order of the graph."""
+    """Return signature entries in graph order, with their new names and tensors."""
     for entry, index, name in zip(entries, indices, names.values(), strict=True):
         entry.name, entry.tensorIndex = name, int(index)
     return entries

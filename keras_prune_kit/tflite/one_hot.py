@@ -1,4 +1,4 @@
-"""Mending what the converter gets wrong about quantized one-hot rows."""
+"""A correction of the converter's scales of quantized one-hot rows."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-# Where the operator has its two constants: the value of a hit and that of all others.
+# Positions of the operator's two constant inputs: the on value and the off value.
 _ON, _OFF = 2, 3
 _INTEGERS = {schema.TensorType.INT8: np.int8, schema.TensorType.INT16: np.int16}
 
 
 def mend_one_hot(content: bytes) -> bytes:
-    """The same file with one-hot rows of ones and zeros.
+    """Return a file whose one-hot rows are ones and zeros.
 
-    The converter gives the constants steps of their own, and interpreters copy them as
-    they are into an output with other steps: a zero came out as 0.5.
+    The converter gives the constants their own scale, but interpreters copy the
+    quantized values into an output with another scale: a zero became 0.5.
 
     Args:
         content: A .tflite file, of any quantization.
@@ -34,7 +34,7 @@ def mend_one_hot(content: bytes) -> bytes:
 
 
 def _adopt(model: Any, constant: Any, output: Any) -> None:
-    """Write a constant in the steps of the output; what is read is a view."""
+    """Requantize a constant with the output's scale, in place through a view."""
     integer = _INTEGERS.get(output.Type())
     own, other = constant.Quantization(), output.Quantization()
     data = model.Buffers(constant.Buffer()).DataAsNumpy()

@@ -1,4 +1,4 @@
-"""Running the interpreter over batches, whatever batch a file was made for."""
+"""The LiteRT interpreter on batches of any size, also for files with a fixed batch."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _MOST_THREADS = 1024
 
 
 def check_threads(num_threads: object) -> None:
-    """Raises a `ValueError` for a number of threads that no machine has."""
+    """Raise a ValueError unless a number of threads is a whole number in range."""
     if not is_whole(num_threads) or not 1 <= num_threads <= _MOST_THREADS:
         raise ValueError(
-            f"num_threads is a whole number of 1 to {_MOST_THREADS}. Received: "
+            f"num_threads must be a whole number from 1 to {_MOST_THREADS}. Received: "
             f"num_threads={num_threads!r}."
         )
 
 
 def open_interpreter(content: bytes, num_threads: int) -> Interpreter:
-    """An interpreter on a .tflite file in memory."""
+    """Return an interpreter of a .tflite file in memory."""
     return Interpreter(model_content=content, num_threads=num_threads)
 
 
@@ -33,12 +33,11 @@ class TensorSpec:
     """One input or output of a .tflite file.
 
     Attributes:
-        name: Its name.
-        shape: With the batch first; `None` where any size will do.
-        dtype: The type in the file, such as `"int8"`.
-        scale: What one step of a quantized tensor is worth; 0 if it is not
-            quantized.
-        zero_point: The step that stands for 0.0.
+        name: The name in the signature, or of the tensor if there is no signature.
+        shape: The shape, batch first; `None` for sizes that are not fixed.
+        dtype: The dtype in the file, such as `"int8"`.
+        scale: The scale of a quantized tensor; 0 if it is not quantized.
+        zero_point: The quantized value of 0.0.
     """
 
     name: str
@@ -49,10 +48,10 @@ class TensorSpec:
 
     @classmethod
     def of(cls, detail: Mapping[str, Any], name: str | None = None) -> TensorSpec:
-        """From what the interpreter tells, and the name in the signature."""
+        """Return the spec of an interpreter's tensor details."""
         scale, zero_point = detail["quantization"]
         sizes = detail["shape_signature"]
-        if not len(sizes):  # Old files have no signature of shapes.
+        if not len(sizes):  # Old files have no shape signature.
             sizes = detail["shape"]
         _check_sizes(detail["name"], sizes, detail["shape"])
         return cls(
@@ -69,11 +68,11 @@ class TensorSpec:
 
     @property
     def has_open_sizes(self) -> bool:
-        """Whether other sizes than the batch are open, such as those of an image."""
+        """True if sizes besides the batch are not fixed, such as those of an image."""
         return None in self.shape[1:]
 
     def checked(self, array: np.ndarray) -> np.ndarray:
-        """The array, if it is a batch of this input; a `ValueError` if not."""
+        """Return the array; raise a ValueError if it is no batch for this input."""
         fits = array.ndim == len(self.shape) and all(
             size in (None, given)
             for size, given in zip(self.shape[1:], array.shape[1:], strict=True)
@@ -87,13 +86,13 @@ class TensorSpec:
         takes_integers = not self.scale and np.dtype(self.dtype).kind in "iu"
         if takes_integers and not np.array_equal(array, np.rint(array)):
             raise ValueError(
-                f"x for input '{self.name}' takes whole numbers ({self.dtype}). "
-                "Received values with a fraction."
+                f"x for input '{self.name}' must be whole numbers ({self.dtype}). "
+                "Received: values with a fraction."
             )
         return array
 
     def encode(self, array: np.ndarray) -> np.ndarray:
-        """Real values as the file wants them; what has its type is taken as it is."""
+        """Quantize real values; return an array of the file's dtype unchanged."""
         if not self.scale or array.dtype == self.dtype:
             return np.ascontiguousarray(array, self.dtype)
         limits = np.iinfo(self.dtype)
@@ -101,14 +100,14 @@ class TensorSpec:
         return steps.clip(limits.min, limits.max).astype(self.dtype)
 
     def decode(self, array: np.ndarray) -> np.ndarray:
-        """What the file gives, as floats."""
+        """Dequantize an output; return one that is not quantized unchanged."""
         if not self.scale:
             return array
         return (array.astype(np.float32) - self.zero_point) * np.float32(self.scale)
 
 
 def _check_sizes(name: str, sizes: Sequence[int], shape: Sequence[int]) -> None:
-    """Raises a `ValueError` unless a tensor starts with the sizes that are fixed."""
+    """Raise a ValueError if a tensor's shape contradicts its shape signature."""
     if len(sizes) != len(shape) or any(
         size not in (-1, given) for size, given in zip(sizes, shape, strict=True)
     ):
@@ -119,11 +118,11 @@ def _check_sizes(name: str, sizes: Sequence[int], shape: Sequence[int]) -> None:
 
 
 class Runner:
-    """An interpreter that takes batches of any length.
+    """An interpreter that accepts batches of any size.
 
-    Where the batch of the file is open it is resized to the batch given; that costs
-    something only when the length changes. Where it is fixed, or a resized model
-    does not work, batches are cut into pieces and the last one is padded.
+    If the batch size of the file is not fixed, the inputs are resized to the given
+    batch, which costs time only when the size changes. If it is fixed, or the resized
+    model fails, batches are split and the last part is padded.
 
     Args:
         content: A .tflite file.
@@ -137,16 +136,16 @@ class Runner:
         self._can_resize = all(spec.shape[:1] == (None,) for spec in self._inputs)
 
     def run(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The outputs for one batch.
+        """Return the dequantized outputs of one batch.
 
         Args:
-            arrays: One array `(n, ...)` an input, in the order of the file.
+            arrays: One array `(n, ...)` per input, in the order of the file.
         """
         if self._can_resize:
             try:
                 return self._run_whole(arrays)
             except (RuntimeError, ValueError):
-                # Such a file says that it can be resized, and cannot.
+                # Some files declare an open batch size but fail when resized.
                 self._can_resize = False
                 self._open()
         return self._run_pieces(arrays)
@@ -164,7 +163,7 @@ class Runner:
         items = zip(self._input_details, self._inputs, arrays, strict=True)
         for detail, spec, array in items:
             self.interpreter.set_tensor(detail["index"], spec.encode(array))
-        # A fused LSTM would start from where the last sample left it.
+        # A fused LSTM keeps its state from one run to the next.
         self.interpreter.reset_all_variables()
         self.interpreter.invoke()
         outputs = [
@@ -172,7 +171,7 @@ class Runner:
             for detail, spec in zip(self._output_details, self._outputs, strict=True)
         ]
         if any(output.shape[:1] != (len(arrays[0]),) for output in outputs):
-            raise ValueError("An output does not have one row a sample.")
+            raise ValueError("Every output must have one row per sample.")
         return outputs
 
     def _resize(self, shapes: list[tuple[int, ...]]) -> None:

@@ -1,4 +1,4 @@
-"""Representative data: a few single samples that show the converter usual values."""
+"""Representative data, split into single samples for the converter's calibration."""
 
 from __future__ import annotations
 
@@ -20,29 +20,29 @@ Sample = dict[str, np.ndarray]
 def representative_samples(
     data: Any, inputs: Sequence[_keras.ModelInput]
 ) -> list[Sample]:
-    """Takes single samples from whatever holds them.
+    """Return single samples of representative data.
 
     Args:
-        data: An array `(n, ...)`, a list or tuple of them for several inputs, a dict
-            of them by input name, or an iterable of batches (such as a
+        data: An array `(n, ...)`, a list or tuple of arrays for several inputs, a dict
+            of arrays by input name, or an iterable of batches (such as a
             `tf.data.Dataset`), with or without labels.
         inputs: The inputs of the model.
 
     Returns:
-        At most 200 samples, each a dict of arrays with a batch of one. From whole
-        arrays they are taken evenly, from an iterable they are the first ones.
+        At most 200 samples, each a dict of arrays `(1, ...)` by input name: evenly
+        spaced ones of whole arrays, the first ones of an iterable.
 
     Raises:
-        TypeError: If the data is none of these.
-        ValueError: If shapes do not fit the inputs, there is no sample, or a value
+        TypeError: If the data is of an unsupported type.
+        ValueError: If shapes do not match the inputs, there is no sample, or a value
             is not finite.
     """
     batches = _batches(data, inputs)
     samples = list(itertools.islice(_singles(batches), CALIBRATION_SAMPLES))
     if not samples:
         raise ValueError(
-            "representative_data must hold at least one sample. Received none (an "
-            "iterator that was used up gives none)."
+            "representative_data must have at least one sample. Received: none. An "
+            "iterator can be used only once: pass a fresh one."
         )
     return samples
 
@@ -50,14 +50,15 @@ def representative_samples(
 def one_sample(
     inputs: Sequence[_keras.ModelInput], samples: Sequence[Sample]
 ) -> list[np.ndarray]:
-    """An array with one sample for each input; zeros where there are no samples.
+    """Return one sample as arrays: the first of the given ones, else zeros.
 
     Args:
         inputs: The inputs of a model.
-        samples: Representative data, if there are any.
+        samples: Representative data; may be empty.
 
     Returns:
-        None if sizes other than the batch are open.
+        One array `(1, ...)` per input; an empty list if there are no samples and
+        sizes besides the batch are unknown.
     """
     if samples:
         return [samples[0][item.name] for item in inputs]
@@ -67,14 +68,14 @@ def one_sample(
 
 
 def coarse_columns(samples: Sequence[Sample], steps: int) -> dict[str, list[int]]:
-    """Find the columns of tables that one scale for a whole input hardly tells apart.
+    """Find table columns that the single scale of a quantized input hardly resolves.
 
     Args:
         samples: Single samples.
-        steps: How many steps the type of a quantized input has, such as 255.
+        steps: The number of steps of the quantized dtype, such as 255.
 
     Returns:
-        The columns that vary by fewer than 8 steps, by the input's name.
+        The indices of columns that vary by fewer than 8 steps, by input name.
     """
     tables = {
         name: np.concatenate([sample[name] for sample in samples])
@@ -91,14 +92,14 @@ def _coarse(table: np.ndarray, steps: int) -> list[int]:
 
 
 def check_samples(model: Any, data: Any) -> None:
-    """Raises as `representative_samples` does, if data do not fit a model."""
+    """Raise as `representative_samples` does if data does not match a model."""
     representative_samples(data, _keras.signature_of(model).inputs)
 
 
 def _batches(data: Any, inputs: Sequence[_keras.ModelInput]) -> Iterator[Sample]:
     if _is_whole(data, inputs):
         return iter([_spread(_batch(data, inputs))])
-    if callable(data):  # The way the converter itself takes it.
+    if callable(data):  # As `TFLiteConverter.representative_dataset` is.
         data = data()
     if not isinstance(data, Iterable):
         raise TypeError(
@@ -119,7 +120,7 @@ def _is_array(item: Any) -> bool:
 
 
 def _without_labels(element: Any) -> Any:
-    """Keras takes a tuple for (inputs, labels, ...) and a list for several inputs."""
+    """Return the inputs of a batch; to Keras a tuple means (inputs, labels, ...)."""
     return element[0] if isinstance(element, tuple) and element else element
 
 
@@ -132,7 +133,7 @@ def _batch(data: Any, inputs: Sequence[_keras.ModelInput]) -> Sample:
         arrays = [data]
     if len(arrays) != len(inputs):
         raise ValueError(
-            "representative_data must hold one array for each input, which are "
+            "representative_data must have one array for each of the inputs "
             f"{[item.name for item in inputs]}. Received: {len(arrays)} arrays."
         )
     batch = {
@@ -142,7 +143,7 @@ def _batch(data: Any, inputs: Sequence[_keras.ModelInput]) -> Sample:
     lengths = {name: len(array) for name, array in batch.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(
-            "representative_data must have equally many samples for each input. "
+            "representative_data must have the same number of samples for each input. "
             f"Received: {lengths}."
         )
     return batch
@@ -173,14 +174,14 @@ def _checked(array: np.ndarray, item: _keras.ModelInput) -> np.ndarray:
     array = array.astype(item.dtype)
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError(
-            f"representative_data for input '{item.name}' must be finite. Received "
-            "values that are NaN or infinite."
+            f"representative_data for input '{item.name}' must be finite. Received: "
+            "NaN or infinite values."
         )
     return array
 
 
 def _spread(batch: Sample) -> Sample:
-    """At most as many samples as are used, evenly from the first to the last."""
+    """Return at most `MAX_SAMPLES` samples, evenly spaced from first to last."""
     length = len(next(iter(batch.values())))
     if length <= CALIBRATION_SAMPLES:
         return batch

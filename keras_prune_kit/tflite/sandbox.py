@@ -1,8 +1,8 @@
-"""A first run of a file that nobody vouches for, in a process that may crash.
+"""A trial run of an untrusted file in a separate process, which may crash.
 
-The interpreter is native code and trusts what a file says of itself: sizes, axes,
-indices. A damaged file can make it read outside of its memory, or work for hours; and
-there are files that the converter makes and no interpreter runs.
+The interpreter is native code that trusts the sizes, axes and indices in a file. A
+damaged file can make it read out of bounds or compute for hours; and the converter
+writes some files that abort the interpreter.
 """
 
 from __future__ import annotations
@@ -20,55 +20,61 @@ import numpy as np
 from keras_prune_kit.tflite.sandbox_process import Outcome, Trial, framed, read
 
 _CPU_S, _BYTES_A_SECOND = 5, 10_000_000
-_CPU_S_OF_MODELS = 120  # They are not out to work for hours, and may be large.
-_WALL_FACTOR = 12  # Where the machine has other things to do.
+_CPU_S_OF_MODELS = 120  # Converted models are trusted, but may be large.
+_WALL_FACTOR = 12  # Wall time per CPU time, for a busy machine.
 _CODE = """\
 import sys
 sys.path[:] = sys.argv[2:]
 from keras_prune_kit.tflite import sandbox_process
 getattr(sandbox_process, sys.argv[1])()
 """
-_COULD_NOT_START = 1  # The exit code of Python, as where a package is missing.
+_COULD_NOT_START = 1  # Exit code of Python, for example if a package is missing.
 _CAN_FORK = hasattr(os, "fork")
 _survived: set[str] = set()
 
 
 def check_runs(content: bytes) -> None:
-    """Raises a `ValueError` for a file that the interpreter does not come back from.
+    """Raise a ValueError if a file crashes the interpreter or runs for too long.
 
-    What the interpreter refuses by itself is no concern of this.
+    A file that the interpreter refuses with an error of its own passes.
 
     Args:
         content: A .tflite file.
+
+    Raises:
+        ValueError: If it does; the message has the exit code or the time limit.
     """
     _check(content, None, 1, _CPU_S)
 
 
 def check_works(content: bytes, arrays: Sequence[np.ndarray]) -> None:
-    """Raises a `ValueError` with the reason for a file that cannot be run.
+    """Raise a ValueError if the interpreter cannot run a file.
 
-    It is run as `Runner` does, in batches of one and of more.
+    The file is run by `Runner`, in batches of one and of two samples.
 
     Args:
         content: A .tflite file.
-        arrays: One sample of each input, in the order of the file; empty where sizes
-            are open, and the file is only opened.
+        arrays: One sample of each input, in the order of the file; if empty, the file
+            is only opened.
+
+    Raises:
+        ValueError: If it cannot; the message has the reason.
     """
     refusal = _check(content, arrays, os.cpu_count() or 1, _CPU_S_OF_MODELS)
     if refusal:
-        raise ValueError(f"the interpreter does not run what became of it: {refusal}")
+        raise ValueError(f"the interpreter cannot run the converted file: {refusal}")
 
 
 def _check(
     content: bytes, arrays: Sequence[np.ndarray] | None, num_threads: int, least_s: int
 ) -> str:
-    """Why the interpreter refuses a file; empty if it does not."""
+    """Return the interpreter's reason to refuse a file; empty if it accepts it."""
     digest = hashlib.sha256(content).hexdigest()
     if digest in _survived or not sys.executable:
         return ""
     seconds = least_s + len(content) // _BYTES_A_SECOND
     trial = Trial(content, arrays, num_threads, seconds, _WALL_FACTOR * seconds)
-    outcome = _helper.outcome(trial) if _CAN_FORK else _alone(trial)
+    outcome = _helper.outcome(trial) if _CAN_FORK else _in_new_process(trial)
     if outcome.is_late:
         raise ValueError(f"it does not run within {seconds} seconds")
     if outcome.has_crashed:
@@ -83,9 +89,9 @@ def _check(
 
 
 class _Helper:
-    """A process that is kept, and forks for each file.
+    """A long-lived process that forks for each trial.
 
-    To start one takes as long as some forty trials.
+    Starting a new process takes as long as about forty trials.
     """
 
     def __init__(self) -> None:
@@ -94,28 +100,28 @@ class _Helper:
         self._owner = 0
 
     def outcome(self, trial: Trial) -> Outcome:
-        """How a trial ends."""
+        """Run a trial and return its outcome."""
         with self._lock:
             process = self._running()
             try:
                 process.stdin.write(framed(trial.packed()))
                 process.stdin.flush()
                 return Outcome.unpacked(read(process.stdout))
-            except (EOFError, OSError):  # It could not start, or somebody ended it.
+            except (EOFError, OSError):  # It could not start, or was killed.
                 code = self._end()
                 return Outcome(exit_code=0 if code == _COULD_NOT_START else code)
-            except BaseException:  # The answer that is still to come is no other's.
+            except BaseException:  # The next trial must not read this answer.
                 process.kill()
                 self._end()
                 raise
 
     def close(self) -> None:
-        """Ends the process, if there is one."""
+        """End the process if it runs."""
         with self._lock:
             self._end()
 
     def _running(self) -> subprocess.Popen[bytes]:
-        # What is forked from this process must not speak to its helper.
+        # A fork of this process must not share the pipes of its parent's helper.
         if self._process is None or self._owner != os.getpid():
             self._owner = os.getpid()
             self._process = subprocess.Popen(
@@ -123,7 +129,7 @@ class _Helper:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                # Threads, which nothing here needs, cannot be forked.
+                # The helper forks, which is unsafe with the threads of OpenBLAS.
                 env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
             )
         return self._process
@@ -136,8 +142,8 @@ class _Helper:
         return process.returncode
 
 
-def _alone(trial: Trial) -> Outcome:
-    """Tries a file in a process of its own, where none can be forked."""
+def _in_new_process(trial: Trial) -> Outcome:
+    """Run a trial in a new process, on platforms without fork."""
     try:
         run = subprocess.run(
             _command("try_one"),

@@ -1,4 +1,4 @@
-"""The other side of a trial: the process in which a file is run."""
+"""The child process of a trial, in which the file is run."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from keras_prune_kit.tflite.runner import Runner, open_interpreter
 _LENGTH_BYTES = 8
 _PIECE_BYTES = 2**16
 _BATCHES = (1, 2)
-_REFUSED = 3  # The exit code for what the interpreter refuses by itself.
-_MARK = b"\0"  # Stands before its reason.
-_NOTE = "INFO:"  # What the interpreter says where all is well.
+_REFUSED = 3  # Exit code for a file that raises an ordinary exception.
+_MARK = b"\0"  # Precedes the reason, as native code may write before it.
+_NOTE = "INFO:"  # Prefix of log lines of the interpreter that are no errors.
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One file to be tried.
+    """A file to be tried, with its inputs and limits.
 
     Attributes:
-        content: The file.
-        arrays: One sample of each input, for a run like those of `Runner`; `None` for
-            a run on zeros.
+        content: The .tflite file.
+        arrays: One sample of each input, for runs by `Runner`; if empty, the file is
+            only opened; if `None`, it is run on zeros.
         num_threads: Threads of the interpreter.
-        cpu_s: Seconds that it may compute.
-        wall_s: Seconds that it may take.
+        cpu_s: CPU time limit in seconds.
+        wall_s: Wall time limit in seconds.
     """
 
     content: bytes
@@ -46,7 +46,7 @@ class Trial:
     wall_s: float
 
     def packed(self) -> bytes:
-        """Return the trial for `unpacked`: arrays in a row, nothing pickled."""
+        """Return the trial as bytes for `unpacked`: arrays in a row, no pickle."""
         arrays = self.arrays or ()
         count = -1 if self.arrays is None else len(arrays)
         limits = np.array([self.num_threads, self.cpu_s, self.wall_s, count])
@@ -57,7 +57,7 @@ class Trial:
 
     @classmethod
     def unpacked(cls, message: bytes) -> Trial:
-        """The trial that a message of `packed` holds."""
+        """Return the trial of a message of `packed`."""
         stream = io.BytesIO(message)
         num_threads, cpu_s, wall_s, count = np.load(stream).tolist()
         content = np.load(stream).tobytes()
@@ -67,12 +67,13 @@ class Trial:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a trial ended.
+    """The outcome of a trial.
 
     Attributes:
-        said: Why the interpreter refuses the file, or the last that it said in a crash.
-        exit_code: That of the process; negative for a signal.
-        is_late: Whether it took too long.
+        said: The interpreter's reason to refuse the file, or its last line of output
+            before a crash.
+        exit_code: The exit code of the process; negative for a signal.
+        is_late: True if the wall time limit was exceeded.
     """
 
     said: str = ""
@@ -80,27 +81,27 @@ class Outcome:
     is_late: bool = False
 
     def packed(self) -> bytes:
-        """The outcome as `unpacked` reads it."""
+        """Return the outcome as bytes for `unpacked`."""
         return json.dumps(asdict(self)).encode()
 
     @classmethod
     def unpacked(cls, message: bytes) -> Outcome:
-        """The outcome that a message of `packed` holds."""
+        """Return the outcome of a message of `packed`."""
         return cls(**json.loads(message))
 
     @property
     def has_crashed(self) -> bool:
-        """Whether the process ended before its time."""
+        """True if the process ended by a signal or an unexpected exit code."""
         return self.exit_code not in (0, _REFUSED)
 
 
 def framed(message: bytes) -> bytes:
-    """A message as it goes through a pipe, behind its length."""
+    """Return a message prefixed with its length, for a pipe."""
     return len(message).to_bytes(_LENGTH_BYTES, "big") + message
 
 
 def read(stream: Any) -> bytes:
-    """The next message that comes through a pipe; an `EOFError` if none comes."""
+    """Return the next message from a pipe; raise an EOFError if it was closed."""
     length = stream.read(_LENGTH_BYTES)
     if len(length) < _LENGTH_BYTES:
         raise EOFError
@@ -108,8 +109,8 @@ def read(stream: Any) -> bytes:
 
 
 def serve() -> None:
-    """Tries what comes through stdin in a fork each, until nothing comes any more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # That is for who asked for trials.
+    """Run each trial from stdin in a fork, until stdin is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent process.
     with _answers() as answers, contextlib.suppress(EOFError, BrokenPipeError):
         while True:
             outcome = _in_fork(Trial.unpacked(read(sys.stdin.buffer)))
@@ -118,13 +119,13 @@ def serve() -> None:
 
 
 def try_one() -> None:
-    """Tries what comes through stdin in this very process."""
+    """Run the one trial from stdin in this process."""
     with _answers() as answers:
         sys.exit(_attempt(Trial.unpacked(read(sys.stdin.buffer)), answers.fileno()))
 
 
 def _answers() -> BinaryIO:
-    """What was stdout, where nobody else writes to it."""
+    """Return a private copy of stdout, and send what others print to stderr."""
     answers = open(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     return answers
@@ -135,7 +136,7 @@ def _in_fork(trial: Trial) -> Outcome:
     child = os.fork()
     if not child:
         _limit(trial.cpu_s)
-        os.dup2(writer, sys.stderr.fileno())  # What native code says in a crash.
+        os.dup2(writer, sys.stderr.fileno())  # Native code reports a crash there.
         os._exit(_attempt(trial, writer))
     os.close(writer)
     text, is_late = _read_until(reader, time.monotonic() + trial.wall_s)
@@ -149,14 +150,14 @@ def _in_fork(trial: Trial) -> Outcome:
 
 
 def _limit(seconds: int) -> None:
-    import resource  # There is none where nothing can be forked.
+    import resource  # Missing on Windows, which cannot fork either.
 
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _attempt(trial: Trial, answers: int) -> int:
-    """Runs a file, whatever that does to this process; gives its exit code."""
+    """Run a file, which may crash this process, and return the exit code."""
     try:
         _run(trial)
     except Exception as error:
@@ -184,7 +185,7 @@ def _run_on_zeros(trial: Trial) -> None:
 
 
 def _read_until(pipe: int, deadline: float) -> tuple[bytes, bool]:
-    """All that comes through a pipe, and whether it is still open at the deadline."""
+    """Read a pipe; return its content, and True if it is open at the deadline."""
     text = b""
     while select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))[0]:
         piece = os.read(pipe, _PIECE_BYTES)

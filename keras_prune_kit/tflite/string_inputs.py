@@ -1,4 +1,4 @@
-"""Models that take texts: a .tflite file has no operators for these."""
+"""The check for strings and lookup tables, which built-in operators do not cover."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from keras_prune_kit.tflite.errors import ExportError
 
 
 def check_exportable(model: Any) -> None:
-    """Raises an `ExportError` for a model with texts or tables in it.
+    """Raise an ExportError if a model has string inputs or lookup tables.
 
-    The converter finds that out late, and says it badly.
+    The converter would fail late, with a message that names no layer.
 
     Args:
         model: A built Keras model.
+
+    Raises:
+        ExportError: If it has; the message says what to export instead.
     """
     lookups = _keras.lookup_layers(model)
     texts = [
@@ -25,32 +28,33 @@ def check_exportable(model: Any) -> None:
     if lookups:
         raise ExportError(
             f"Model '{model.name}' cannot be exported with "
-            f"{' and '.join(map(repr, lookups))} in it: tables and hashes of texts and "
-            "numbers need operators that are not built in. Export "
+            f"{' and '.join(map(repr, lookups))} in it: lookup tables and hashes of "
+            "strings or integers need operators that are not built in. Export "
             f"{_way_out(model, list(lookups.values()))}."
         )
     if texts:
         raise ExportError(
-            f"Model '{model.name}' cannot be exported, as it takes texts (input "
-            f"{' and '.join(map(repr, texts))}), for which there are no built-in "
-            "operators. Export a model that takes what the texts are turned into."
+            f"Model '{model.name}' cannot be exported, because there are no built-in "
+            "operators for string inputs. Received: input "
+            f"{' and '.join(map(repr, texts))}. Export a model whose inputs are the "
+            "numbers that the strings are turned into."
         )
 
 
 def _way_out(model: Any, lookups: list[Any]) -> str:
-    """What to export instead."""
+    """Return the advice on what to export instead, as the end of a message."""
     names = " and ".join(repr(layer.name) for layer in lookups)
     if any(_keras.gives_texts(layer) for layer in lookups):
         return (
-            f"what is in front of {names}, and turn into texts what the file gives: "
-            "build the model without it, of the same layers"
+            f"a model of the layers before {names}, built from the same layers, and "
+            "turn the outputs of the file into strings outside of it"
         )
     inputs = _keras.inputs_behind(model, lookups)
     if inputs is None:
         return (
-            f"the model from the integers on: build it of the same layers without "
-            f"{names}, call these on the data first, and feed it and its file with the "
-            "integers that come out"
+            "the part of the model that starts at the integers: build a model of the "
+            f"same layers without {names}, call these on the data first, and pass "
+            "the resulting integers to the model and its file"
         )
     world = _keras.world(model).__name__
     ends = [
@@ -58,7 +62,7 @@ def _way_out(model: Any, lookups: list[Any]) -> str:
         for name in ("inputs", "outputs")
     ]
     return (
-        f"the model from the integers on: {world}.Model({inputs}, {ends[1]}), which "
-        f"has the same weights. Feed it and its file with what {world}.Model("
-        f"{ends[0]}, {inputs}) makes of the data"
+        "the part of the model that starts at the integers: "
+        f"{world}.Model({inputs}, {ends[1]}), which shares its weights. Its inputs, "
+        f"and those of its file, are the outputs of {world}.Model({ends[0]}, {inputs})"
     )

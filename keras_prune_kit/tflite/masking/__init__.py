@@ -1,4 +1,4 @@
-"""Masks of attention: constants near minus infinity, kept out of ranges."""
+"""Reduction of masks near minus infinity, so that scores keep a quantization range."""
 
 from keras_prune_kit.tflite.masking.bounding import Bounded, bound_masks
 

@@ -1,4 +1,4 @@
-"""Masks near minus infinity become masks right below the scores."""
+"""Reduction of masks near minus infinity to masks just below the scores."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ from keras_prune_kit.tflite.shrinking.packing import Operator, unpack
 
 Samples = Callable[[], Iterable[Mapping[str, np.ndarray]]]
 
-# How many steps a number has, and what has none.
+# The number of quantization levels, and operators that the converter keeps in float.
 _LEVELS = {"int8": 2**8, "int16x8": 2**16}
 _STAY_FLOAT = {"int16x8": (Operator.LOG_SOFTMAX,)}
-# How far a mask that is added pushes, in widths of the scores: those that are masked
-# may lie far above the others.
+# Candidates for the amount that an added mask subtracts, in widths of the range of
+# scores: some may be far above the others before they are masked.
 _REACHES = (2.0, 8.0, 32.0)
-_GAP = 1 / 16  # Of the width, where a mask only has to be below all scores.
+_GAP = 1 / 16  # Of the width, if masked scores only must be below all others.
 _TOLERANCE = 1e-3
 _MOST_PASSES = 4
 
 
 @dataclass(frozen=True)
 class Bounded:
-    """What was done about the masks of a file.
+    """The changes to the masks of a file.
 
     Attributes:
-        changes: Constants that stood for minus infinity, and what each became.
-        left: Those that could not be changed, as scores would have changed too.
-        ranges: Least and greatest value of each tensor that masking has to do with, by
-            index. What calibration finds is not right there: it looks at what an
-            operator took when that may have been overwritten with what it gave.
+        changes: The mask constants that were reduced, before and after.
+        left: Those that could not be reduced without changing scores.
+        ranges: Minimum and maximum of each tensor that masking involves, by index.
+            They replace those of calibration, which reads an operator's inputs after
+            it has run, when its outputs may have overwritten them.
     """
 
     changes: tuple[tuple[float, float], ...] = ()
@@ -52,23 +52,23 @@ class Bounded:
 def bound_masks(
     content: bytes, samples: Samples, quantization: str
 ) -> tuple[bytes, Bounded]:
-    """The same file with masks that leave a range for the scores.
+    """Return a file with masks that leave a quantization range for the scores.
 
-    What is masked is pushed towards minus infinity, by -1e9 or the like, and whoever
-    looks for the range of the scores finds that. Instead it gets a score so far below
-    all others that samples show that nothing is left of it in steps of the result.
+    Masked scores are pushed towards minus infinity, by -1e9 or similar, and calibration
+    would include that in the range of the scores. Instead they get a score just so far
+    below all others in the samples that it vanishes in a step of the quantized result.
 
     Args:
         content: A float .tflite file with one signature.
-        samples: Gives an array for each input of the signature, sample by sample.
-        quantization: What becomes of the file: `"int8"` or `"int16x8"`.
+        samples: Returns the samples, each an array per input by name.
+        quantization: The later quantization, `"int8"` or `"int16x8"`.
 
     Returns:
-        The file, and what was done. Scores that are not masked are the same in each
-        sample; where they would not be, nothing is done.
+        The file, and the changes. Scores that are not masked stay the same in each
+        sample; masks for which they would not are left as they are.
     """
     done = _Done()
-    for _ in range(_MOST_PASSES):  # A mask may hide a smaller one.
+    for _ in range(_MOST_PASSES):  # A larger mask may hide a smaller one.
         number = len(done.changes)
         content = _bound_largest(content, samples, quantization, done)
         if len(done.changes) == number:
@@ -79,8 +79,12 @@ def bound_masks(
 
 @dataclass
 class _Done:
-    """What has been done so far, as in `Bounded`; and what tensors that masking has to
-    do with hold, by index, where no sample has anything masked."""
+    """The changes so far, as in `Bounded`.
+
+    Attributes:
+        values: By index of each tensor that masking involves, its values at masked
+            positions if no sample has any.
+    """
 
     changes: dict[float, float] = field(default_factory=dict)
     left: set[float] = field(default_factory=set)
@@ -89,7 +93,14 @@ class _Done:
 
 @dataclass
 class _Range:
-    """What samples show of masked scores."""
+    """The range of unmasked scores in samples.
+
+    Attributes:
+        low: The least score.
+        high: The greatest score.
+        keys: The size of the last axis of the scores.
+        has_masked: True if any score is masked.
+    """
 
     low: float = math.inf
     high: float = -math.inf
@@ -97,6 +108,7 @@ class _Range:
     has_masked: bool = False
 
     def add(self, scores: np.ndarray, limit: float) -> None:
+        """Include the scores of a sample; those below the limit count as masked."""
         kept = scores[scores >= limit]
         self.has_masked |= kept.size < scores.size
         self.keys = max(self.keys, *scores.shape[-1:])
@@ -107,7 +119,14 @@ class _Range:
 
 @dataclass(frozen=True)
 class _Bound:
-    """Masked scores, and what is to become of those that are masked."""
+    """The new bound of masked scores.
+
+    Attributes:
+        masked: The scores, and the constants that mask them.
+        floor: The new score of masked positions.
+        push: The new amount that an added mask subtracts.
+        is_seen: True if any sample has masked scores.
+    """
 
     masked: Masked
     floor: float
@@ -118,20 +137,21 @@ class _Bound:
     def below(
         cls, masked: Masked, found: _Range, quantization: str, reach: float
     ) -> _Bound:
+        """Return a bound below the scores in samples, with a reach of `_REACHES`."""
         width = found.high - found.low
         if masked.kind in EXPONENTIALS:
-            # All keys that are masked together have half a step of the result.
+            # All masked keys together add up to half a step of the result.
             margin = math.log(2 * _LEVELS[quantization]) + math.log(found.keys)
         else:
             margin = _GAP * width
         low = found.low
         if masked.kind in (Operator.EXP, Operator.LOGISTIC):
-            low = min(low, 0.0)  # It takes no score relative to others.
+            low = min(low, 0.0)  # Not relative to other scores, as a softmax is.
         push = reach * width + found.low - low + margin
         return cls(masked, low - margin, push, found.has_masked)
 
     def values(self, became: Mapping[int, int]) -> Iterator[tuple[int, list[float]]]:
-        """What tensors hold where something is masked, unless samples show it."""
+        """Yield tensors that masking involves, with values that samples do not show."""
         for site in self.masked.sites:
             value = -self.push if site.is_added else self.floor
             for index, factor in site.path:
@@ -142,7 +162,7 @@ class _Bound:
             yield became[self.masked.tensor], [self.floor]
 
     def holds(self, old: np.ndarray, new: np.ndarray) -> bool:
-        """Whether scores are what they were, and masked ones below."""
+        """Return True if unmasked scores are unchanged and masked ones below them."""
         is_kept = old >= self.masked.limit
         same = np.allclose(new[is_kept], old[is_kept], _TOLERANCE, _TOLERANCE)
         most = self.floor + _TOLERANCE * (1 + abs(self.floor))
@@ -152,6 +172,7 @@ class _Bound:
 def _bound_largest(
     content: bytes, samples: Samples, quantization: str, done: _Done
 ) -> bytes:
+    """Reduce the largest masks, with the smallest reach that changes no scores."""
     found = _seen(content, _found(content, samples, quantization), samples)
     while found:
         wrong: list[Masked] = []
@@ -175,7 +196,7 @@ def _bound_largest(
 
 
 def _found(content: bytes, samples: Samples, quantization: str) -> list[Masked]:
-    """Masked scores that are to be quantized."""
+    """Return the masked scores that will be quantized."""
 
     @functools.cache
     def is_mask(tensor: int) -> bool:
@@ -190,9 +211,9 @@ def _found(content: bytes, samples: Samples, quantization: str) -> list[Masked]:
 def _seen(
     content: bytes, found: list[Masked], samples: Samples
 ) -> list[tuple[Masked, _Range]]:
-    """What samples show of masked scores.
+    """Return masked scores with their ranges in samples.
 
-    Where they show nothing masked, what is added everywhere is no mask.
+    A constant that is added to all scores is no mask if no sample has masked scores.
     """
     ranges = [_Range() for _ in found]
     for values in _run(content, {masked.tensor for masked in found}, samples):
@@ -213,7 +234,7 @@ def _wrong(
     became: Mapping[int, int],
     samples: Samples,
 ) -> list[Masked]:
-    """Those whose scores are not what they were in each sample."""
+    """Return the masked scores whose bound does not hold in some sample."""
     wrong: list[Masked] = []
     tensors = [bound.masked.tensor for bound in bounds]
     news = [became.get(tensor, tensor) for tensor in tensors]
@@ -232,8 +253,10 @@ def _wrong(
 def _ranges(
     content: bytes, values: Mapping[int, list[float]], samples: Samples
 ) -> dict[int, tuple[float, float]]:
-    """Least and greatest of some values, and of all that samples show of the tensors
-    and of what those are made of."""
+    """Return the ranges of tensors and of their operands, by index.
+
+    They cover the given values and those in the samples.
+    """
     known = {**{index: [] for index in operands(unpack(content), values)}, **values}
     for found in _run(content, known, samples):
         for index, value in found.items():
@@ -245,6 +268,6 @@ def _ranges(
 def _run(
     content: bytes, tensors: Collection[int], samples: Samples
 ) -> Iterator[dict[int, np.ndarray]]:
-    """The tensors for each sample."""
+    """Yield the values of tensors for each sample, by index."""
     if tensors:
         yield from map(Probe(content, tensors).run, samples())

@@ -1,4 +1,4 @@
-"""Where a float file masks: constants that push scores towards minus infinity."""
+"""The search for mask constants, which push scores towards minus infinity."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ from keras_prune_kit.tflite.shrinking.packing import (
     producers,
 )
 
-# What takes scores and makes nothing of those that are masked, and the least magnitude
-# of a constant that is taken for a mask there. Behind an exponential -30 is nothing.
-# What gives scores on may well mean a number such as -9999, and a file itself even
-# more so.
+# Consumers of scores that ignore the masked ones, with the least magnitude at which a
+# constant counts as a mask. An exponential makes about 0 of -30. The others pass scores
+# on, so -9999 may be a real score; outputs of the file (`None`) even more so.
 EXPONENTIALS = (Operator.SOFTMAX, Operator.LOG_SOFTMAX, Operator.EXP, Operator.LOGISTIC)
 _LEAST: dict[int | None, float] = {
     **dict.fromkeys(EXPONENTIALS, 30.0),
@@ -28,17 +27,17 @@ _LEAST: dict[int | None, float] = {
     None: 1e6,
 }
 _LOWEST = -1e38
-BOUNDED = b"bounded_mask"  # How constants are called that mask less already.
+BOUNDED = b"bounded_mask"  # Name prefix of masks that were reduced already.
 
 _Path = tuple[tuple[int, float], ...]
 
-# What gives what it takes, and how many of its inputs that is.
+# Operators that pass values on unchanged, and from how many of their inputs.
 _PASSING = {
     **dict.fromkeys(SHAPING, 1),
     **dict.fromkeys((Operator.MINIMUM, Operator.MAXIMUM), 2),
 }
-# What puts constants in the place of scores, and which of its inputs these can be;
-# `None` for any.
+# Operators that replace scores by a constant, and the inputs that it can be; `None` for
+# any input.
 _CHOOSING = {
     Operator.SELECT: (1, 2),
     Operator.SELECT_V2: (1, 2),
@@ -51,16 +50,19 @@ _ADDING = {Operator.ADD: 1.0, Operator.SUB: -1.0}
 
 @dataclass(frozen=True, eq=False)
 class Site:
-    """A constant that masks.
+    """A mask constant and its way to the scores.
 
     Attributes:
-        operator: The number of the operator that takes it.
-        place: Which of its inputs it is.
-        values: Its values.
-        path: Tensors from there to where masks end, each with what it is multiplied by.
-        is_added: Whether it is added to scores, or takes the place of them.
-        is_certain: Whether it masks where something says so, and not everywhere.
-        mask: The index of what says so, where that is multiplied.
+        operator: The number of the operator that reads it.
+        place: Its position among the inputs of that operator.
+        values: Its values, float32.
+        path: The tensors from the scores back to the operator's output, each with the
+            factor by which it is multiplied on its way to the scores.
+        is_added: True if it is added to scores, False if it replaces scores.
+        is_certain: True if it is applied to some scores only; False if it is added to
+            all of them, which need not be a mask.
+        mask: The index of the tensor of -1, 0 and 1 that it is multiplied by, if there
+            is one.
     """
 
     operator: int
@@ -73,29 +75,29 @@ class Site:
 
     @property
     def factor(self) -> float:
-        """What it is multiplied by from there to where masks end."""
+        """The factor by which it is multiplied on its way to the scores."""
         return self.path[-1][1]
 
     @property
     def key(self) -> tuple[int, int]:
-        """Where it is."""
+        """The operator that reads it, and its position there."""
         return self.operator, self.place
 
     @property
     def size(self) -> float:
-        """How far it pushes scores."""
+        """The largest amount by which it changes scores."""
         return float(np.abs(self.values).max()) * abs(self.factor)
 
 
 @dataclass(frozen=True, eq=False)
 class Masked:
-    """Masked scores, where they go into what makes nothing of the masked ones.
+    """Masked scores, at the input of an operator that ignores masked ones.
 
     Attributes:
         tensor: The index of the scores.
-        operator: The number of what takes them; `None` if the file gives them away.
-        kind: Which operator that is.
-        sites: The constants that mask them, all of about one size.
+        operator: The number of their consumer; `None` for an output of the file.
+        kind: The builtin code of the consumer; `None` likewise.
+        sites: The constants that mask them, of similar size.
     """
 
     tensor: int
@@ -105,31 +107,31 @@ class Masked:
 
     @property
     def limit(self) -> float:
-        """What is below stands for minus infinity."""
+        """The score below which a score counts as masked."""
         return max(-min(site.size for site in self.sites) / 2, _LOWEST)
 
     @property
     def keys(self) -> set[tuple[int, int]]:
-        """Where its constants are."""
+        """The keys of its sites."""
         return {site.key for site in self.sites}
 
     def certain(self) -> Masked:
-        """The same without constants that are added everywhere."""
+        """Return the same scores without constants that are added to all of them."""
         return replace(self, sites=tuple(s for s in self.sites if s.is_certain))
 
     @property
     def largest(self) -> float:
-        """The constant that pushes farthest."""
+        """The value of largest magnitude of the site that changes scores most."""
         values = max(self.sites, key=lambda site: site.size).values
         return float(values.flat[np.abs(values).argmax()])
 
 
 def find_masked(model: Any, is_mask: Callable[[int], bool]) -> Iterator[Masked]:
-    """The masked scores of the first graph of an unpacked float file.
+    """Yield the masked scores in the first subgraph of an unpacked float file.
 
     Args:
         model: The file.
-        is_mask: Whether a tensor, by its index, holds ones and zeros alone.
+        is_mask: Returns True if the tensor of an index has only values -1, 0 and 1.
     """
     graph = model.subgraphs[0]
     places: list[tuple[int, int | None, int | None]] = [
@@ -146,7 +148,7 @@ def find_masked(model: Any, is_mask: Callable[[int], bool]) -> Iterator[Masked]:
 
 
 def operands(model: Any, tensors: Collection[int]) -> set[int]:
-    """What is computed and some tensors are made of, in float32, by index."""
+    """Return the computed float32 inputs of the operators that produce some tensors."""
     graph = model.subgraphs[0]
     makers = producers(graph)
     return {
@@ -160,7 +162,13 @@ def operands(model: Any, tensors: Collection[int]) -> set[int]:
 
 
 class _Finder:
-    """Follows scores back to the constants that mask them."""
+    """A search from scores back to the constants that mask them.
+
+    Args:
+        model: An unpacked float file.
+        least: The least size of a site that counts as a mask.
+        is_mask: As in `find_masked`.
+    """
 
     def __init__(
         self, model: Any, least: float, is_mask: Callable[[int], bool]
@@ -176,16 +184,16 @@ class _Finder:
         }
 
     def sites(self, tensor: int) -> tuple[Site, ...]:
-        """The largest constants that push a tensor, if they are large."""
+        """Return the sites that mask a tensor, down to 1 % of the largest size."""
         found = {
             site.key: site
-            for site in self._behind(tensor, ((tensor, 1.0),))
+            for site in self._trace_back(tensor, ((tensor, 1.0),))
             if site.size >= self._least
         }
         largest = max((site.size for site in found.values()), default=0.0)
         return tuple(site for site in found.values() if site.size >= largest / 100)
 
-    def _behind(self, tensor: int, path: _Path) -> Iterator[Site]:
+    def _trace_back(self, tensor: int, path: _Path) -> Iterator[Site]:
         number = self._makers.get(tensor)
         if number is None:
             return
@@ -209,7 +217,7 @@ class _Finder:
                 yield from self._go_on(inputs[0], path, 1 / scale.item())
 
     def _go_on(self, index: int, path: _Path, scale: float = 1.0) -> Iterator[Site]:
-        yield from self._behind(index, (*path, (index, scale * path[-1][1])))
+        yield from self._trace_back(index, (*path, (index, scale * path[-1][1])))
 
     def _taken(
         self, number: int, inputs: list[int], place: int, path: _Path
@@ -233,7 +241,7 @@ class _Finder:
     def _multiplied(
         self, number: int, inputs: list[int], place: int, path: _Path
     ) -> Iterator[Site]:
-        """A constant times a mask of ones and zeros, or scores times a constant."""
+        """Yield sites of a product: constant and mask, or scores and constant."""
         values, other = self._values(inputs[place]), inputs[1 - place]
         if values is None or not values.size:
             return
@@ -244,7 +252,7 @@ class _Finder:
             yield from self._go_on(other, path, values.item())
 
     def _values(self, index: int) -> np.ndarray | None:
-        """The values of a constant of float32; `None` for anything else."""
+        """Return the values of a float32 constant; `None` for any other tensor."""
         if index < 0:
             return None
         tensor = self._graph.tensors[index]

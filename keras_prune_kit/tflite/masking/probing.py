@@ -1,4 +1,4 @@
-"""What tensors inside a file hold while it runs."""
+"""Values of a file's inner tensors during a run."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from keras_prune_kit.tflite.shrinking.packing import pack, unpack
 
 
 class Probe:
-    """A file that gives away some of its tensors.
+    """An interpreter of a file, with chosen tensors as outputs.
 
     Args:
         content: A .tflite file with one signature.
-        tensors: Indices of the tensors.
+        tensors: The indices of the tensors to read.
     """
 
     def __init__(self, content: bytes, tensors: Iterable[int]) -> None:
@@ -28,10 +28,10 @@ class Probe:
         self._inputs = self._interpreter.get_input_details()
 
     def run(self, sample: Mapping[str, np.ndarray]) -> dict[int, np.ndarray]:
-        """The tensors for one sample, by index.
+        """Run one sample and return the tensors by index.
 
         Args:
-            sample: An array for each input of the signature.
+            sample: An array for each input, by its name in the signature.
         """
         arrays = [sample[self._names[detail["index"]]] for detail in self._inputs]
         for detail, array in zip(self._inputs, arrays, strict=True):
@@ -39,6 +39,7 @@ class Probe:
         self._interpreter.allocate_tensors()
         for detail, array in zip(self._inputs, arrays, strict=True):
             self._interpreter.set_tensor(detail["index"], array)
+        # A fused LSTM keeps its state from one run to the next.
         self._interpreter.reset_all_variables()
         self._interpreter.invoke()
         return {

@@ -1,4 +1,4 @@
-"""Changing the constants by which a float file masks."""
+"""Replacement of the mask constants in a float file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from keras_prune_kit.tflite.shrinking.packing import Operator, opcode, pack, unp
 
 
 class Rewriter:
-    """A float file whose masks are changed.
+    """A float file in which mask constants are replaced.
 
     Args:
         content: A .tflite file.
@@ -25,14 +25,14 @@ class Rewriter:
         self._floors: dict[int, tuple[int, float]] = {}
 
     def bound(self, masked: Masked, floor: float, push: float) -> None:
-        """Masks some scores less.
+        """Reduce the mask constants of some scores.
 
-        Where others have the same constant, the farther of both is right for both.
+        If other scores share a constant, it gets the larger magnitude of the two.
 
         Args:
             masked: The scores, and the constants that mask them.
-            floor: What takes the place of scores.
-            push: How much is taken from scores.
+            floor: The new score of positions whose score is replaced.
+            push: The new amount that is subtracted from scores.
         """
         for site in masked.sites:
             values = _bounded(site, masked.limit, floor, push)
@@ -45,7 +45,7 @@ class Rewriter:
             self._floors[masked.operator] = masked.tensor, floor
 
     def changes(self) -> list[tuple[float, float]]:
-        """The largest of the values of each constant, before and after."""
+        """Return the value of largest magnitude of each constant, before and after."""
         return [
             (float(site.values.flat[largest]), float(values.flat[largest]))
             for site, values in self._values.values()
@@ -53,18 +53,21 @@ class Rewriter:
         ]
 
     def finish(self) -> tuple[bytes, dict[int, int]]:
-        """The file, and which tensor there is what masked scores became."""
+        """Return the file, and the new index of clipped scores by their old one."""
         for (number, place), (_, values) in self._values.items():
             self._give(number, place, self._add_constant(values))
         became = {}
-        for number in sorted(self._floors, reverse=True):  # It moves those behind.
+        # From the end, as an insertion shifts the operators after it.
+        for number in sorted(self._floors, reverse=True):
             scores, floor = self._floors[number]
             became[scores] = self._cut(number, scores, floor)
         return pack(self._model), became
 
     def _cut(self, number: int, scores: int, floor: float) -> int:
-        """Gives all scores below the floor that score: what is masked is alike, however
-        far it was pushed, as it is with minus infinity."""
+        """Clip scores at the floor before an operator, and return the clipped tensor.
+
+        All masked scores are then equal, as with minus infinity.
+        """
         old = self._graph.tensors[scores]
         signature = getattr(old, "shapeSignature", None)
         cut = self._add_tensor(old.shape, shapeSignature=signature, buffer=0)
@@ -81,7 +84,7 @@ class Rewriter:
 
     def _give(self, number: int, place: int, tensor: int) -> None:
         operator = self._graph.operators[number]
-        operator.inputs = np.array(operator.inputs)  # It is a view of the file.
+        operator.inputs = np.array(operator.inputs)  # A read-only view.
         operator.inputs[place] = tensor
 
     def _add_constant(self, values: Any) -> int:
@@ -105,7 +108,7 @@ class Rewriter:
 
 
 def _bounded(site: Site, limit: float, floor: float, push: float) -> np.ndarray:
-    """The values of a constant, no farther from zero than they were."""
+    """Return the reduced values of a constant; no magnitude increases."""
     values = site.values.astype(np.float64)
     pushed = values * site.factor
     if site.is_added:

@@ -1,4 +1,4 @@
-"""Making a .tflite file smaller without a change to what it computes."""
+"""Reductions of a .tflite file's size that keep its outputs bit-identical."""
 
 from keras_prune_kit.tflite.shrinking.shrink import shrink
 

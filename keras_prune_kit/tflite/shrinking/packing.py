@@ -1,4 +1,4 @@
-"""A .tflite file as objects that can be changed, and back."""
+"""Conversion of a .tflite file to mutable schema objects, and back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 Operator = schema.BuiltinOperator
 
-# What gives its first input or a part of it, in another shape or place.
+# Operators whose output is their first input or a part of it, in another arrangement.
 SHAPING = {
     *(Operator.RESHAPE, Operator.TRANSPOSE, Operator.BROADCAST_TO, Operator.TILE),
     *(Operator.EXPAND_DIMS, Operator.SQUEEZE, Operator.SLICE, Operator.GATHER),
@@ -20,61 +20,62 @@ SHAPING = {
 
 _FILE_IDENTIFIER = b"TFL3"
 _LARGEST_OLD_CODE = 127
-_ALIGNMENT = 16  # of the bytes of weights, as the schema asks for
+_ALIGNMENT = 16  # Of the data of buffers, as the schema prescribes.
 
 
 def unpack(content: bytes) -> Any:
-    """The file as a tree of objects, as the schema names them."""
+    """Return a file as a mutable `ModelT` of the schema."""
     return schema.ModelT.InitFromPackedBuf(content)
 
 
 def pack(model: Any) -> bytes:
-    """The bytes of an unpacked file."""
+    """Return the bytes of an unpacked file."""
     model.buffers = [_Buffer(buffer.data) for buffer in model.buffers]
     builder = flatbuffers.Builder()
     builder.Finish(model.Pack(builder), _FILE_IDENTIFIER)
     return bytes(builder.Output())
 
 
-def has_data_behind(model: Any) -> bool:
-    """Whether weights lie behind the flatbuffer, as they do in files above 2 GB."""
+def has_external_data(model: Any) -> bool:
+    """Return True if weights follow the flatbuffer, as in files above 2 GB."""
     return any(buffer.offset > 1 for buffer in model.buffers)
 
 
 def tensors(model: Any) -> Iterator[Any]:
-    """The tensors of all graphs."""
+    """Yield the tensors of all subgraphs."""
     return (tensor for graph in model.subgraphs for tensor in graph.tensors)
 
 
 def is_stored(model: Any, tensor: Any) -> bool:
-    """Whether a tensor is a constant; one in sparse storage may have no bytes left."""
+    """Return True if a tensor is a constant; a sparse one may have no bytes."""
     return model.buffers[tensor.buffer].data is not None or tensor.sparsity is not None
 
 
 def signature_entries(model: Any) -> Iterator[tuple[int, Any]]:
-    """The named inputs and outputs of all signatures, with the number of the graph."""
+    """Yield all inputs and outputs of signatures, each after its subgraph's number."""
     for signature in model.signatureDefs or ():
         for entry in (*(signature.inputs or ()), *(signature.outputs or ())):
             yield signature.subgraphIndex, entry
 
 
 def indices(array: Any) -> list[int]:
-    """Numbers of tensors; what is empty may be missing in the file."""
+    """Return tensor indices as a list; the schema has None for an empty one."""
     return [] if array is None else array.tolist()
 
 
 def kind(model: Any, operator: Any) -> int:
-    """Which operator it is, as the schema numbers them."""
+    """Return the builtin code of an operator."""
     code = model.operatorCodes[operator.opcodeIndex]
+    # Old files set only the deprecated field; in others it is at most 127.
     return max(code.builtinCode, code.deprecatedBuiltinCode)
 
 
 def opcode(model: Any, operator: int) -> int:
-    """Where the file has the code of an operator, which it gets if it has none."""
+    """Return the index of an operator code in a file; add the code if it is missing."""
     for index, code in enumerate(model.operatorCodes):
         if max(code.builtinCode, code.deprecatedBuiltinCode) == operator:
             return index
-    # Numbers above those of the old field are in the new one alone.
+    # The deprecated field is a byte: 127 stands for all codes above.
     old = min(operator, _LARGEST_OLD_CODE)
     model.operatorCodes.append(
         schema.OperatorCodeT(builtinCode=operator, deprecatedBuiltinCode=old, version=1)
@@ -83,7 +84,7 @@ def opcode(model: Any, operator: int) -> int:
 
 
 def producers(graph: Any) -> dict[int, Any]:
-    """The operator that gives a tensor, by the tensor's index."""
+    """Return the operator that produces each tensor, by tensor index."""
     return {
         index: operator
         for operator in graph.operators
@@ -92,9 +93,9 @@ def producers(graph: Any) -> dict[int, Any]:
 
 
 class _Buffer(schema.BufferT):
-    """A buffer that is written where the interpreter wants it.
+    """A buffer that is written with the alignment that the schema prescribes.
 
-    The generated class forgets the alignment that the schema prescribes.
+    The generated class ignores `force_align`.
     """
 
     def Pack(self, builder: Any) -> int:
@@ -106,7 +107,7 @@ class _Buffer(schema.BufferT):
 
 
 def _aligned(builder: Any, data: Any) -> int:
-    """Writes bytes as a vector; gives its place."""
+    """Write bytes as an aligned vector and return its offset."""
     content = np.asarray(data, np.uint8).tobytes()
     builder.StartVector(1, len(content), _ALIGNMENT)
     builder.head = builder.Head() - len(content)

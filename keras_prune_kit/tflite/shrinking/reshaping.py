@@ -1,4 +1,4 @@
-"""Shapes that a file computes while it runs, though all but the batch are known."""
+"""Constants for reshape targets that are computed although they are known."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from keras_prune_kit.tflite.shrinking.packing import (
 
 
 def fix_shapes(model: Any) -> None:
-    """Gives each reshape of an unpacked file a constant shape, where one will do.
+    """Give each RESHAPE of an unpacked file a constant shape if possible.
 
-    Keras 3's `Flatten` asks for the size of the batch, which takes three operators
-    that no accelerator runs. A -1 says as much: a reshape keeps the number of values,
-    so one size can be told from the others.
+    Keras 3's `Flatten` computes the batch size with three operators that no accelerator
+    supports. A -1 does the same: RESHAPE keeps the number of elements, so that one size
+    follows from the others.
     """
     for graph in model.subgraphs:
         makers = producers(graph)
@@ -32,7 +32,7 @@ def fix_shapes(model: Any) -> None:
 
 
 def _sizes(model: Any, graph: Any, pack: Any) -> list[int]:
-    """What is put together to a shape; -1 for what is computed."""
+    """Return the sizes that PACK joins to a shape; -1 for computed ones."""
     buffers = [model.buffers[graph.tensors[index].buffer] for index in pack.inputs]
     return [-1 if b.data is None else int(b.data.view("<i4")[0]) for b in buffers]
 

@@ -1,8 +1,8 @@
-"""All that makes a file smaller, in the order in which it works best."""
+"""All size reductions of a .tflite file, in the order that works best."""
 
 from __future__ import annotations
 
-from keras_prune_kit.tflite.shrinking.packing import has_data_behind, pack, unpack
+from keras_prune_kit.tflite.shrinking.packing import has_external_data, pack, unpack
 from keras_prune_kit.tflite.shrinking.reshaping import fix_shapes
 from keras_prune_kit.tflite.shrinking.sorting import sort_channels
 from keras_prune_kit.tflite.shrinking.stripping import strip
@@ -10,20 +10,20 @@ from keras_prune_kit.tflite.shrinking.unused import drop_unused
 
 
 def shrink(content: bytes) -> bytes:
-    """The same file, smaller after compression, above all if it is sparse.
+    """Return an equivalent file that compresses better, above all if it is sparse.
 
-    What no interpreter computes with is left out, shapes that are computed though they
-    are known become constants, and channels inside the network are sorted, so that
-    weights alike lie beside each other.
+    Removes what no interpreter needs, replaces shapes that are computed at run time
+    although they are known by constants, and sorts the channels of integer layers, so
+    that similar weights are adjacent.
 
     Args:
         content: A .tflite file.
 
     Returns:
-        A file that computes bit for bit the same; above 2 GB the one that came.
+        A file with bit-identical outputs; above 2 GB the same file.
     """
     model = unpack(content)
-    if has_data_behind(model):
+    if has_external_data(model):
         return content
     fix_shapes(model)
     drop_unused(model)

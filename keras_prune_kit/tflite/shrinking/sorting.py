@@ -1,4 +1,4 @@
-"""Sorting the channels inside a network, so that weights alike lie together."""
+"""Sorting of the channels between layers, so that similar weights are adjacent."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _BIAS_TYPES = (schema.TensorType.INT32, schema.TensorType.INT64)
 _ACTIVATION_TYPES = (schema.TensorType.INT8, schema.TensorType.INT16)
 
 _LAYERS = (Operator.CONV_2D, Operator.FULLY_CONNECTED)
-# Those that do the same to each channel, and nothing across them. A reshape is one of
-# them if its last axis still is a multiple of the channels.
+# Operators that treat all channels alike and do not mix them. A reshape is one of them
+# if its last axis is still a multiple of the channels.
 _CHANNELWISE = (
     *(Operator.AVERAGE_POOL_2D, Operator.MAX_POOL_2D, Operator.QUANTIZE),
     *(Operator.RELU, Operator.RELU6, Operator.RESHAPE),
@@ -26,35 +26,34 @@ _CHANNELWISE = (
 
 
 def sort_channels(model: Any) -> None:
-    """Sorts the channels between each two layers of an unpacked file.
+    """Sort the channels between consecutive layers of an unpacked file.
 
-    The outputs of one layer and the inputs of the next get the same new order: by how
-    many of their weights are not zero. Sums of integers do not depend on the order, so
-    the file computes the same. Sums of floats do, and those layers stay as they are,
-    like all that are not in a straight line. What makes a channel that nothing uses
-    becomes zero.
+    The outputs of one layer and the inputs of the next get the same new order: by the
+    number of nonzero weights. Integer sums do not depend on the order, so the outputs
+    stay the same. Float sums do, so float layers are not sorted, nor are layers that
+    branch. Weights that produce an unused channel become zero.
     """
     if len(model.subgraphs) > 1:
         return
     chains = _Chains(model)
-    # From the end, since what is not used there makes more of it before.
+    # From the end, as clearing an unused channel may make earlier ones unused.
     for operator in reversed(model.subgraphs[0].operators):
         if kind(model, operator) in _LAYERS:
-            places = chains.behind(operator)
+            places = chains.places(operator)
             if places:
                 _sort(model, places, _clear_unused(model, places))
 
 
 @dataclass(frozen=True)
 class _Place:
-    """An axis of a constant that channels lie along, perhaps several times over."""
+    """The channel axis of a constant, which may repeat the channels several times."""
 
     tensor: Any
     axis: int
 
 
 class _Chains:
-    """Follows what a layer gives to the next layer."""
+    """The chains of operators from one layer to the next."""
 
     def __init__(self, model: Any) -> None:
         self._model = model
@@ -69,10 +68,10 @@ class _Chains:
             for _ in users
         )
 
-    def behind(self, layer: Any) -> list[_Place]:
-        """All places where the order of a layer's outputs counts.
+    def places(self, layer: Any) -> list[_Place]:
+        """Return all places that depend on the order of a layer's output channels.
 
-        None if it cannot be changed.
+        Empty if the order cannot be changed.
         """
         if not self._takes_all(layer):
             return []
@@ -83,7 +82,7 @@ class _Chains:
             number = kind(self._model, operator)
             if number == Operator.DEPTHWISE_CONV_2D:
                 kernel, *bias = self._outputs(operator, axis=3)
-                if kernel.tensor.shape[3] != channels:  # Several of each.
+                if kernel.tensor.shape[3] != channels:  # A depth multiplier.
                     return []
                 places += [kernel, *bias]
             elif number not in _CHANNELWISE:
@@ -97,7 +96,7 @@ class _Chains:
         return places if has_all and all(map(self._is_movable, places)) else []
 
     def _takes_all(self, layer: Any) -> bool:
-        """Whether each output is of all inputs; in groups its place says of which."""
+        """Return True if a layer is not grouped: each output reads all inputs."""
         data, kernel = (self._tensor(index) for index in layer.inputs[:2])
         return kernel.shape[-1] == data.shape[-1]
 
@@ -106,7 +105,7 @@ class _Chains:
         return [_Place(kernel, axis), *(_Place(tensor, 0) for tensor in bias)]
 
     def _following(self, operator: Any, channels: int) -> Any:
-        """What alone takes the output of an operator as its data."""
+        """Return the only consumer of an output; None if the chain ends there."""
         index = int(operator.outputs[0])
         users, tensor = self._users[index], self._tensor(index)
         if len(users) != 1 or index in indices(self._graph.outputs):
@@ -116,7 +115,7 @@ class _Chains:
         return users[0] if tensor.shape[-1] % channels == 0 else None
 
     def _is_movable(self, place: _Place) -> bool:
-        """Whether it is a constant in integers, and of one operator alone."""
+        """Return True if it is a symmetric integer constant that is read only once."""
         tensor = place.tensor
         types = _KERNEL_TYPES if len(tensor.shape) > 1 else _BIAS_TYPES
         return (
@@ -133,10 +132,10 @@ class _Chains:
 
 
 def _clear_unused(model: Any, places: list[_Place]) -> np.ndarray:
-    """Zeroes what makes the channels that the next layer has nothing but zeros for.
+    """Zero the weights of channels for which the next layer has only zeros.
 
     Returns:
-        Whether each channel is used.
+        A bool array `(channels,)`, True for channels that are used.
     """
     *makers, taker = places
     channels = makers[0].tensor.shape[0]
@@ -152,7 +151,7 @@ def _sort(model: Any, places: list[_Place], is_used: np.ndarray) -> None:
     kernels = [place for place in places if len(place.tensor.shape) > 1]
     counts = [_nonzeros(_read(model, place, is_used.size)) for place in kernels]
     order = np.sum(counts, axis=0).argsort(kind="stable")
-    # The step of a channel that is not used says nothing: it repeats another one.
+    # The scale of an unused channel has no effect; a repeated one compresses better.
     first_used = order[is_used[order].argmax()]
     steps = np.where(is_used[order], order, first_used)
     for place in places:
@@ -164,7 +163,7 @@ def _nonzeros(values: np.ndarray) -> np.ndarray:
 
 
 def _read(model: Any, place: _Place, channels: int) -> np.ndarray:
-    """A copy of the values, with an axis of nothing but channels first."""
+    """Return a copy of the values, with the channel axis first."""
     shape, axis = place.tensor.shape, place.axis
     values = unpack_values(place.tensor.type, model.buffers[place.tensor.buffer].data)
     values = values[: int(np.prod(shape))]
@@ -173,7 +172,7 @@ def _read(model: Any, place: _Place, channels: int) -> np.ndarray:
 
 
 def _write(model: Any, place: _Place, values: np.ndarray, steps: np.ndarray) -> None:
-    """Stores what `_read` gave, and for each channel the step of some channel."""
+    """Store values shaped as by `_read`; channel i gets the scale of `steps[i]`."""
     tensor, quantization = place.tensor, place.tensor.quantization
     buffer = model.buffers[tensor.buffer]
     buffer.data = pack_values(tensor.type, np.moveaxis(values, 0, place.axis + 1))

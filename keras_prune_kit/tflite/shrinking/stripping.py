@@ -1,4 +1,4 @@
-"""Leaving out what no interpreter computes with."""
+"""Removal of metadata that no interpreter needs."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from keras_prune_kit.tflite.shrinking.packing import (
 
 
 def strip(model: Any) -> None:
-    """Strips an unpacked file of all that it runs without.
+    """Remove from an unpacked file what it does not need to run.
 
-    Metadata of the converter, its remarks, the names of activations, a second copy of
-    shapes, and the ranges that steps were made from go. Weights keep a short name for
-    reports, inputs and outputs the names of the signature.
+    This is the converter's metadata and description, names of activations, shape
+    signatures that repeat the shape, and calibration ranges. Weights keep a short name
+    for reports; inputs and outputs get their names in the signature.
     """
     model.description = model.metadata = model.metadataBuffer = None
     for graph in model.subgraphs:
@@ -43,6 +43,6 @@ def _strip_tensor(tensor: Any) -> None:
 
 
 def _is_weight(tensor: Any) -> bool:
-    """Whether a constant is listed in reports by its name; biases are not."""
+    """Return True if reports list a constant by its name; biases are not listed."""
     rank = 0 if tensor.shape is None else len(tensor.shape)
     return rank > 1 and is_parameter(tensor.type, rank, has_step=False)

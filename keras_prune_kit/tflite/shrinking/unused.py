@@ -1,4 +1,4 @@
-"""Leaving out what nothing refers to."""
+"""Removal of unused operators, tensors, operator codes and buffers."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from keras_prune_kit.tflite.shrinking.packing import (
     tensors,
 )
 
-# Of others one cannot know that they do nothing but give their outputs.
+# Operators known to have no side effects; others are kept even if they are unused.
 _WITHOUT_EFFECTS = {Operator.SHAPE, Operator.STRIDED_SLICE, Operator.PACK}
 
 
 def drop_unused(model: Any) -> None:
-    """Drops operators, tensors and buffers of an unpacked file that are not used."""
+    """Remove unused operators, tensors, operator codes and buffers of a file."""
     for number, graph in enumerate(model.subgraphs):
         _drop_operators(model, graph)
         _drop_tensors(model, number, graph)
@@ -32,7 +32,7 @@ def drop_unused(model: Any) -> None:
 def _drop_operators(model: Any, graph: Any) -> None:
     used = set(indices(graph.outputs))
     kept = []
-    for operator in reversed(graph.operators):  # Users stand behind what they use.
+    for operator in reversed(graph.operators):  # Consumers follow producers.
         outputs = indices(operator.outputs)
         if kind(model, operator) in _WITHOUT_EFFECTS and used.isdisjoint(outputs):
             continue
@@ -61,7 +61,7 @@ def _drop_tensors(model: Any, number: int, graph: Any) -> None:
 
 
 def drop_codes(model: Any) -> None:
-    """Drops codes of operators that no operator has."""
+    """Remove operator codes that no operator uses."""
     operators = [operator for graph in model.subgraphs for operator in graph.operators]
     used = sorted({operator.opcodeIndex for operator in operators})
     model.operatorCodes = [model.operatorCodes[index] for index in used]
@@ -70,7 +70,7 @@ def drop_codes(model: Any) -> None:
 
 
 def _drop_buffers(model: Any) -> None:
-    """Tensors without data share the first buffer, which is always empty."""
+    """Remove unused buffers; tensors without data share the first, empty one."""
     used = {0: 0}
     buffers = [schema.BufferT()]
     for tensor in tensors(model):
