@@ -1,4 +1,4 @@
-"""Constant sparsity."""
+"""A constant sparsity schedule."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cosine decay of the density."""
+"""A sparsity schedule along half a cosine."""
 
 from __future__ import annotations
 

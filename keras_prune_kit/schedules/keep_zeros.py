@@ -14,7 +14,7 @@ class KeepZeros(Schedule):
     """Zeros stay as they are: none is added and none is lost.
 
     For further training of a pruned model: `fit` without a callback lets zeros grow
-    back, because the saved model has no masks. A weight that is all zeros is taken as
+    back, because a pruned model has no masks. A weight that is all zeros is taken as
     initialized so, not pruned, and stays free.
 
     Example:

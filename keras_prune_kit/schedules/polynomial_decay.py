@@ -1,4 +1,4 @@
-"""Polynomial decay of the density."""
+"""A polynomial sparsity schedule."""
 
 from __future__ import annotations
 
