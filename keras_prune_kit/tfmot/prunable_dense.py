@@ -46,7 +46,7 @@ def prunable_dense() -> Any:
             self.prune_bias = prune_bias
 
         def get_prunable_weights(self) -> list[Any]:
-            """Return the kernel, and the bias if `prune_bias` is True."""
+            """Return the kernel, and the bias if there is one to prune."""
             is_pruned = self.prune_bias and self.use_bias
             return [self.kernel, self.bias] if is_pruned else [self.kernel]
 
