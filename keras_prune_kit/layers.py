@@ -1,4 +1,4 @@
-"""Layers that say themselves which of their weights can be pruned."""
+"""Layers that name their prunable weights themselves."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from keras_prune_kit._tools.checks import check_flag, check_whole
 
 @runtime_checkable
 class PrunableLayer(Protocol):
-    """What a custom layer has so that its weights are pruned: one method.
+    """The protocol of a custom layer with weights to prune: one method.
 
-    Without it a layer of your own is skipped, unless it is a subclass of one whose
-    kernels are known. With it that method alone decides, in either world, and for
-    TFMOT too, where the same protocol is the class `PrunableLayer` to inherit from.
+    A custom layer without this method is skipped, unless it is a subclass of a layer
+    whose kernels are known. With it, only the method decides, in Keras 3 and in
+    `tf_keras`. TFMOT reads the same method from subclasses of its `PrunableLayer`.
 
     Example:
 
@@ -36,7 +36,7 @@ class PrunableLayer(Protocol):
     """
 
     def get_prunable_weights(self) -> list[Any]:
-        """The variables to prune; the layer is built when it is asked."""
+        """Return the variables to prune; called when the layer is built."""
         ...
 
 
@@ -44,22 +44,23 @@ class PrunableLayer(Protocol):
 class PrunableDense(keras.layers.Dense):
     """A Dense layer of Keras 3 whose bias can be pruned too.
 
-    An ordinary Dense needs none of this: its kernel is pruned as it is. A bias is a
-    single row, so only `Unstructured()` fits it; with another structure give it a rule
-    of its own, `Rule(".*/bias", 0.5, structure=Unstructured())`.
+    The kernel of an ordinary Dense is pruned without it. A bias has a single axis, so
+    only `Unstructured()` fits it; with another structure add a rule for it:
+    `Rule(".*/bias", 0.5, structure=Unstructured())`.
 
-    A process that loads a saved model must have named the class before, as in
-    `custom_objects={"PrunableDense": kpk.PrunableDense}`: Keras loads no class that
-    it was not shown.
+    A process that loads a saved model must use the class first, for example in
+    `custom_objects={"PrunableDense": kpk.PrunableDense}`. That registers it, and Keras
+    loads only registered classes.
 
     Args:
         units: Size of the output, as in `keras.layers.Dense`.
-        activation: Likewise. Defaults to `None`.
-        prune_bias: Whether the bias is pruned beside the kernel. Defaults to `False`.
-        **kwargs: Whatever else `keras.layers.Dense` takes.
+        activation: Activation, as in `keras.layers.Dense`. Defaults to `None`.
+        prune_bias: If True, the bias is pruned in addition to the kernel. Defaults to
+            `False`.
+        **kwargs: Passed to `keras.layers.Dense`.
 
     Raises:
-        ValueError: If there is no bias to prune.
+        ValueError: If `prune_bias` is True and `use_bias` is False.
 
     Example:
 
@@ -82,13 +83,13 @@ class PrunableDense(keras.layers.Dense):
         super().__init__(units, activation, **kwargs)
         if prune_bias and not self.use_bias:
             raise ValueError(
-                "prune_bias=True needs a bias. Received: use_bias=False. Leave one of "
-                "the two out."
+                "prune_bias=True needs a bias. Received: use_bias=False. Remove one of "
+                "the two arguments."
             )
         self.prune_bias = prune_bias
 
     def get_prunable_weights(self) -> list[Any]:
-        """The kernel, and the bias if asked for."""
+        """Return the kernel, and the bias if `prune_bias` is True."""
         return [self.kernel, self.bias] if self.prune_bias else [self.kernel]
 
     def get_config(self) -> dict[str, Any]:

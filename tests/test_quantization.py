@@ -227,7 +227,7 @@ def test_the_last_axis_can_be_counted_from_either_end():
         assert not report.skipped
     _, (_, report) = reports((4, 5), 1)
     assert (
-        report.skipped[0].reason == ".tflite has the softmax over the last axis alone"
+        report.skipped[0].reason == ".tflite computes softmax over the last axis only"
     )
 
     model, (quantized, _) = reports((5,), 1)
@@ -241,7 +241,7 @@ def test_the_last_axis_can_be_counted_from_either_end():
 
 def test_layers_of_ones_own_stay_float():
     quantized, report = kpk.quantize_aware(models.dense_subclass(keras))
-    assert "Loud is no layer of Keras" in report.skipped[0].reason
+    assert "Loud is not a built-in Keras layer" in report.skipped[0].reason
     assert len(report.layers) == 1
     assert type(quantized.layers[0]).__name__ == "Loud"
 
@@ -372,7 +372,7 @@ class TestBadInput:
 
     def test_quantized_already(self, K):
         quantized = kpk.quantize_aware(models.sequential(K)).model
-        with pytest.raises(ValueError, match="trains quantized already"):
+        with pytest.raises(ValueError, match="is quantization-aware already"):
             kpk.quantize_aware(quantized)
 
     def test_quantized_by_keras(self):

@@ -225,8 +225,8 @@ def test_the_report_prints():
 @pytest.mark.parametrize(
     ("policy", "message"),
     [
-        (kpk.PrunePolicy(0.5, scope="global"), "each layer by themselves"),
-        (kpk.PrunePolicy(0.5, criterion=kpk.random_scores(1)), "by magnitude alone"),
+        (kpk.PrunePolicy(0.5, scope="global"), "within each layer only"),
+        (kpk.PrunePolicy(0.5, criterion=kpk.random_scores(1)), "by magnitude only"),
         (kpk.PrunePolicy(0.5, structure=kpk.Channel()), "Block for kernels with two"),
         (0.5, "steps_per_epoch="),
     ],
@@ -239,7 +239,7 @@ def test_what_tfmot_cannot_do_names_the_way_out(policy, message):
 def test_weights_of_a_layer_that_differ():
     policy = kpk.PrunePolicy(0.5, kpk.Rule("lstm/recurrent_kernel", None))
     model = K.Sequential([K.layers.Input((6, 4)), K.layers.LSTM(8, name="lstm")])
-    with pytest.raises(ValueError, match="all alike.*'lstm'.*PruningCallback"):
+    with pytest.raises(ValueError, match="alike.*'lstm'.*PruningCallback"):
         kpk.tfmot.wrap(model, policy, steps_per_epoch=1)
 
 

@@ -1,4 +1,4 @@
-"""Training a model as it will compute in int8 or int4, in either world."""
+"""Quantization-aware training for int8 and int4, in Keras 3 and in `tf_keras`."""
 
 from keras_prune_kit.quantization.quantize_aware import (
     quantize_aware,

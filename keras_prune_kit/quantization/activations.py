@@ -1,4 +1,4 @@
-"""What .tflite can do in int8 with each activation."""
+"""The int8 support that .tflite has for each activation."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from keras_prune_kit import _keras
 
 _functions = keras.activations
 
-# Those that become a part of the operator before them.
+# The converter fuses these into the operator that produces their input.
 _FUSED = (_functions.linear, _functions.relu, _functions.relu6)
 
-# Those whose int8 output has a range that .tflite prescribes.
+# The int8 output range that .tflite prescribes for an activation.
 _BOUNDS = {
     _functions.sigmoid: (0.0, 255 / 256),
     _functions.softmax: (0.0, 255 / 256),
@@ -26,24 +26,27 @@ _OTHERS = (
 
 
 def fuses(activation: Any) -> bool:
-    """Whether an activation becomes a part of the operator before it."""
+    """Return True if the converter fuses an activation into its producer."""
     return activation in _FUSED
 
 
 def has_int8(activation: Any) -> bool:
-    """Whether .tflite computes an activation in int8."""
+    """Return True if .tflite can compute an activation in int8."""
     return activation in (*_FUSED, *_BOUNDS, *_OTHERS)
 
 
 def bounds_of(activation: Any) -> tuple[float, float] | None:
-    """The range that .tflite prescribes for an activation, or `None`."""
+    """Return the output range that .tflite prescribes for an activation, or `None`."""
     return _BOUNDS.get(activation)
 
 
 def activation_of(layer: Any) -> Any:
-    """The function that an activation layer stands for; `None` if it is no such.
+    """Return the function that an activation layer computes.
 
-    A function of `keras.activations` is given where the layer is the same thing.
+    A layer such as `ReLU` or `Softmax` maps to its equivalent in `keras.activations`.
+
+    Returns:
+        The function, or `None` if the layer is no activation or has no equivalent.
     """
     if type(layer) is keras.layers.Activation:
         return layer.activation
@@ -57,7 +60,7 @@ def activation_of(layer: Any) -> Any:
 
 
 def is_over_last_axis(softmax: Any) -> bool:
-    """Whether a `Softmax` is over the last axis, counted from either end."""
+    """Return True if a `Softmax` layer normalizes over the last axis."""
     calls = _keras.calls_of(softmax)
     lasts = {len(call.input_tensors[0].shape) - 1 for call in calls}
     return softmax.axis == -1 or lasts == {softmax.axis}

@@ -1,4 +1,4 @@
-"""The graph of a functional model: which call feeds which."""
+"""The call graph of a functional model: calls, their producers and consumers."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from keras_prune_kit import _keras
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One use of a layer, or of an operation such as `x + y`, in a model.
+    """One call of a layer, or of an operation such as `x + y`, in a model.
 
     Attributes:
         operation: The layer or operation.
-        inputs: The tensors that it takes.
-        outputs: The tensors that it gives.
-        constants: What else it takes, such as the 2 in `x * 2`.
+        inputs: The input tensors.
+        outputs: The output tensors.
+        constants: The other arguments, such as the 2 in `x * 2`.
     """
 
     operation: Any
@@ -31,12 +31,12 @@ class Call:
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """All calls of a model, each after those that feed it.
+    """All calls of a model in topological order.
 
     Attributes:
         calls: In the order in which Keras clones them.
-        inputs: The tensors that the model takes.
-        output_ids: Ids of the tensors that it gives.
+        inputs: The input tensors of the model.
+        output_ids: Ids of the output tensors of the model.
     """
 
     calls: tuple[Call, ...]
@@ -55,27 +55,27 @@ class Graph:
         self._producers.update(producers)
 
     def consumers(self, tensor: Any) -> list[Call]:
-        """The calls that take a tensor."""
+        """Return the calls that have a tensor as input."""
         return self._consumers.get(id(tensor), [])
 
     def is_output(self, tensor: Any) -> bool:
-        """Whether the model gives a tensor away."""
+        """Return True if a tensor is an output of the model."""
         return id(tensor) in self.output_ids
 
     def only_consumer(self, call: Call) -> Call | None:
-        """The call that alone takes all that another one gives, if there is one."""
+        """Return the one consumer of a call's single output, or `None`."""
         if len(call.outputs) != 1 or self.is_output(call.outputs[0]):
             return None
         consumers = self.consumers(call.outputs[0])
         return consumers[0] if len(consumers) == 1 else None
 
     def producer(self, tensor: Any) -> Call | None:
-        """The call that gives a tensor; `None` for an input of the model."""
+        """Return the call that outputs a tensor; `None` for an input of the model."""
         return self._producers.get(id(tensor))
 
 
 def graph_of(model: Any) -> Graph:
-    """The graph of a built Sequential or functional model."""
+    """Return the call graph of a built Sequential or functional model."""
     functional = _keras.functional_of(model)
     return Graph(
         tuple(
@@ -97,14 +97,18 @@ def rebuild(
     copy: Callable[[Any], Any],
     call: Callable[[Call, Any, tuple[Any, ...], dict[str, Any]], Any],
 ) -> Any:
-    """A model of the same kind and inputs from other layers.
+    """Rebuild a model with the same inputs from other layers.
 
     Args:
         model: A built Sequential or functional model.
-        copy: Gives the layer or operation that takes the place of one.
-        call: Computes one call: what the old model did, the new layer, and its
-            arguments; it may add layers or leave this one out.
+        copy: Maps each layer or operation to its replacement.
+        call: Computes the outputs of one call from the old call, the new layer and
+            its arguments; it may add layers or leave this one out.
+
+    Returns:
+        A model of the same kind, Sequential or functional; not compiled.
     """
+    # Keras' call_function receives no node; clone_model runs calls in graph order.
     calls = iter(graph_of(model).calls)
 
     def call_next(layer: Any, *args: Any, **kwargs: Any) -> Any:
@@ -124,7 +128,7 @@ def rebuild(
 
 
 def nested_models(model: Any) -> Iterator[Any]:
-    """A model and all Sequential and functional models in it, each once."""
+    """Yield a model and all Sequential and functional models in it, each once."""
     seen: set[int] = set()
 
     def walk(part: Any) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""Activations: a range that follows the data, and rounding within it."""
+"""Fake quantization of activations with a range that follows the training data."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from keras_prune_kit.quantization.rounding import (
     round_activation,
 )
 
-# The least width of a range, and that of a tensor that has been nothing but zeros: tiny
-# steps are refused by interpreters, and leave a bias too few bits.
+# Minimum width of a range, and the width for a tensor that was all zeros so far:
+# interpreters refuse a tiny scale, and with one an int32 bias can overflow.
 _LEAST_RANGE = 1e-5
 _RANGE_OF_ZEROS = 1.0
 
 
 @keras.saving.register_keras_serializable("keras_prune_kit")
 class FakeQuantize(keras.layers.Layer):
-    """Rounds a tensor to the 256 steps that its int8 form will have.
+    """A fake-quant node: rounds a tensor to the 256 levels of its int8 form.
 
-    The range is a moving average of each batch's smallest and largest value, that of
-    the first batch at first. It follows in training alone, and never if the layer is
-    frozen (`trainable = False`); a batch of nothing but zeros leaves it as it is.
-    Before the first training step there is none, and tensors pass as they are.
+    The range is a moving average of the minimum and maximum of each batch and starts
+    at those of the first batch. It is updated in training only, and not if the layer
+    is frozen (`trainable = False`); a batch of zeros only leaves it unchanged. Before
+    the first training step there is no range, and tensors pass unrounded.
 
     Args:
-        bounds: A range that never moves, for activations that .tflite gives one.
-            Defaults to `None`.
-        momentum: Weight of the past at each step, 0 to 1. Defaults to 0.95.
-        **kwargs: What every Keras layer takes.
+        bounds: A fixed range, for activations whose range .tflite prescribes.
+            Defaults to `None`, a moving average.
+        momentum: Weight of the previous range at each step, 0 to 1. Defaults to 0.95.
+        **kwargs: Passed to `keras.layers.Layer`.
     """
 
     def __init__(
@@ -70,14 +70,14 @@ class FakeQuantize(keras.layers.Layer):
         return tf.where(self.high.value > self.low.value, rounded, inputs)
 
     def has_range(self) -> bool:
-        """Whether it rounds: not before the first training step."""
+        """Return True if there is a range to round to; see the class docstring."""
         return self.bounds is not None or float(self.high) > float(self.low)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
 
     def get_prunable_weights(self) -> list[Any]:
-        """None: a range is nothing to prune."""
+        """Return no weights: pruning must not touch a range."""
         return []
 
     def get_config(self) -> dict[str, Any]:
@@ -88,7 +88,7 @@ class FakeQuantize(keras.layers.Layer):
         }
 
     def _range(self) -> tuple[Any, Any]:
-        """The range as the file will have it; any range before there is one."""
+        """Return the range that the file will have; a placeholder if there is none."""
         low, high = self.low.value, self.high.value
         return compact_range(low, tf.where(high > low, high, low + _LEAST_RANGE))
 
@@ -104,10 +104,10 @@ class FakeQuantize(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("keras_prune_kit")
 class Barrier(keras.layers.Layer):
-    """Keeps float in the file what is on one side of it; gives what it takes.
+    """An identity that keeps operators on its float side float in the file.
 
-    The converter would quantize what it sees between two ranges. It does not see
-    through types that have no int8.
+    The converter quantizes every operator that it finds between two fake-quant nodes.
+    It cannot look through a cast to float64, a type that cannot be quantized.
     """
 
     def __init__(self, **kwargs: Any) -> None:

@@ -1,4 +1,4 @@
-"""What each layer does with its kernels, in operations that .tflite has in int8."""
+"""The computation of each layer with kernels, in operators that .tflite has in int8."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from keras_prune_kit import _keras
 
 @dataclass(frozen=True)
 class Stage:
-    """One kernel of a layer, and what is computed with it.
+    """One kernel of a layer and the operator that applies it.
 
     Attributes:
-        attribute: What the layer calls the kernel.
-        outputs_last: Brings the kernel of `(layer, kernel)` into the layout
+        attribute: Name of the layer's kernel attribute.
+        outputs_last: Maps `(layer, kernel)` to the kernel in the layout
             `(..., outputs)`, in which it is rounded.
-        apply: Computes `(layer, x, kernel, bias)` with the kernel in that layout.
-        as_stored: Brings `(kernel, shape)` back into the layout of the layer.
-        is_per_channel: Whether each output has a step of its own. The converter
-            cannot follow steps through a transposed kernel.
-        has_int4: Whether .tflite can compute with the kernel in 4 bits.
-        fuses: Whether an activation behind it becomes a part of it in the file.
+        apply: Maps `(layer, x, kernel, bias)` to the output, with the kernel in that
+            layout.
+        as_stored: Maps `(kernel, shape)` back to the layout of the layer.
+        is_per_channel: True if each output channel has a scale. The converter cannot
+            carry per-channel scales through a transposed kernel.
+        has_int4: True if .tflite can compute with the kernel in 4 bits.
+        fuses: True if the converter fuses a following activation into the operator.
     """
 
     attribute: str
@@ -39,12 +40,12 @@ class Stage:
 
 
 def stages_of(layer: Any) -> tuple[Stage, ...]:
-    """The stages of a layer, empty if it is of no class that is known."""
+    """Return the stages of a layer; empty if its class is not supported."""
     return _STAGES.get(type(layer), ())
 
 
 def scale_channels(x: Any, scale: Any) -> Any:
-    """`x * scale` as the one operator that keeps a step for each channel.
+    """Compute `x * scale` as a depthwise convolution, which has per-channel scales.
 
     Args:
         x: A tensor `(batch, ..., channels)` of rank 2 to 4.
@@ -53,16 +54,18 @@ def scale_channels(x: Any, scale: Any) -> Any:
     rank = x.shape.rank
     for _ in range(4 - rank):
         x = tf.expand_dims(x, 1)
-    # The converter follows the steps through a reshape, not through another axis.
+    # The converter carries per-channel scales through a reshape, not an added axis.
     scale = tf.reshape(scale, (1, 1, -1, 1))
     x = tf.nn.depthwise_conv2d(x, scale, (1, 1, 1, 1), "VALID")
     return tf.squeeze(x, list(range(1, 5 - rank))) if rank < 4 else x
 
 
 def einsum_sizes(layer: Any) -> tuple[int, int] | None:
-    """How many axes of the kernel of an `EinsumDense` are inputs and outputs.
+    """Count the input axes and the output axes of an `EinsumDense` kernel.
 
-    `None` if its equation is more than a matrix product of the last axes.
+    Returns:
+        Both counts, or `None` if the equation is not a matrix product over the last
+        axes.
     """
     operands, _, result = layer.equation.replace(" ", "").partition("->")
     data, _, kernel = operands.partition(",")
@@ -82,8 +85,7 @@ def _biased(y: Any, bias: Any) -> Any:
 
 
 def _dense(layer: Any, x: Any, kernel: Any, bias: Any) -> Any:
-    # `matmul` of more than two axes computes shapes on its way, which .tflite cannot
-    # do in int8.
+    # A batched `matmul` computes shapes at run time, which .tflite cannot do in int8.
     is_matrix = x.shape.rank == 2
     y = tf.matmul(x, kernel) if is_matrix else tf.einsum("...i,io->...o", x, kernel)
     return _biased(y, bias)
@@ -100,7 +102,7 @@ def _einsum(layer: Any, x: Any, kernel: Any, bias: Any) -> Any:
 
 
 def _reshape_last(x: Any, count: int, sizes: Any) -> Any:
-    """The last axes in another shape; a constant one where the batch alone is open."""
+    """Reshape the last axes; to a constant shape if only the batch size is unknown."""
     kept = x.shape[1:-count].as_list()
     if None in kept:
         return tf.reshape(x, tf.concat([tf.shape(x)[:-count], sizes], 0))
@@ -125,7 +127,8 @@ def _conv_1d(layer: Any, x: Any, kernel: Any, bias: Any) -> Any:
 def _conv_2d(x: Any, kernel: Any, strides: Any, padding: str, dilation: Any) -> Any:
     if max(dilation) == 1 or not _keras.is_exporting():
         return keras.ops.conv(x, kernel, strides, padding, dilation_rate=dilation)
-    # One operator, where Keras has three so that there is a gradient on a CPU.
+    # Keras computes a dilated convolution with three operators, because the single one
+    # has no gradient on a CPU. The file needs no gradient.
     return tf.nn.conv2d(
         x,
         kernel,
@@ -167,7 +170,8 @@ def _depthwise_2d(
         return keras.ops.depthwise_conv(
             x, kernel, strides, padding, dilation_rate=dilation
         )
-    # One operator here too. Few processors have a kernel for it, but files need none.
+    # A single operator here too. TensorFlow can run it dilated on few devices, but an
+    # export only traces it.
     return tf.raw_ops.DepthwiseConv2dNative(
         input=x,
         filter=kernel,

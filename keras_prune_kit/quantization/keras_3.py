@@ -21,7 +21,7 @@ from keras_prune_kit.reports import Converted, LayerReport, Skipped, skipped_lin
 def quantize(
     model: Any, weight_bits: int, preserve_sparsity: bool, skip: Match | None
 ) -> Converted:
-    """What `quantize_aware` does to a Keras 3 model."""
+    """Build the quantization-aware copy of a Keras 3 model; see `quantize_aware`."""
     check_model(model)
     places = list(_places(model))
     skipped = set() if skip is None else covered_layers(skip, places, "skip")
@@ -34,7 +34,7 @@ def quantize(
     quantizer = Quantizer(plan, weight_bits, preserve_sparsity)
     quantized = quantizer.build(model)
     if preserve_sparsity:
-        _keras.keep_zeros_of(quantized)  # Those of layers that stay float.
+        _keras.keep_zeros_of(quantized)  # Also in layers that stay float.
     _keras.compile_like(model, quantized)
     done = [
         (path, _what_was_done(layer, plan, quantizer.kernels))
@@ -46,14 +46,14 @@ def quantize(
 
 
 def strip(model: Any) -> Any:
-    """What `strip_quantization` does to a Keras 3 model."""
+    """Build the plain copy of a Keras 3 model; see `strip_quantization`."""
     stripped = Stripper().build(model)
     _keras.compile_like(model, stripped)
     return stripped
 
 
 def check_model(model: Any) -> None:
-    """Raises a `ValueError` unless the model can be taken apart and trained."""
+    """Raise a `ValueError` unless the model can be copied by layer and trained."""
     if not _keras.is_graph(model):
         raise ValueError(
             "Quantization-aware training copies a model layer by layer, so it needs a "
@@ -85,7 +85,10 @@ def check_model(model: Any) -> None:
 def _places(
     model: Any, prefix: str = "", above: tuple[Any, ...] = ()
 ) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    """Path, and layers from the outermost to it, of each layer and operation once."""
+    """Yield the path of each layer and operation once, with its layers.
+
+    The layers are those that contain it, outermost first, and itself.
+    """
     seen: set[int] = set()
     for call in graph_of(model).calls:
         layer, layers = call.operation, (*above, call.operation)

@@ -1,4 +1,4 @@
-"""What each layer is to a quantized graph."""
+"""Classification of layers by their role in a quantized graph."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from keras_prune_kit.quantization.int8_kernels import einsum_sizes, stages_of
 
 
 class Kind(enum.Enum):
-    """The part that a layer plays.
+    """The role of a layer in a quantized graph.
 
     Attributes:
-        KERNEL: Has kernels that are rounded.
+        KERNEL: Has kernels to round.
         SCALE: Scales and shifts each channel.
-        OWN_RANGE: Computes in int8 and needs a range for what it gives.
-        SAME_RANGE: Gives values in the range of what it takes.
-        MODEL: A model in the model.
-        FLOAT: Stays as it is.
+        OWN_RANGE: Computes in int8 and needs a range for its output.
+        SAME_RANGE: Its output has the range of its input.
+        MODEL: A nested model.
+        FLOAT: Stays float.
     """
 
     KERNEL = enum.auto()
@@ -36,7 +36,7 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True)
 class Verdict:
-    """The kind of a layer, and why if it stays float."""
+    """The kind of a layer, and the reason if it stays float."""
 
     kind: Kind
     reason: str = ""
@@ -54,7 +54,7 @@ _SAME_RANGE = {
     *("MaxPooling1D", "MaxPooling2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D"),
     *("AveragePooling1D", "AveragePooling2D", "ZeroPadding1D", "ZeroPadding2D"),
     *("Cropping1D", "Cropping2D", "UpSampling1D", "UpSampling2D"),
-    "Transpose",  # The rest are operations of keras.ops.
+    "Transpose",  # From here on: operations of keras.ops.
     "Squeeze",
     "ExpandDims",
 }
@@ -70,12 +70,14 @@ _FUSED_OPERATIONS = ("Relu", "Relu6")
 
 
 def verdict_on(call: Call) -> Verdict:
-    """The kind of what is called, by itself alone."""
+    """Return the verdict on a call, without regard to its producers and consumers."""
     operation, name = call.operation, type(call.operation).__name__
     if isinstance(operation, keras.Model):
         return _on_model(operation)
     if not is_of_keras(operation):
-        return _float(f"{name} is no layer of Keras, so what it computes is not known")
+        return _float(
+            f"{name} is not a built-in Keras layer, so its operators are unknown"
+        )
     if stages_of(operation):
         return _on_kernel(operation)
     if name in ("BatchNormalization", "Rescaling"):
@@ -86,54 +88,54 @@ def verdict_on(call: Call) -> Verdict:
     if name in _OWN_RANGE or (activation is not None and has_int8(activation)):
         return Verdict(Kind.OWN_RANGE)
     if name == "Softmax":
-        return _float(".tflite has the softmax over the last axis alone")
+        return _float(".tflite computes softmax over the last axis only")
     return _float(f".tflite has no int8 operator for {name}")
 
 
 def is_of_keras(operation: Any) -> bool:
-    """Whether it is a layer or operation of Keras itself."""
+    """Return True if it is a built-in layer or operation of Keras."""
     return type(operation).__module__.startswith("keras.")
 
 
 def is_max_pooling(operation: Any) -> bool:
-    """Whether rounding before it and after it are the same thing."""
+    """Return True if rounding before it and rounding after it are equivalent."""
     return type(operation).__name__ in _MAX_POOLING
 
 
 def does_nothing(operation: Any) -> bool:
-    """Whether it gives what it takes in inference."""
+    """Return True if it is the identity in inference."""
     is_linear = activation_of(operation) is keras.activations.linear
     return is_linear or type(operation).__name__ in _NOTHING_IN_INFERENCE
 
 
 def takes_and_gives_one_range(operation: Any) -> bool:
-    """Whether rounding has to come right behind it.
+    """Return True if inputs and output share one scale, so a fake-quant must follow.
 
-    Its operator computes nothing. Where there is no range right behind, the converter
-    gives all that it takes the range of the first, and cuts off what goes beyond.
+    The operator only selects or copies values. Unless a fake-quant follows directly,
+    the converter gives all inputs the range of the first and clips the others to it.
     """
     return type(operation).__name__ in _ONE_RANGE
 
 
 def narrows(operation: Any) -> bool:
-    """Whether the one range that it takes and gives may lack parts of what it takes."""
+    """Return True if the output's range may not cover the inputs, which share it."""
     return type(operation).__name__ in ("Maximum", "Minimum")
 
 
 def mixes(call: Call) -> bool:
-    """Whether what stays float may bring several tensors together.
+    """Return True if a call that stays float may combine several tensors.
 
-    The converter would quantize that where it finds a range for one of them.
+    The converter would quantize it if one of the tensors has a range.
     """
     return not is_of_keras(call.operation) or len(set(map(id, call.inputs))) > 1
 
 
 def averages(operation: Any) -> bool:
-    """Whether it mixes neighbours, so that rounding has to come right before it.
+    """Return True if it averages values, so a fake-quant must come directly before it.
 
-    Its operator has one range for what it takes and what it gives. Where there is none
-    right before it, the converter takes that of what comes behind, and cuts off what
-    goes beyond before it is averaged: a `ReLU` behind it would come first.
+    Its input and output share one scale. Unless a fake-quant comes directly before it,
+    the converter uses the range of its consumer and clips the input to it before the
+    averaging, as if a `ReLU` that follows came first.
     """
     name = type(operation).__name__
     if name == "UpSampling2D":
@@ -142,12 +144,12 @@ def averages(operation: Any) -> bool:
 
 
 def adds_dimension(operation: Any) -> bool:
-    """Whether it averages over one dimension, which .tflite does over two."""
+    """Return True if it is a 1D average pooling, which .tflite computes as a 2D one."""
     return type(operation).__name__ == "AveragePooling1D"
 
 
 def is_fused_activation(operation: Any) -> bool:
-    """Whether it becomes a part of the operator before it."""
+    """Return True if the converter fuses it into its producer, as an activation."""
     if type(operation).__name__ in _FUSED_OPERATIONS:
         return True
     activation = activation_of(operation)
@@ -155,7 +157,7 @@ def is_fused_activation(operation: Any) -> bool:
 
 
 def takes_in_activation(operation: Any) -> bool:
-    """Whether an activation behind it becomes a part of it."""
+    """Return True if the converter fuses a following activation into it."""
     if type(operation).__name__ in ("Add", "BatchNormalization", "Rescaling"):
         return True
     stages = stages_of(operation)
@@ -163,13 +165,13 @@ def takes_in_activation(operation: Any) -> bool:
 
 
 def takes_in_normalization(operation: Any) -> bool:
-    """Whether a normalization behind it becomes a part of its kernel."""
+    """Return True if a following normalization can be folded into its kernel."""
     is_einsum = type(operation) is keras.layers.EinsumDense
     return bool(stages_of(operation)) and is_linear(operation) and not is_einsum
 
 
 def is_linear(operation: Any) -> bool:
-    """Whether a layer with kernels has no activation of its own."""
+    """Return True if a layer with kernels has a linear activation."""
     return operation.activation is keras.activations.linear
 
 
@@ -180,23 +182,23 @@ def _float(reason: str) -> Verdict:
 def _on_model(model: Any) -> Verdict:
     if _keras.is_graph(model):
         return Verdict(Kind.MODEL)
-    return _float("a model of a class of its own cannot be taken apart")
+    return _float("a subclassed model cannot be copied layer by layer")
 
 
 def _on_kernel(layer: Any) -> Verdict:
     if getattr(layer, "data_format", "channels_last") != "channels_last":
-        return _float(".tflite has channels last")
+        return _float(".tflite needs data_format='channels_last'")
     if getattr(layer, "lora_enabled", False):
-        return _float("its kernel is made of several (LoRA)")
+        return _float("its kernel is computed from several weights (LoRA)")
     if type(layer) is keras.layers.EinsumDense and einsum_sizes(layer) is None:
-        return _float(f"'{layer.equation}' is no matrix product of the last axes")
+        return _float(f"'{layer.equation}' is not a matrix product over the last axes")
     return Verdict(Kind.KERNEL)
 
 
 def _on_scale(layer: Any, inputs: Any) -> Verdict:
     rank = len(inputs.shape)
     if "float" not in inputs.dtype:
-        return _float("it takes integers")
+        return _float("its input is not a float tensor")
     if not 2 <= rank <= 4 or getattr(layer, "axis", -1) not in (-1, rank - 1):
-        return _float(".tflite scales the last of two to four axes")
+        return _float(".tflite scales only the last axis of a tensor of rank 2 to 4")
     return Verdict(Kind.SCALE)

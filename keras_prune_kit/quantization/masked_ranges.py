@@ -1,4 +1,7 @@
-"""Where a model masks: scores that are pushed towards minus infinity have no range."""
+"""Detection of masked scores, which have no usable quantization range.
+
+A mask adds a number such as -1e9: one scale cannot cover it and the scores.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,9 @@ from keras_prune_kit.quantization.activations import activation_of
 from keras_prune_kit.quantization.call_graph import Call, Graph
 from keras_prune_kit.quantization.int8_kernels import stages_of
 
-# The least number that is taken for a mask, such as the -1e9 of Keras.
+# Constants of at least this magnitude count as a mask, such as the -1e9 of Keras.
 _LEAST = 1e4
-# What makes something ordinary of masked scores; so do all activations.
+# Operations whose output is in an ordinary range again; so is that of any activation.
 _ENDS = {
     *("Softmax", "LogSoftmax", "Sigmoid", "LogSigmoid", "Exp", "Logsumexp"),
     *("Max", "Argmax", "TopK", "GlobalMaxPooling1D", "GlobalMaxPooling2D"),
@@ -22,10 +25,11 @@ _ENDS = {
 
 
 def masking_calls(graph: Graph) -> set[int]:
-    """Ids of the calls that mask something, or take what is masked.
+    """Return the ids of the calls that mask scores or compute with masked scores.
 
-    From the large number on to what makes probabilities or a maximum of the scores
-    each call is one of them; not a layer with kernels, which would make nonsense of it.
+    They run from the call with the large constant to the one that turns the scores
+    into probabilities or a maximum. A layer with kernels is never one of them: it
+    cannot compute anything meaningful from masked scores.
     """
     found: set[int] = set()
     masked: set[int] = set()
@@ -42,7 +46,7 @@ def masking_calls(graph: Graph) -> set[int]:
 def _masks(call: Call) -> bool:
     if type(call.operation) is keras.layers.Softmax and (
         len(call.inputs) > 1
-        # A mask that comes with a tensor, as that of an Embedding does.
+        # Keras passes the mask of an Embedding along with the tensor.
         or any(getattr(item, "_keras_mask", None) is not None for item in call.inputs)
     ):
         return True
@@ -52,7 +56,7 @@ def _masks(call: Call) -> bool:
 def _is_large(constant: Any) -> bool:
     try:
         values = np.asarray(constant, np.float64)
-    except (TypeError, ValueError):  # It is no number.
+    except (TypeError, ValueError):  # Not a number.
         return False
     return bool(values.size) and float(np.abs(values).max()) >= _LEAST
 

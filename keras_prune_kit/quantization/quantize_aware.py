@@ -1,4 +1,4 @@
-"""The public functions, for models of either world."""
+"""The public functions of quantization-aware training, for Keras 3 and `tf_keras`."""
 
 from __future__ import annotations
 
@@ -19,51 +19,50 @@ def quantize_aware(
     preserve_sparsity: bool = True,
     skip: Match | None = None,
 ) -> Converted:
-    """Copies a model so that it trains as it will compute in an int8 .tflite.
+    """Copy a model and add fake quantization, so that it trains with int8 rounding.
 
-    Train the copy for a few epochs, at a tenth of the first learning rate or so, then
-    export it: `kpk.export_tflite(model, quantization="int8")` needs no representative
-    data, as the ranges of activations are learned. `PruningCallback` works on the copy
-    as on any model, with the same paths and rules, so pruning and quantization can be
-    trained together; or quantize a pruned model, whose zeros are kept, which is the
-    steadier way where there are many normalizations and few bits.
+    Train the copy for a few epochs, at about a tenth of the original learning rate,
+    then export it: `kpk.export_tflite(model, quantization="int8")` needs no
+    representative dataset, because training learns the ranges of activations.
+    `PruningCallback` works on the copy as on any model, with the same paths and rules,
+    so pruning and quantization can be trained together. Or quantize a pruned model,
+    whose zeros are kept: this is more stable with many normalizations and few bits.
 
-    On Keras 3 each layer gets a wrapper of its own name. Kernels are rounded
-    to `2 * levels + 1` symmetric steps, convolutions with a step for each output; down
-    to 5 bits the largest magnitude sets the step, below it is learned (LSQ, Esser et
+    On Keras 3 each layer gets a wrapper with the layer's name. Kernels are rounded to
+    `2 ** bits - 1` symmetric levels, per channel in convolutions. With 5 bits or more
+    the largest magnitude sets the step size; with fewer it is learned (LSQ, Esser et
     al. 2020). Activations have 8 bits and a range that follows the training data.
-    A `BatchNormalization` behind a kernel is folded into it in inference, and
-    normalizes by the batch in training as it always did. The loss goes straight
-    through all rounding (Bengio et al. 2013).
+    A `BatchNormalization` that follows a kernel is folded into it in inference, and
+    still normalizes by batch statistics in training. Gradients pass all rounding
+    unchanged (straight-through estimator, Bengio et al. 2013).
 
-    .tflite packs kernels of 8 and of 4 bits. The levels of 6 and 5 bits ride in int8,
-    those of 3 and 2 bits in int4: the file is as large, but compresses better.
+    .tflite stores kernels in 8 or 4 bits. Kernels of 6 or 5 bits are stored in int8,
+    those of 3 or 2 bits in int4: the file is as large, but compresses better.
 
-    A `tf_keras` model goes to TFMOT, as with `kpk.tfmot.quantize_aware`, in 8 bits.
+    TFMOT quantizes a `tf_keras` model, in 8 bits, as in `kpk.tfmot.quantize_aware`.
 
     Args:
-        model: A trained Sequential or functional model of either world, with models
-            inside it or not, or the path of one (.keras, .h5). It stays as it is.
+        model: A trained Sequential or functional model of Keras 3 or `tf_keras`,
+            nested or not, or the path of one (.keras, .h5). It is not changed.
         weight_bits: Bits of a weight: 8, 6, 5, 4, 3 or 2. Defaults to 8.
-        preserve_sparsity: Whether a weight that is zero before a training step is zero
-            after it. Also keeps zeros that a constraint such as `NonNeg` makes; a
-            kernel of nothing but zeros is free. A model that is saved and loaded
-            keeps those of its quantized layers, no longer those of layers that stay
-            float. Defaults to `True`.
-        skip: Layers to leave float: a regex that matches the whole of the path (or of
-            one it is in), a layer class, a callable that takes the layer, or a list
-            of these, as in `Rule`. Defaults to `None`.
+        preserve_sparsity: If True, a weight that is zero before a training step is
+            zero after it, also if a constraint such as `NonNeg` made it zero; a kernel
+            of zeros only is free. After saving and loading, this still holds for
+            quantized layers, but not for layers that stay float. Defaults to `True`.
+        skip: Layers to leave float: a regex that matches the full path of a layer or
+            of a layer around it, a layer class, a callable that accepts the layer, or
+            a list of these, as in `Rule`. Defaults to `None`.
 
     Returns:
-        The model, compiled like the original if that was, and a report of what each
-        layer became. Layers that stay float have a reason there.
+        The copy, compiled if the original is, and a report of what was done to each
+        layer, with a reason for each that stays float.
 
     Raises:
-        ExportError: If the model takes texts, which no .tflite does.
-        TypeError: If it is not a Keras model, or `skip` is of no known kind.
-        ValueError: If `weight_bits` is none of these, `skip` covers no layer, or the
-            model is not built, subclassed, quantized already, of another precision
-            than float32, or has no kernel to quantize.
+        ExportError: If the model has string inputs, which .tflite does not support.
+        TypeError: If it is not a Keras model, or `skip` is of another type.
+        ValueError: If `weight_bits` is not one of these, `skip` covers no layer, or
+            the model is not built, is subclassed or quantized already, computes in
+            another precision than float32, or has no kernel to quantize.
 
     Example:
 
@@ -84,36 +83,36 @@ def quantize_aware(
     _keras.check_not_wrapped(model)
     if _keras.is_quantization_aware(model):
         raise ValueError(
-            f"Model '{model.name}' trains quantized already. Train it on as it is, or "
-            "start from kpk.strip_quantization(model)."
+            f"Model '{model.name}' is quantization-aware already. Continue to train "
+            "it, or start from kpk.strip_quantization(model)."
         )
     check_exportable(model)
     if _keras.is_tf_keras(model):
         return _quantize_with_tfmot(model, weight_bits, preserve_sparsity, skip)
-    # Here, because it defines layers of Keras 3, which tf_keras does not need.
+    # Imported late: it defines Keras 3 layers, which tf_keras does not need.
     from keras_prune_kit.quantization import keras_3
 
     return keras_3.quantize(model, weight_bits, preserve_sparsity, skip)
 
 
 def strip_quantization(model: Any) -> Any:
-    """Copies a model that was trained quantized as a plain one.
+    """Copy a quantization-aware model as a plain float model.
 
-    For whatever is to be done in float: another export, training on, a look at the
-    weights. Its kernels have the values that they were rounded to, so it has as few
-    different ones; normalizations are layers again. It computes the same but for the
-    rounding of activations.
+    For another export, further training in float, or a look at the weights. Kernels
+    keep their rounded values, so they have as few distinct ones; folded normalizations
+    are layers again. The copy computes the same except that it does not round
+    activations.
 
     Args:
-        model: A model from `quantize_aware` of either world, or the path of one. It
-            stays as it is.
+        model: A model from `quantize_aware` of Keras 3 or `tf_keras`, or the path of
+            one. It is not changed.
 
     Returns:
-        An ordinary model, compiled like the other one, if that was.
+        An ordinary model, compiled if the quantization-aware one is.
 
     Raises:
         TypeError: If it is not a Keras model.
-        ValueError: If it was not trained quantized.
+        ValueError: If it is not quantization-aware.
 
     Example:
 
@@ -126,8 +125,8 @@ def strip_quantization(model: Any) -> Any:
     _keras.world(model)
     if not _keras.is_quantization_aware(model):
         raise ValueError(
-            "There is nothing to strip: no layer trains quantized. Received: model "
-            f"'{model.name}'. Pass the model that kpk.quantize_aware returns."
+            "There is nothing to strip: no layer is quantization-aware. Received: "
+            f"model '{model.name}'. Pass the model that kpk.quantize_aware returns."
         )
     if _keras.is_tf_keras(model):
         return tfmot.strip_quantization(model)
@@ -141,8 +140,8 @@ def _quantize_with_tfmot(
 ) -> Converted:
     if weight_bits != 8:
         raise ValueError(
-            "TFMOT trains tf_keras models with 8-bit weights. Received: weight_bits="
-            f"{weight_bits}. Fewer bits need a Keras 3 model."
+            "TFMOT quantizes tf_keras models to 8-bit weights only. Received: "
+            f"weight_bits={weight_bits}. Fewer bits need a Keras 3 model."
         )
     preserve = "sparsity" if preserve_sparsity else "none"
     return tfmot.quantize_aware(model, preserve, skip=skip)

@@ -1,4 +1,4 @@
-"""The wrapper of a layer with kernels."""
+"""The wrapper that rounds the kernels of a layer to few bits."""
 
 from __future__ import annotations
 
@@ -32,28 +32,28 @@ from keras_prune_kit.quantization.wrappers import (
     serialize,
 )
 
-# At so few bits the largest magnitude is a poor guide to the step.
+# With so few levels, a step size set by the largest magnitude rounds most to zero.
 _MOST_BITS_LEARNED = 4
 
 
 @keras.saving.register_keras_serializable("keras_prune_kit")
 class QuantizeKernel(QuantizeOutput):
-    """A layer whose kernels are rounded to few levels, with what is folded into it.
+    """A layer with rounded kernels and the normalization folded into them.
 
-    A normalization behind the layer becomes a part of it. In training it normalizes
-    by the batch, as it always did: a step for each output makes rounding before and
-    after the scale the same thing. In inference and in the file its moving statistics
-    are multiplied into the kernel. Where the steps of the file are rounded, the
-    normalization's scale is off by as much, in training too.
+    The wrapper contains the normalization that follows the layer. In training it
+    normalizes by batch statistics as before: with per-channel steps, rounding before
+    and after the normalization's scale is equivalent. In inference and in the file its
+    moving statistics are multiplied into the kernel. The file stores compact step
+    sizes (see `compact`), which changes the normalization's scale by a small factor;
+    training applies the same factor.
 
     Args:
-        layer: A layer that `stages_of` knows.
-        weight_bits: From 2 to 8.
-        normalization: The `BatchNormalization` behind it. Defaults to `None`.
-        preserve_sparsity: Whether a weight that is zero when a step begins is zero
-            when it ends. Defaults to `True`.
-        output_range: As in `QuantizeOutput`.
-        **kwargs: What every Keras layer takes.
+        layer: A layer that `stages_of` supports.
+        weight_bits: Bits of a weight, 2 to 8. Defaults to 8.
+        normalization: The `BatchNormalization` that follows. Defaults to `None`.
+        preserve_sparsity: If True, a weight that is zero before a training step is
+            zero after it. Defaults to `True`.
+        **kwargs: Passed to `QuantizeOutput`.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class QuantizeKernel(QuantizeOutput):
             build_once(part, output_shape)
         if self._learns_steps:
             for stage in self._stages:
-                # Not in a list, in which TensorFlow's checkpoints do not look.
+                # As an attribute: TensorFlow's checkpoints do not search lists.
                 setattr(self, _log_step_name(stage), self._add_log_step(stage))
         if self.preserve_sparsity:
             variables = _keras.Keras3Variables(keras)
@@ -104,14 +104,14 @@ class QuantizeKernel(QuantizeOutput):
         return self.layer.activation(x)
 
     def container_bits(self) -> tuple[int, ...]:
-        """The bits that each kernel has in the file, 4 or 8."""
+        """Return the bits of each kernel's type in the file, 4 or 8."""
         return tuple(
             4 if stage.has_int4 and self.weight_bits <= 4 else 8
             for stage in self._stages
         )
 
     def fit_steps(self) -> None:
-        """Starts learned steps at those that round the present kernels best."""
+        """Initialize learned step sizes to those that fit the current kernels best."""
         for index in range(len(self._stages) if self._learns_steps else 0):
             stage, kernel, factor = self._parts(index)
             if factor is not None and not stage.is_per_channel:
@@ -121,7 +121,7 @@ class QuantizeKernel(QuantizeOutput):
             self._log_step(index).assign(np.log(step) / LOG_UNIT)
 
     def rounded_weights(self) -> dict[str, np.ndarray]:
-        """The kernels as they compute, by attribute, in the layout of the layer."""
+        """Return the rounded kernels by attribute, in the layout of the layer."""
         found = {}
         for index, stage in enumerate(self._stages):
             shape = getattr(self.layer, stage.attribute).shape
@@ -130,7 +130,10 @@ class QuantizeKernel(QuantizeOutput):
         return found
 
     def normalization_weights(self) -> dict[str, np.ndarray]:
-        """What differs in the normalization as it computes, by attribute."""
+        """Return the normalization's weights that differ in the file, by attribute.
+
+        Compact step sizes change gamma, or the moving variance if there is no gamma.
+        """
         gain, normalization = self._gain(), self.normalization
         if gain is None:
             return {}
@@ -165,7 +168,7 @@ class QuantizeKernel(QuantizeOutput):
         return getattr(self, _log_step_name(self._stages[index]))
 
     def _parts(self, index: int) -> tuple[Stage, Any, Any]:
-        """A stage, its kernel as it is rounded, and what is multiplied into it."""
+        """Return a stage, its kernel with outputs last, and the scale to fold in."""
         stage = self._stages[index]
         variable = getattr(self.layer, stage.attribute).value
         kernel = stage.outputs_last(self.layer, tf.convert_to_tensor(variable))
@@ -184,7 +187,7 @@ class QuantizeKernel(QuantizeOutput):
         stage, kernel, factor = self._parts(index)
         if factor is None or stage.is_per_channel:
             return self._round(index, kernel, factor)
-        # One step for all outputs: they are rounded as the normalization scales them.
+        # One step size for all outputs: the file rounds them after the folded scale.
         factor = tf.stop_gradient(factor)
         return tf.math.divide_no_nan(self._round(index, kernel * factor), factor)
 
@@ -197,9 +200,10 @@ class QuantizeKernel(QuantizeOutput):
         return round_to_reach(kernel, reach, self.weight_bits)
 
     def _deployed_kernel(self, index: int) -> Any:
-        """The kernel with all that is folded into it, in a form that the file has.
+        """Return the kernel as the file stores it, with the normalization folded in.
 
-        Levels that .tflite has no type for are some of those of a larger type.
+        Levels of a width that .tflite has no type for, such as 6 bits, are a subset of
+        those of the next wider type.
         """
         stage, kernel, factor = self._parts(index)
         if factor is not None and not stage.is_per_channel:
@@ -218,10 +222,7 @@ class QuantizeKernel(QuantizeOutput):
         return round_to_reach(kernel, reach, bits)
 
     def _step(self, index: int, kernel: Any, factor: Any) -> Any:
-        """The size of a step: one that the file stores well, unless a factor follows.
-
-        Then it is left alone; see `_gain`.
-        """
+        """Return the step size, compact unless a factor is folded in (see `_gain`)."""
         if self._learns_steps:
             return learned_step(self._log_step(index).value, factor is None)
         reach = max_abs(kernel, self._stages[index].is_per_channel)
@@ -229,11 +230,14 @@ class QuantizeKernel(QuantizeOutput):
         return compact(step) if factor is None else step
 
     def _gain(self) -> Any:
-        """What rounding the stored steps multiplies the normalization's scale by.
+        """Return the factor that compact step sizes put on the normalization's scale.
 
-        Were the steps rounded before the normalization, its statistics would change,
-        and with them what is rounded: a circle without an end. `None` where nothing is
-        rounded this way.
+        It is applied after the normalization. Compact steps before it would change its
+        statistics, and with them the steps: a circular dependency.
+
+        Returns:
+            A tensor `(outputs,)`, or `None` if no normalization is folded into a kernel
+            with per-channel steps.
         """
         last = len(self._stages) - 1
         stage, kernel, factor = self._parts(last)
@@ -244,7 +248,7 @@ class QuantizeKernel(QuantizeOutput):
         return tf.stop_gradient(gain)
 
     def _scaled_as_stored(self, x: Any) -> Any:
-        """The normalization's outputs, with the scale that the file will have."""
+        """Return the normalization's output with the scale that the file will have."""
         gain = self._gain()
         if gain is None:
             return x
@@ -252,17 +256,17 @@ class QuantizeKernel(QuantizeOutput):
         return center + gain * (x - center)
 
     def _note_zeros(self, index: int) -> None:
-        """What is zero now is zero after the optimizer's update."""
+        """Mask current zeros, so that they are zero after the optimizer's update."""
         variable = getattr(self.layer, self._stages[index].attribute).value
         is_kept = tf.not_equal(variable, 0.0)
-        # A kernel of nothing but zeros was initialized so.
+        # A kernel of zeros only was initialized so, not pruned: leave it free.
         self._kept[index].mask.assign(is_kept | ~tf.reduce_any(is_kept))
 
     def _is_last(self, index: int) -> bool:
         return index == len(self._stages) - 1
 
     def _stage_bias(self, index: int, training: bool) -> Any:
-        """The bias of the layer, which comes last; with what is folded into it."""
+        """Return the bias for the last stage, with the normalization folded in."""
         variable = getattr(self.layer, "bias", None)
         bias = None if variable is None else tf.convert_to_tensor(variable.value)
         if not self._is_last(index):
@@ -278,7 +282,7 @@ def _log_step_name(stage: Stage) -> str:
 
 
 def _range_before(activation: Any) -> FakeQuantize | None:
-    """What an operator hands to an activation that it does not take in."""
+    """Return the range between an operator and an activation that is not fused."""
     if activation is keras.activations.linear:
         return None
     return FakeQuantize(name="before_activation")

@@ -1,4 +1,4 @@
-"""Where ranges go in a graph, and what is folded into what."""
+"""The planner: places fake-quant nodes in a graph and folds normalizations."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _INT8 = (Kind.KERNEL, Kind.SCALE, Kind.OWN_RANGE, Kind.MODEL)
 
 @dataclass(frozen=True)
 class Range:
-    """What rounds a tensor.
+    """The fake-quant node of one tensor.
 
     Attributes:
-        bounds: The range that .tflite prescribes; `None` for one that moves.
-        is_barrier: Whether what gives the tensor must stay float in the file.
+        bounds: The range that .tflite prescribes; `None` for a moving average.
+        is_barrier: True if a `Barrier` must keep the tensor's producer float.
     """
 
     bounds: tuple[float, float] | None = None
@@ -46,16 +46,16 @@ class Range:
 
 @dataclass
 class Plan:
-    """What happens to a model and the models in it.
+    """The decisions for a model and the models nested in it.
 
     Attributes:
         verdicts: The kind of each layer and operation, by its id.
-        folded: The normalization that goes into a layer, by the layer's id.
-        held: What rounds the output of a layer from inside its wrapper, by its id.
-        ranges: What rounds a tensor from behind, by the tensor's id.
-        inside: Ids of layers that round inside what their operator takes.
-        apart: Ids of layers that stay float and need a barrier before them too.
-        uses: How often each layer is called, by its id.
+        folded: The normalization folded into a layer, by the layer's id.
+        held: The range of a layer's output inside its wrapper, by the layer's id.
+        ranges: The range that follows a tensor as a layer, by the tensor's id.
+        inside: Ids of layers that round their input inside; see `QuantizeAverage`.
+        apart: Ids of float layers that need a barrier on their inputs too.
+        uses: Number of calls of each layer, by its id.
     """
 
     verdicts: dict[int, Verdict] = field(default_factory=dict)
@@ -67,24 +67,24 @@ class Plan:
     uses: Counter[int] = field(default_factory=Counter)
 
     def kind(self, operation: Any) -> Kind:
-        """The kind of a layer or operation."""
+        """Return the kind of a layer or operation."""
         return self.verdicts[id(operation)].kind
 
     def is_folded(self, operation: Any) -> bool:
-        """Whether a layer becomes a part of the one before it."""
+        """Return True if a layer is folded into its producer."""
         return any(operation is other for other in self.folded.values())
 
     def is_used_once(self, operation: Any) -> bool:
-        """Whether there is one call of a layer, so that it can hold what is behind."""
+        """Return True if a layer is called once, so its wrapper can hold a range."""
         return self.uses[id(operation)] == 1
 
 
 def plan_for(model: Any, skips: Callable[[Any], bool]) -> Plan:
-    """Decides what happens to each layer of a model and of the models in it.
+    """Plan the quantization of a model and of the models nested in it.
 
     Args:
         model: A built Sequential or functional model.
-        skips: Whether a layer is to stay float.
+        skips: Returns True for a layer that must stay float.
     """
     plan = Plan()
     graphs = {id(part): graph_of(part) for part in nested_models(model)}
@@ -129,19 +129,19 @@ class _GraphPlanner:
         if self._skips(call.operation):
             verdict = Verdict(Kind.FLOAT, "skip")
         elif verdict.kind is not Kind.FLOAT and id(call) in self._masking:
-            verdict = Verdict(Kind.FLOAT, "what is masked has no range")
+            verdict = Verdict(Kind.FLOAT, "masked scores have no usable range")
         elif verdict.kind in (Kind.OWN_RANGE, Kind.SCALE) and self._follows_float(call):
-            verdict = Verdict(Kind.FLOAT, "what it takes is float")
+            verdict = Verdict(Kind.FLOAT, "it has float inputs")
         elif any(self._would_change(call, tensor) for tensor in call.inputs):
-            reason = "others need what it takes in another range"
+            reason = "other layers need its input in a wider range"
             verdict = Verdict(Kind.FLOAT, reason)
         self._plan.verdicts.setdefault(id(call.operation), verdict)
 
     def _follows_float(self, call: Call) -> bool:
-        """Whether what it takes is float.
+        """Return True if the inputs are float, so the call should stay float too.
 
-        One part is enough where all parts need the same range: the converter does not
-        bring what was float to another one.
+        One float input is enough for an operator whose inputs share one scale: the
+        converter does not requantize a tensor that was float to that scale.
         """
         found = [self._graph.producer(tensor) for tensor in call.inputs]
         if takes_and_gives_one_range(call.operation):
@@ -151,9 +151,10 @@ class _GraphPlanner:
         return all(other is not None and self._is_float(other) for other in found)
 
     def _would_change(self, call: Call, tensor: Any) -> bool:
-        """Whether others would get a tensor in the narrower range of a call.
+        """Return True if other consumers would get a tensor in a call's narrower range.
 
-        That goes back through operators that have one range: to the last rounding.
+        The converter propagates that range backwards through operators whose input and
+        output share one scale, up to the last fake-quant node.
         """
         before = self._graph.producer(tensor)
         return (
@@ -174,29 +175,29 @@ class _GraphPlanner:
 
     def _fold_normalizations(self) -> None:
         for call in self._graph.calls:
-            behind = self._graph.only_consumer(call)
-            if behind is not None and self._folds(call, behind):
-                self._plan.folded[id(call.operation)] = behind.operation
+            consumer = self._graph.only_consumer(call)
+            if consumer is not None and self._folds(call, consumer):
+                self._plan.folded[id(call.operation)] = consumer.operation
 
-    def _folds(self, call: Call, behind: Call) -> bool:
+    def _folds(self, call: Call, consumer: Call) -> bool:
         return (
-            type(behind.operation).__name__ == "BatchNormalization"
+            type(consumer.operation).__name__ == "BatchNormalization"
             and self._plan.kind(call.operation) is Kind.KERNEL
-            and self._plan.kind(behind.operation) is Kind.SCALE
+            and self._plan.kind(consumer.operation) is Kind.SCALE
             and takes_in_normalization(call.operation)
             and self._plan.is_used_once(call.operation)
-            and self._plan.is_used_once(behind.operation)
+            and self._plan.is_used_once(consumer.operation)
         )
 
     def _round_input(self, tensor: Any) -> None:
-        """What goes into a model inside is rounded outside."""
+        """Round an input of the outermost model; nested models get rounded inputs."""
         if not self._is_outermost:
             self._rounded.add(id(tensor))
         elif tensor.dtype == "float32" and self._is_wanted(tensor):
             self._add(tensor, Range())
 
     def _is_wanted(self, tensor: Any) -> bool:
-        """Whether a layer that computes in int8 takes a tensor."""
+        """Return True if a tensor reaches an int8 operator or leaves a nested model."""
         if not self._is_outermost and self._graph.is_output(tensor):
             return True
         return any(
@@ -244,9 +245,10 @@ class _GraphPlanner:
         end = self._end(call)
         self._rounded.update(map(id, (*call.outputs, *end.outputs)))
         bounds = _bounds_of(end.operation)
-        # The file rounds what it gives away as prescribed; a loss needs it as it is.
-        is_given_away = self._is_outermost and self._graph.is_output(end.outputs[0])
-        if "float" not in end.outputs[0].dtype or (bounds and is_given_away):
+        # The converter quantizes an output with prescribed bounds by itself, and a loss
+        # needs it unrounded.
+        is_model_output = self._is_outermost and self._graph.is_output(end.outputs[0])
+        if "float" not in end.outputs[0].dtype or (bounds and is_model_output):
             return
         is_folded = self._plan.is_folded(end.operation)
         holder = call.operation if is_folded else end.operation
@@ -262,29 +264,33 @@ class _GraphPlanner:
         self._just_rounded.add(id(tensor))
 
     def _end(self, call: Call) -> Call:
-        """The call behind which the range goes: after what becomes a part of the
-        operator, and after a pooling that leaves less to round."""
+        """Return the call whose output gets the range of a call.
+
+        The range follows everything that is fused into the operator, and a max pooling,
+        which leaves fewer values to round.
+        """
         takes_activation = takes_in_activation(call.operation)
-        behind = self._graph.only_consumer(call)
-        if behind is not None and self._plan.folded.get(id(call.operation)):
-            call, behind = self._take_in(behind)
-        while behind is not None and self._joins(call, behind, takes_activation):
-            takes_activation = takes_activation and not self._is_fused(behind)
-            call, behind = self._take_in(behind)
+        consumer = self._graph.only_consumer(call)
+        if consumer is not None and self._plan.folded.get(id(call.operation)):
+            call, consumer = self._take_in(consumer)
+        while consumer is not None and self._joins(call, consumer, takes_activation):
+            takes_activation = takes_activation and not self._is_fused(consumer)
+            call, consumer = self._take_in(consumer)
         return call
 
-    def _joins(self, call: Call, behind: Call, takes_activation: bool) -> bool:
-        """Whether nothing has to be rounded between two calls."""
-        if self._is_fused(behind):
+    def _joins(self, call: Call, consumer: Call, takes_activation: bool) -> bool:
+        """Return True if no fake-quant is needed between a call and its consumer."""
+        if self._is_fused(consumer):
             return takes_activation
         if (
-            not self._is_pooling(behind)
+            not self._is_pooling(consumer)
             or takes_and_gives_one_range(call.operation)
             or _bounds_of(call.operation) is not None
         ):
             return False
-        # In the file the activation is a part of the pooling, which has one range.
-        after = self._graph.only_consumer(behind)
+        # The converter fuses an activation that follows into the pooling, whose input
+        # and output share one scale.
+        after = self._graph.only_consumer(consumer)
         return takes_activation or after is None or not self._is_fused(after)
 
     def _take_in(self, call: Call) -> tuple[Call, Call | None]:
@@ -301,6 +307,6 @@ class _GraphPlanner:
 
 
 def _bounds_of(operation: Any) -> tuple[float, float] | None:
-    """The prescribed range of what an operation gives."""
+    """Return the prescribed range of an operation's output, or `None`."""
     activation = activation_of(operation) or getattr(operation, "activation", None)
     return None if activation is None else bounds_of(activation)

@@ -1,4 +1,4 @@
-"""From a float Keras 3 model to one that trains quantized, and back."""
+"""Rebuilders that add quantization wrappers to a Keras 3 model or remove them."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from keras_prune_kit.quantization.wrappers import (
 
 
 class _Rebuilder(abc.ABC):
-    """Copies a model and the models in it, with other layers in some places."""
+    """Copies a model and the models nested in it, replacing some layers."""
 
     def __init__(self) -> None:
         self._made: dict[int, Any] = {}
         self._copies: list[tuple[Any, Any]] = []
 
     def build(self, model: Any) -> Any:
-        """The copy, with the weights of the model; not compiled."""
+        """Return an uncompiled copy with the weights of the model."""
         copy = rebuild(model, self._once, self._call)
         for old, new in self._copies:
             _keras.copy_state(old, new)
@@ -38,19 +38,20 @@ class _Rebuilder(abc.ABC):
 
     @abc.abstractmethod
     def _make(self, operation: Any) -> Any:
-        """What takes the place of a layer or operation."""
+        """Return the replacement of a layer or operation."""
 
     @abc.abstractmethod
     def _call(self, call: Call, layer: Any, args: Any, kwargs: Any) -> Any:
-        """What one call of the old model becomes."""
+        """Return the new outputs for one call of the old model."""
 
     def _once(self, operation: Any) -> Any:
+        """Return the replacement of a layer, the same one for all of its calls."""
         if id(operation) not in self._made:
             self._made[id(operation)] = self._make(operation)
         return self._made[id(operation)]
 
     def _fresh(self, operation: Any) -> Any:
-        """A plain copy."""
+        """Return a copy without a wrapper, to which `build` copies the weights."""
         fresh = _keras.copy_layer(operation)
         if isinstance(operation, keras.Layer):
             self._copies.append((operation, fresh))
@@ -58,12 +59,12 @@ class _Rebuilder(abc.ABC):
 
 
 class Quantizer(_Rebuilder):
-    """Builds the quantized copy of a model along a plan.
+    """Builds the quantization-aware copy of a model from a plan.
 
     Args:
-        plan: What happens to each layer.
-        weight_bits: Bits of a kernel's levels.
-        preserve_sparsity: Whether zeros of kernels stay zero.
+        plan: The decision for each layer.
+        weight_bits: Bits of a weight, 2 to 8.
+        preserve_sparsity: If True, zeros of kernels stay zero in training.
 
     Attributes:
         kernels: The wrappers of layers with kernels, by the id of the old layer.
@@ -121,11 +122,11 @@ class Quantizer(_Rebuilder):
         args, kwargs = self._with_rounded_inputs(call, args, kwargs)
         if id(call.operation) in self._plan.apart:
             args, kwargs = (
-                keras.tree.map_structure(_behind_barrier, part)
+                keras.tree.map_structure(_after_barrier, part)
                 for part in (args, kwargs)
             )
         if isinstance(layer, QuantizeOutput):
-            kwargs.pop("mask", None)  # The layer inside finds it by itself.
+            kwargs.pop("mask", None)  # The tensor carries it to the inner layer.
         outputs = layer(*args, **kwargs)
         rounded = [
             self._rounded(old, new)
@@ -134,7 +135,7 @@ class Quantizer(_Rebuilder):
         return keras.tree.pack_sequence_as(outputs, rounded)
 
     def _with_rounded_inputs(self, call: Call, *arguments: Any) -> Any:
-        """Inputs of the model are rounded where they are first used."""
+        """Replace inputs of the model by their rounded form, made once on first use."""
         before = iter(call.inputs)
 
         def replace(item: Any) -> Any:
@@ -150,7 +151,7 @@ class Quantizer(_Rebuilder):
         return keras.tree.map_structure(replace, arguments)
 
     def _rounded(self, old: Any, new: Any) -> Any:
-        """A tensor, rounded if the plan says so of the one that it stands for."""
+        """Return a new tensor, rounded if the plan has a range for the old one."""
         found = self._plan.ranges.get(id(old))
         if found is None:
             return new
@@ -168,7 +169,7 @@ class Quantizer(_Rebuilder):
 
 
 class Stripper(_Rebuilder):
-    """Builds the plain model that computes with the rounded kernels."""
+    """Builds the plain float model that computes with the rounded kernels."""
 
     def build(self, model: Any) -> Any:
         stripped = super().build(model)
@@ -186,7 +187,7 @@ class Stripper(_Rebuilder):
         if _keras.is_graph(operation):
             return rebuild(operation, self._once, self._call)
         if isinstance(operation, (Barrier, FakeQuantize)):
-            return operation  # It is left out.
+            return operation  # `_call` leaves it out.
         if not isinstance(operation, QuantizeOutput):
             return self._fresh(operation)
         if isinstance(operation, QuantizeKernel):
@@ -205,6 +206,6 @@ class Stripper(_Rebuilder):
         return outputs if normalization is None else normalization(outputs)
 
 
-def _behind_barrier(item: Any) -> Any:
+def _after_barrier(item: Any) -> Any:
     is_float = isinstance(item, keras.KerasTensor) and item.dtype == "float32"
     return Barrier()(item) if is_float else item

@@ -1,7 +1,7 @@
-"""Fake quantization: rounded in the forward pass, straight through in the backward.
+"""Fake quantization: rounding with a straight-through gradient.
 
-Symmetric, narrow-range steps for kernels (-127 to 127 at 8 bits), asymmetric ones for
-activations, as the .tflite kernels want them (Jacob et al. 2018).
+Symmetric, narrow-range levels for kernels (-127 to 127 at 8 bits), asymmetric ones for
+activations, as .tflite defines them (Jacob et al. 2018).
 """
 
 from __future__ import annotations
@@ -11,47 +11,50 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-# The logarithm of a learned step is kept in tenths, so that Adam, which moves every
-# weight by about its learning rate, moves a step by 1 % at 1e-3, whatever its size.
+# Learned step sizes are stored as a tenth of their logarithm. Adam changes every weight
+# by about its learning rate, so at 1e-3 it changes a step size by 1 %, small or large.
 LOG_UNIT = 10.0
 
-# Steps that are tried out, as fractions of the one that clips nothing.
+# Candidates for a step size: the smallest, as a fraction of the step size that clips
+# nothing, and their number.
 _NARROWEST, _CANDIDATES = 0.05, 48
 
-
-# Bits of a step's fraction that may be set. Steps are stored as float32, once for each
-# output and once more, times the input's step, for its bias.
+# Mantissa bits of a compact step size that may be set. The file stores scales as
+# float32: one for each output channel, and one for its bias (times the input's scale).
 _FRACTION_BITS = 3
 _UNUSED = 2 ** (23 - _FRACTION_BITS) - 1
 
 
 def levels_of(bits: int) -> int:
-    """Steps on either side of zero: 127 at 8 bits, 1 at 2 bits."""
+    """Return the number of levels on either side of zero: 127 at 8 bits, 1 at 2."""
     return 2 ** (bits - 1) - 1
 
 
 @tf.custom_gradient
 def straight_through(value: Any, stand_in: Any) -> Any:
-    """`stand_in`, with the gradient of `value` (Bengio et al. 2013)."""
+    """Return `stand_in` with the gradient of `value` (Bengio et al. 2013)."""
     return tf.identity(stand_in), lambda upstream: (upstream, None)
 
 
 def compact(step: Any) -> Any:
-    """The next step up that compresses well: most of its bits are zero.
+    """Round a step size up to one that compresses well, with most bits zero.
 
-    At most an eighth larger. A channel then costs a byte or two where it cost eight,
-    which counts in networks of many channels and few weights.
+    The result is at most an eighth larger. The scales of a channel then take a byte or
+    two after compression instead of eight bytes, which matters in networks with many
+    channels and few weights.
 
     Args:
         step: A float32 tensor of values of at least 0.
     """
-    # A product that should be compact may be off by some units in the last place.
+    # Tolerate 64 units in the last place: a product of compact values is not exact.
     bits = tf.bitcast(step, tf.int32) + (_UNUSED - 64)
     return _without_unused(bits)
 
 
 def compact_nearest(step: Any) -> Any:
-    """The nearest step that compresses well: at most a sixteenth off; see `compact`.
+    """Round a step size to the nearest compact one, at most a sixteenth off.
+
+    See `compact`.
 
     Args:
         step: A float32 tensor of values of at least 0.
@@ -66,7 +69,9 @@ def _without_unused(bits: Any) -> Any:
 
 
 def compact_range(low: Any, high: Any) -> tuple[Any, Any]:
-    """A range of 256 steps of compact size, zero being one of them, that holds another.
+    """Return a range with a compact step size, and with zero as one of its 256 levels.
+
+    It covers the given range to within half a step.
 
     Args:
         low: Scalar, at most 0.
@@ -78,7 +83,9 @@ def compact_range(low: Any, high: Any) -> tuple[Any, Any]:
 
 
 def round_activation(x: Any, low: Any, high: Any) -> Any:
-    """A tensor as int8 can hold it within a range; clipped outside.
+    """Fake-quantize a tensor to 8 bits, clipped to a range.
+
+    The gradient passes unchanged, also for clipped values.
 
     Args:
         x: A float tensor.
@@ -90,12 +97,14 @@ def round_activation(x: Any, low: Any, high: Any) -> Any:
 
 
 def round_to_reach(kernel: Any, reach: Any, bits: int) -> Any:
-    """A kernel in steps of `reach / levels_of(bits)`; what the converter looks for.
+    """Fake-quantize a kernel with step size `reach / levels_of(bits)`.
+
+    It uses the operators that the converter recognizes. The gradient passes unchanged.
 
     Args:
         kernel: A float tensor `(..., outputs)`.
-        reach: What the outermost level stands for: a scalar, or one an output.
-        bits: From 2 to 8.
+        reach: Magnitude of the outermost level: a scalar or `(outputs,)`.
+        bits: Bits of a weight, 2 to 8.
     """
     if reach.shape.rank:
         round_it = tf.quantization.fake_quant_with_min_max_vars_per_channel
@@ -106,7 +115,7 @@ def round_to_reach(kernel: Any, reach: Any, bits: int) -> Any:
 
 
 def max_abs(kernel: Any, per_channel: bool) -> Any:
-    """The largest magnitude, of all values or of each output `(outputs,)`."""
+    """Return the largest magnitude, of all values or of each output `(outputs,)`."""
     axes = list(range(kernel.shape.rank - 1)) if per_channel else None
     return tf.reduce_max(tf.abs(kernel), axes)
 
@@ -114,16 +123,16 @@ def max_abs(kernel: Any, per_channel: bool) -> Any:
 def round_to_learned_step(
     kernel: Any, log_step: Any, levels: int, is_compact: bool = True
 ) -> Any:
-    """A kernel in steps whose size is learned (Esser et al. 2020, "LSQ").
+    """Round a kernel to a learned step size (Esser et al. 2020, "LSQ").
 
-    At few bits the largest magnitude is a poor guide: most values would round to
-    zero. The step follows the loss instead.
+    With few bits and a step size set by the largest magnitude, most values would round
+    to zero. The loss learns the step size instead.
 
     Args:
         kernel: A float tensor `(..., outputs)`.
-        log_step: Logarithm of the step in units of 1 / `LOG_UNIT`: a scalar, or one
-            an output.
-        levels: Steps on either side of zero.
+        log_step: Logarithm of the step size, divided by `LOG_UNIT`: a scalar or
+            `(outputs,)`.
+        levels: Number of levels on either side of zero.
         is_compact: As in `learned_step`. Defaults to `True`.
     """
     axes = list(range(kernel.shape.rank - log_step.shape.rank))
@@ -147,27 +156,27 @@ def round_to_learned_step(
 
 
 def learned_step(log_step: Any, is_compact: bool = True) -> Any:
-    """The step that a logarithm stands for, as in `round_to_learned_step`.
+    """Return the step size for a stored logarithm.
 
     Args:
-        log_step: The logarithm.
-        is_compact: Whether it is to be a step that compresses well. Defaults to
-            `True`.
+        log_step: As in `round_to_learned_step`.
+        is_compact: If True, round it up to one that compresses well; see `compact`.
+            Defaults to `True`.
     """
     step = tf.exp(LOG_UNIT * log_step)
     return compact(step) if is_compact else step
 
 
 def least_squares_step(kernel: np.ndarray, levels: int, per_channel: bool) -> Any:
-    """The step that rounds a kernel with the least squared error, to start from.
+    """Return the initial step size: the one that rounds with the least squared error.
 
-    Zeros cost nothing whatever the step is, so a pruned kernel gets the step of what
-    is left of it.
+    Zeros have no error at any step size, so that of a pruned kernel depends only on
+    its remaining weights.
 
     Args:
         kernel: An array `(..., outputs)`.
-        levels: Steps on either side of zero.
-        per_channel: Whether each output has a step of its own.
+        levels: Number of levels on either side of zero.
+        per_channel: If True, compute one step size for each output.
 
     Returns:
         An array `(outputs,)` or a scalar, all above zero.

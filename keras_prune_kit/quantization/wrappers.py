@@ -1,4 +1,4 @@
-"""Wrappers that make a layer train as it will compute in int8."""
+"""Layer wrappers for quantization-aware training."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from keras_prune_kit.quantization.rounding import round_to_reach
 
 @keras.saving.register_keras_serializable("keras_prune_kit")
 class QuantizeOutput(keras.layers.Wrapper):
-    """A layer whose output is rounded to the steps of int8.
+    """A layer with a fake-quantized output.
 
     Args:
         layer: The layer of the float model.
-        output_range: What rounds the output; `None` leaves that to a layer behind.
-            Defaults to `None`.
-        **kwargs: What every Keras layer takes.
+        output_range: Fake-quant layer of the output. Defaults to `None`, an output
+            that is not rounded here.
+        **kwargs: Passed to `keras.layers.Wrapper`.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class QuantizeOutput(keras.layers.Wrapper):
 
     @property
     def float_layer(self) -> Any:
-        """The layer of the float model, which paths and rules mean."""
+        """The layer of the float model, to which paths and rules refer."""
         return self.layer
 
     def build(self, input_shape: Any = None) -> None:
@@ -48,14 +48,14 @@ class QuantizeOutput(keras.layers.Wrapper):
         return self.output_range(outputs, training=training)
 
     def compute(self, inputs: Any, training: bool) -> Any:
-        """The output, before it is rounded."""
+        """Return the output before it is rounded."""
         return self.layer(inputs)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return self.layer.compute_output_shape(input_shape)
 
     def get_prunable_weights(self) -> list[Any]:
-        """None of its own: the kernels are those of the layer inside."""
+        """Return no weights: the kernels belong to the inner layer."""
         return []
 
     def get_config(self) -> dict[str, Any]:
@@ -82,8 +82,8 @@ class QuantizeOutput(keras.layers.Wrapper):
 class QuantizeScale(QuantizeOutput):
     """A layer that only scales and shifts each channel, as one int8 operator.
 
-    That is a normalization that no kernel takes in, or a `Rescaling`. The scale needs
-    no rounding: each channel has a step of its own.
+    The layer is a normalization that is not folded into a kernel, or a `Rescaling`.
+    Training does not round the scale: per channel it is exact in 8 bits.
     """
 
     def compute(self, inputs: Any, training: bool) -> Any:
@@ -104,14 +104,14 @@ class QuantizeScale(QuantizeOutput):
 
 @keras.saving.register_keras_serializable("keras_prune_kit")
 class QuantizeAverage(QuantizeOutput):
-    """An `AveragePooling1D` that rounds its input where the operator takes it.
+    """An `AveragePooling1D` that rounds the direct input of its .tflite operator.
 
-    That is after a dimension was added, since .tflite averages over two.
+    .tflite has only 2D pooling, so the fake-quant follows the added dimension.
 
     Args:
         layer: The layer of the float model.
-        input_range: What rounds the input.
-        **kwargs: What every Keras layer takes.
+        input_range: Fake-quant layer of the input.
+        **kwargs: Passed to `QuantizeOutput`.
     """
 
     def __init__(self, layer: Any, input_range: FakeQuantize, **kwargs: Any) -> None:
@@ -138,7 +138,7 @@ class QuantizeAverage(QuantizeOutput):
 
 
 def scale_and_shift(layer: Any) -> tuple[Any, Any]:
-    """What a normalization or a `Rescaling` does in inference, as two tensors."""
+    """Return the scale and shift of a normalization or `Rescaling` in inference."""
     if isinstance(layer, keras.layers.Rescaling):
         scale = tf.convert_to_tensor(layer.scale, tf.float32)
         return scale, tf.convert_to_tensor(layer.offset, tf.float32)
@@ -149,14 +149,14 @@ def scale_and_shift(layer: Any) -> tuple[Any, Any]:
 
 
 def safe_reach(reach: Any, bias: Any) -> Any:
-    """What the outermost levels stand for, at a step that the file can work with.
+    """Enlarge the magnitude of the outermost level to one that the file can use.
 
-    A channel of nothing but zeros would have a step of zero. One that is tiny beside
-    its bias would overflow that: it is stored in 32 bits, in steps of the kernel's
-    times the input's.
+    A channel of zeros would have a step size of zero. A step size that is tiny relative
+    to the bias would overflow it: the file stores the bias as int32, with the kernel's
+    scale times the input's.
 
     Args:
-        reach: A scalar or `(outputs,)`, at least 0.
+        reach: Magnitude of the outermost level, at least 0: a scalar or `(outputs,)`.
         bias: `(outputs,)`, or `None`.
     """
     if bias is not None:
@@ -168,11 +168,11 @@ def safe_reach(reach: Any, bias: Any) -> Any:
 
 
 def build_once(part: Any, input_shape: Any) -> None:
-    """Builds a part of a wrapper, if it is there and was not loaded as built."""
+    """Build a part of a wrapper, unless it is `None` or was loaded as built."""
     if part is not None and not part.built:
         part.build(input_shape)
 
 
 def serialize(item: Any) -> Any:
-    """A part of a wrapper as plain data; `None` if there is none."""
+    """Return the config of a part of a wrapper; `None` for `None`."""
     return item and keras.saving.serialize_keras_object(item)

@@ -1,9 +1,9 @@
-"""Schedules answer one question: how sparse at step t?
+"""Schedules: the sparsity at each step of training.
 
-A schedule is a value. A step is the number of optimizer steps done, an `Epochs` or
-a `Fraction` of the run; `resolve` turns the last two into plain steps once the
-length of the run is known. Names, order of arguments and formulas are TFMOT's
-(`tfmot.sparsity.keras.PolynomialDecay`), so that a line of TFMOT code carries over.
+A schedule is an immutable value. A step is a number of completed optimizer steps, an
+`Epochs` or a `Fraction` of the run; `resolve` converts the last two to numbers once
+the length of the run is known. Names, order of arguments and formulas are TFMOT's
+(`tfmot.sparsity.keras.PolynomialDecay`), so that TFMOT code carries over.
 """
 
 from keras_prune_kit.schedules.constant_sparsity import ConstantSparsity

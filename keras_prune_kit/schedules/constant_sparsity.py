@@ -1,4 +1,4 @@
-"""Sparsity that stays the same."""
+"""A constant sparsity schedule."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from keras_prune_kit.schedules.steps import Step
 class ConstantSparsity(Schedule):
     """The same sparsity from `begin_step` on; TFMOT's `ConstantSparsity`.
 
-    For fine-tuning a model that is already sparse, and for structures that make no
-    sense half way, such as `NofM`.
+    For fine-tuning a model that is already sparse, and for structures without a useful
+    intermediate sparsity, such as `NofM`.
 
     Args:
-        target_sparsity: The sparsity, 0 to 1.
+        target_sparsity: The sparsity, at least 0 and below 1.
         begin_step: Steps, `Epochs` or `Fraction`. Defaults to 0.
         end_step: The last step that updates masks; the zeros stay afterwards.
             Defaults to `None`, the end of training; TFMOT's -1 means the same.
-        frequency: Steps between updates. Defaults to a single update, at
+        frequency: Steps between updates. Defaults to `None`, a single update at
             `begin_step`: later ones would find the same smallest weights.
 
     Raises:
@@ -46,7 +46,7 @@ class ConstantSparsity(Schedule):
 
     @property
     def final_sparsity(self) -> float:  # pyright: ignore
-        """The sparsity that the schedule ends at, 0 to 1."""
+        """The sparsity at the end of the schedule, at least 0 and below 1."""
         return self.target_sparsity
 
     def __call__(self, step: int) -> float:

@@ -1,4 +1,4 @@
-"""Sparsity that rises along half a cosine."""
+"""A sparsity schedule along half a cosine."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from keras_prune_kit.schedules.steps import Fraction, Step
 class CosineDecay(Schedule):
     """Sparsity that rises along half a cosine: slow, fast, slow.
 
-    `final + (initial - final) * (1 + cos(pi * p)) / 2`. Gentler at its start than
-    `PolynomialDecay`. The shape is that of Loshchilov and Hutter, "SGDR" (arXiv
-    1608.03983).
+    `final + (initial - final) * (1 + cos(pi * p)) / 2`, where `p` goes from 0 at
+    `begin_step` to 1 at `end_step`. It starts more slowly than `PolynomialDecay`. The
+    shape is that of Loshchilov and Hutter, "SGDR" (arXiv 1608.03983).
 
     Args:
-        initial_sparsity: Sparsity at `begin_step`, 0 to 1.
-        final_sparsity: Sparsity from `end_step` on, 0 to 1.
+        initial_sparsity: Sparsity at `begin_step`, at least 0 and below 1.
+        final_sparsity: Sparsity from `end_step` on, at least 0 and below 1.
         begin_step: Steps, `Epochs` or `Fraction`. Defaults to 0.
         end_step: Steps, `Epochs` or `Fraction`. Defaults to `Fraction(0.75)`.
-        frequency: Steps between updates. Defaults to about 100 updates in all.
+        frequency: Steps between updates. Defaults to `None`, about 100 updates in all.
 
     Raises:
         ValueError: If a value is out of range.
@@ -55,5 +55,5 @@ class CosineDecay(Schedule):
 
 
 def _half_cosine(progress: float) -> float:
-    """1 at progress 0, 0 at progress 1, both exactly."""
+    """Return half a cosine: exactly 1 at progress 0 and exactly 0 at progress 1."""
     return 0.0 if progress == 1 else (1 + math.cos(math.pi * progress)) / 2

@@ -1,4 +1,4 @@
-"""No new zeros, and none lost."""
+"""A schedule that keeps the zeros that exist."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from keras_prune_kit.schedules.schedule import Schedule
 
 @dataclass(frozen=True)
 class KeepZeros(Schedule):
-    """Keep the zeros that each weight has, and add none.
+    """Zeros stay as they are: none is added and none is lost.
 
-    For training a pruned model on: `fit` without a callback lets every zero grow back,
-    as nothing in the model knows that it was pruned. A weight of nothing but zeros was
-    initialized so and is left free.
+    For further training of a pruned model: `fit` without a callback lets zeros grow
+    back, because a pruned model has no masks. A weight that is all zeros is taken as
+    initialized so, not pruned, and stays free.
 
     Example:
 
@@ -24,7 +24,7 @@ class KeepZeros(Schedule):
     ```
     """
 
-    # It asks for nothing beyond the zeros that are there when training begins.
+    # The target is met by whatever zeros exist at the start of training.
     final_sparsity: ClassVar[float] = 0.0
     begin_step: ClassVar[int] = 0
     end_step: ClassVar[None] = None
@@ -40,5 +40,5 @@ class KeepZeros(Schedule):
         return 0
 
     def with_final_sparsity(self, sparsity: float) -> ConstantSparsity:  # pyright: ignore
-        """The constant sparsity that a rule asks for instead."""
+        """Return a `ConstantSparsity`, for a rule with another sparsity."""
         return ConstantSparsity(sparsity)

@@ -1,4 +1,4 @@
-"""Sparsity that rises fast at first."""
+"""A polynomial sparsity schedule."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from keras_prune_kit.schedules.steps import Fraction, Step, is_number
 
 @dataclass(frozen=True)
 class PolynomialDecay(Schedule):
-    """Sparsity that rises fast at first and slowly towards its end.
+    """Sparsity that rises fast at first and slowly at the end; the best first choice.
 
     `final + (initial - final) * (1 - p) ** power`, where `p` goes from 0 at
-    `begin_step` to 1 at `end_step`. The best first choice. From Zhu and Gupta, "To
-    prune, or not to prune" (arXiv 1710.01878); TFMOT's `PolynomialDecay`.
+    `begin_step` to 1 at `end_step`. From Zhu and Gupta, "To prune, or not to prune"
+    (arXiv 1710.01878); TFMOT's `PolynomialDecay`.
 
     Args:
-        initial_sparsity: Sparsity at `begin_step`, 0 to 1.
-        final_sparsity: Sparsity from `end_step` on, 0 to 1.
+        initial_sparsity: Sparsity at `begin_step`, at least 0 and below 1.
+        final_sparsity: Sparsity from `end_step` on, at least 0 and below 1.
         begin_step: Steps, `Epochs` or `Fraction`. Defaults to 0.
         end_step: Steps, `Epochs` or `Fraction`. Defaults to `Fraction(0.75)`, which
-            leaves a quarter of the run to recover in.
+            leaves a quarter of the run for recovery.
         power: Exponent of the ramp, above 0. Defaults to 3.
-        frequency: Steps between updates. Defaults to about 100 updates in all.
+        frequency: Steps between updates. Defaults to `None`, about 100 updates in all.
 
     Raises:
         ValueError: If a value is out of range.

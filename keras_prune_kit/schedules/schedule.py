@@ -1,4 +1,4 @@
-"""What all schedules have in common."""
+"""The base class of all schedules."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UPDATES_PER_RAMP = 100
 
 
 class Schedule(abc.ABC):
-    """Base of all schedules.
+    """Base class of schedules.
 
     A subclass is a frozen dataclass with the fields `begin_step`, `end_step` and
     `frequency`, a field or property `final_sparsity`, and the formula `__call__`.
@@ -35,18 +35,18 @@ class Schedule(abc.ABC):
 
     @abc.abstractmethod
     def __call__(self, step: int) -> float:
-        """The sparsity at a step, 0 to 1.
+        """Return the sparsity at a step, at least 0 and below 1.
 
-        As in TFMOT the formula also has a value before `begin_step`; nothing is
-        pruned then, because `last_update` is `None`.
+        As in TFMOT, the formula also has a value before `begin_step`, where nothing is
+        pruned because `last_update` returns `None`.
 
         Args:
-            step: Optimizer steps done.
+            step: Number of completed optimizer steps.
         """
 
     @abc.abstractmethod
     def with_final_sparsity(self, sparsity: float) -> Self:
-        """The same timing with another final sparsity, 0 to 1."""
+        """Return a schedule with the same timing and another final sparsity."""
 
     def __post_init__(self) -> None:
         check_step("begin_step", self.begin_step)
@@ -63,20 +63,21 @@ class Schedule(abc.ABC):
 
     @property
     def is_resolved(self) -> bool:
-        """Whether every step is a plain number."""
+        """True if `begin_step` and `end_step` are numbers of optimizer steps."""
         return not isinstance(self.begin_step, Epochs | Fraction) and not isinstance(
             self.end_step, Epochs | Fraction
         )
 
     def resolve(self, *, steps_per_epoch: int, epochs: int = 1) -> Self:
-        """The same schedule in plain steps.
+        """Return the same schedule with steps as numbers of optimizer steps.
 
         Args:
             steps_per_epoch: Optimizer steps in an epoch.
-            epochs: Epochs in the run, those before `initial_epoch` included.
+            epochs: Epochs in the run, including those before `initial_epoch`. Defaults
+                to 1.
 
         Returns:
-            A schedule whose `begin_step` and `end_step` are integers.
+            A schedule whose `begin_step` and `end_step` are integers (or `None`).
 
         Raises:
             ValueError: If `begin_step` falls after `end_step`.
@@ -96,13 +97,14 @@ class Schedule(abc.ABC):
         )
 
     def last_update(self, step: int) -> int | None:
-        """The latest step, up to `step`, at which masks are due to be updated.
+        """Return the latest step, up to `step`, at which masks must be updated.
 
-        Updates come every `frequency` steps from `begin_step` on, and always at
-        `end_step`. It depends on the step alone, so a resumed run needs no memory.
+        Updates are due every `frequency` steps from `begin_step` on, and always at
+        `end_step`. The result depends only on the step, so a resumed run needs no
+        saved state.
 
         Args:
-            step: Optimizer steps done.
+            step: Number of completed optimizer steps.
 
         Returns:
             A step, or `None` before `begin_step`.
@@ -132,12 +134,12 @@ class Schedule(abc.ABC):
             raise ValueError(
                 "The schedule counts in epochs or in fractions of a run whose length "
                 "is not known. Call resolve(steps_per_epoch=..., epochs=...) first, "
-                f"or give plain steps. Received: {self}."
+                f"or use numbers of steps. Received: {self}."
             )
         return begin, end
 
     def _progress(self, step: int) -> float:
-        """How far along the ramp a step is: 0 at `begin_step`, 1 at `end_step`."""
+        """Return the progress along the ramp: 0 at `begin_step`, 1 at `end_step`."""
         begin, end = self._plain_bounds()
         if end is None or step >= end:
             return 1.0
@@ -145,7 +147,7 @@ class Schedule(abc.ABC):
 
 
 def check_sparsity(name: str, sparsity: object) -> None:
-    """Raises a `ValueError` unless the value is a sparsity, at least 0 and below 1."""
+    """Raise a `ValueError` unless a value is a sparsity, at least 0 and below 1."""
     if not is_number(sparsity) or not 0 <= sparsity < 1:
         raise ValueError(
             f"{name} is the fraction of weights that are zero, at least 0 and below 1 "
@@ -154,7 +156,7 @@ def check_sparsity(name: str, sparsity: object) -> None:
 
 
 def check_rise(initial: float, final: float) -> None:
-    """Raises a `ValueError` unless both are sparsities and the first is not above."""
+    """Raise a `ValueError` unless both are sparsities and `initial` is not above."""
     check_sparsity("initial_sparsity", initial)
     check_sparsity("final_sparsity", final)
     if initial > final:
@@ -166,5 +168,5 @@ def check_rise(initial: float, final: float) -> None:
 
 
 def _as_dataclass(schedule: Schedule) -> Any:
-    """Every schedule is a dataclass, which its base class cannot say."""
+    """Return a schedule typed as a dataclass, which the base class cannot express."""
     return schedule

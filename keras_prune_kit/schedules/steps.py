@@ -1,4 +1,4 @@
-"""Moments of a run: a number of steps, epochs or a fraction."""
+"""Points in a training run, as steps, epochs or a fraction of the run."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from keras_prune_kit._tools.checks import check_whole, is_number, is_whole
 
 @dataclass(frozen=True)
 class Epochs:
-    """A moment of the run, counted in epochs.
+    """A point in the run, counted in epochs.
 
     Args:
-        count: Epochs since the start of the run; may have a fractional part.
+        count: Epochs since the start of the run, at least 0; may be fractional.
 
     Example:
 
@@ -26,22 +26,22 @@ class Epochs:
     def __post_init__(self) -> None:
         if not is_number(self.count) or not 0 <= self.count < math.inf:
             raise ValueError(
-                "Epochs(count) counts from 0 upwards. "
+                "Epochs(count) needs a number of epochs, at least 0. "
                 f"Received: Epochs({self.count!r})."
             )
 
     def steps(self, *, steps_per_epoch: int, epochs: int) -> int:
-        """The moment in optimizer steps."""
+        """Return the number of optimizer steps at this point."""
         _check_length(steps_per_epoch, epochs)
         return round(self.count * steps_per_epoch)
 
 
 @dataclass(frozen=True)
 class Fraction:
-    """A moment of the run, as a fraction of its whole length.
+    """A point in the run, as a fraction of its length.
 
     Args:
-        of_run: 0 is the start of the run, 1 its end.
+        of_run: 0 for the start of the run, 1 for its end.
 
     Example:
 
@@ -54,12 +54,12 @@ class Fraction:
     def __post_init__(self) -> None:
         if not is_number(self.of_run) or not 0 <= self.of_run <= 1:
             raise ValueError(
-                "Fraction(of_run) is a part of the run, 0 to 1. "
+                "Fraction(of_run) needs a fraction of the run, 0 to 1. "
                 f"Received: Fraction({self.of_run!r})."
             )
 
     def steps(self, *, steps_per_epoch: int, epochs: int) -> int:
-        """The moment in optimizer steps."""
+        """Return the number of optimizer steps at this point."""
         _check_length(steps_per_epoch, epochs)
         return round(self.of_run * steps_per_epoch * epochs)
 
@@ -68,7 +68,7 @@ Step = int | Epochs | Fraction
 
 
 def check_step(name: str, step: object) -> None:
-    """Raises a `ValueError` unless it is a moment of a run."""
+    """Raise a `ValueError` unless a value is a point in a run."""
     if isinstance(step, Epochs | Fraction):
         return
     if not is_whole(step) or step < 0:
@@ -84,7 +84,10 @@ def _check_length(steps_per_epoch: object, epochs: object) -> None:
 
 
 def check_order(begin: Step, end: Step) -> None:
-    """Compares what can be compared before the length of the run is known."""
+    """Raise a `ValueError` if `begin` comes after `end`.
+
+    Steps of different types cannot be compared before the length of the run is known.
+    """
     positions = {
         int: lambda step: step,
         Epochs: lambda step: step.count,

@@ -1,8 +1,7 @@
-"""Structures answer one question: in what shape do zeros come?
+"""Structures: the shape in which zeros come, from single weights to whole channels.
 
-A structure turns scores into a mask. It sees a kernel with its inputs on the last
-axis but one and its outputs on the last, `(..., inputs, outputs)`, whatever the
-layer's own layout is.
+A structure computes a mask from scores. It receives a kernel in the layout
+`(..., inputs, outputs)`, independent of the layout in the layer.
 """
 
 from keras_prune_kit.structures.block import Block

@@ -1,4 +1,4 @@
-"""Zeros in blocks."""
+"""Block sparsity."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _POOLINGS = ("avg", "max")
 class Block(Structure):
     """Zeros come in blocks of inputs x outputs; TFMOT's `block_size`.
 
-    For runtimes with block-sparse kernels. Kernels with more than two axes are cut
-    into blocks at each spatial position (TFMOT refuses them). Where the block does
-    not divide the kernel, the blocks at the far edges are smaller.
+    For runtimes with block-sparse kernels. Kernels with more than two axes are split
+    into blocks at each spatial position (TFMOT refuses them). If the block size does
+    not divide the kernel, the last blocks along an axis are smaller.
 
     Args:
-        shape: Inputs and outputs of a block. Defaults to `(1, 4)`.
-        pooling: A block's score is the `"avg"` or the `"max"` of its weights'.
-            Defaults to `"avg"`.
+        shape: Block size as `(inputs, outputs)`. Defaults to `(1, 4)`.
+        pooling: `"avg"` or `"max"`: a block's score is the mean or the maximum of the
+            scores of its weights. Defaults to `"avg"`.
 
     Raises:
-        ValueError: If the shape or the pooling is not one of these.
+        ValueError: If `shape` or `pooling` is invalid.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""Zeros in whole channels."""
+"""Channel sparsity."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from keras_prune_kit.structures.structure import Structure, check_shape
 
 @dataclass(frozen=True)
 class Channel(Structure):
-    """Zeros come in whole channels, neurons or filters.
+    """Zeros come in whole channels: neurons or filters.
 
-    A channel's score is the mean of its weights' (with `magnitude` its L1 norm, as
-    in Li et al. 2017, arXiv 1608.08710). What is zero can later be cut out, which is
-    the only pruning that makes any runtime faster.
+    A channel's score is the mean score of its weights (with `magnitude` this ranks by
+    L1 norm, as in Li et al. 2017, arXiv 1608.08710). Zero channels can later be removed
+    from the model, the only kind of pruning that makes every runtime faster.
 
     Args:
         axis: -1 for output channels, -2 for input channels. Defaults to -1.
 
     Raises:
-        ValueError: If the axis is neither.
+        ValueError: If `axis` is neither -1 nor -2.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""Zeros in a pattern."""
+"""N-of-M sparsity."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class NofM(Structure):
     """`n` of every `m` consecutive input weights are kept, such as 2 of 4.
 
     The pattern of sparse tensor cores (Mishra et al. 2021, arXiv 2104.08378);
-    TFMOT's `sparsity_m_by_n`, which counts the zeros instead. Its sparsity is
-    `1 - n / m`; below that, on the way there, the lowest-scoring weights of those
-    that will go have gone.
+    TFMOT's `sparsity_m_by_n`, which counts the zeros instead. The final sparsity is
+    `1 - n / m`. At a lower sparsity, during the ramp, only the lowest-scoring of the
+    weights outside the pattern are zero.
 
     Args:
         n: Weights kept in each group. Defaults to 2.
-        m: Size of a group, along the kernel's inputs. Defaults to 4.
+        m: Weights in a group, along the kernel's inputs. Defaults to 4.
 
     Raises:
         ValueError: Unless 0 < n < m.
@@ -61,28 +61,29 @@ class NofM(Structure):
         if len(shape) < 2 or shape[-2] % self.m:
             raise ValueError(
                 f"{self} needs a kernel whose inputs are a multiple of {self.m}. "
-                f"Received: a kernel of shape {shape}, inputs on the last axis but "
-                "one. Keep this layer dense with Rule(path, None)."
+                f"Received: a kernel of shape {shape}, with inputs on the second to "
+                "last axis. Keep this layer dense with Rule(path, None)."
             )
         own = 1 - self.n / self.m
         if not math.isclose(final_sparsity, own):
             raise ValueError(
-                f"{self} means a final sparsity of {own:g}. Received: "
-                f"final_sparsity={final_sparsity:g}. Ask for {own:g}."
+                f"{self} has a final sparsity of {own:g}. Received: "
+                f"final_sparsity={final_sparsity:g}. Set it to {own:g}."
             )
 
     def _fitting(self, scores: np.ndarray) -> np.ndarray:
         if scores.shape[-2] % self.m:
             raise ValueError(
-                f"scores for {self} must have inputs, on the last axis but one, that "
-                f"are a multiple of {self.m}. Received: shape {scores.shape}."
+                f"The second to last axis of scores for {self}, the inputs, must be a "
+                f"multiple of {self.m}. Received: shape {scores.shape}."
             )
         return scores
 
     def _pattern(self, scores: np.ndarray) -> np.ndarray:
-        """The whole pattern: each weight's rank in its group, compared with n."""
+        """Return the mask at the final sparsity: True for the n best of each group."""
         inputs_last = np.swapaxes(scores, -2, -1)
         groups = inputs_last.reshape(-1, self.m)
+        # The rank of a weight is the number of weights that precede it in its group.
         rank = np.zeros(groups.shape, np.min_scalar_type(self.m))
         for index in range(self.m):
             other = groups[:, index, None]

@@ -1,4 +1,4 @@
-"""Ranking: which of many scores are the highest."""
+"""Selection of the highest scores, in linear time and little memory."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ COARSE_MAX = 0xFFFF
 
 
 def count_zeros(sparsity: float, size: int) -> int:
-    """How many of `size` weights go: `round(sparsity * size)`, but never all."""
+    """Return the zeros in `size` weights: `round(sparsity * size)`, but never all."""
     check_number("sparsity", sparsity, 0, 1)
     return max(0, min(round(sparsity * size), size - 1))
 
 
 def count_nonzero(values: np.ndarray) -> int:
-    """`np.count_nonzero`, four times as fast on floats."""
+    """Count values that are not zero, four times as fast as NumPy does for floats."""
     return int(np.count_nonzero(values != 0))
 
 
 def keep_highest(scores: np.ndarray, zeros: int) -> np.ndarray:
-    """A mask with exactly `zeros` entries `False`, at the lowest scores.
+    """Return a mask with exactly `zeros` entries `False`, at the lowest scores.
 
-    Of equal scores the one that comes first stays. Selection, not sorting, so the
-    time grows with the size alone.
+    Of equal scores, the first ones stay `True`. It selects instead of sorting, so the
+    time is linear in the size.
     """
     if zeros == 0:
         return np.ones(scores.shape, bool)
@@ -53,14 +53,16 @@ def keep_highest_parts(
     ends: Sequence[int] | np.ndarray,
     rescore: Sequence[Callable[[np.ndarray], np.ndarray]],
 ) -> Iterator[np.ndarray]:
-    """The same for parts that are ranked together, one by one, without all scores.
+    """Yield the mask of each of several parts that are ranked together.
+
+    Equivalent to `keep_highest` on the scores of all parts, which need more memory.
 
     Args:
-        ranks: What `coarse` gives for all parts, flat.
-        zeros: Entries that are `False` in all masks together.
-        ends: Where each part ends, but for the last.
-        rescore: For each part what gives the scores of some of it, chosen by a mask:
-            those that coarse ranks leave open.
+        ranks: Result of `coarse` for all parts, flat.
+        zeros: Number of `False` entries in all masks together.
+        ends: End index of each part in `ranks`, except the last.
+        rescore: For each part a function that returns the exact scores of the entries
+            that a boolean mask selects; called where coarse ranks are equal.
     """
     parts = np.split(ranks, ends)
     limit = nth_lowest(ranks, max(zeros - 1, 0))
@@ -78,15 +80,16 @@ def keep_highest_parts(
 
 
 def coarse(scores: np.ndarray) -> np.ndarray:
-    """Scores to a precision of 1 in 128, as a flat array of two bytes each.
+    """Round scores to a precision of 1 in 128, as a flat `uint16` array.
 
-    They rank as the scores do: what is lower may be equal here, but never higher. All
-    are below `COARSE_MAX`.
+    The order is kept: a lower score may get an equal rank, but never a higher one. All
+    ranks are below `COARSE_MAX`.
     """
     ranks = np.empty(scores.size, np.uint16)
     for piece, rank in zip(_pieces(scores.ravel()), _pieces(ranks), strict=True):
-        # Adding zero makes one of the two zeros there are. The bits of a float rank as
-        # it does, once the sign is turned, and all others of a negative one too.
+        # Adding zero turns -0.0 into 0.0. The bits of floats, as unsigned integers, are
+        # in the order of the floats once the sign bit is flipped, and all bits of
+        # negative ones.
         bits = np.add(piece, 0, dtype=np.float32).view(np.int32)
         bits ^= (bits >> 31) | np.int32(-(2**31))
         rank[:] = bits >> 16
@@ -94,24 +97,25 @@ def coarse(scores: np.ndarray) -> np.ndarray:
 
 
 def _pieces(values: np.ndarray) -> Iterator[np.ndarray]:
-    """Views that fit into a cache: what is computed of each takes no memory."""
+    """Yield views that fit into a CPU cache, so that temporary arrays stay small."""
     return (values[at : at + _PIECE] for at in range(0, values.size, _PIECE))
 
 
 def nth_lowest(values: np.ndarray, n: int) -> np.generic:
-    """The value of rank `n`; of a large array only a narrow band is partitioned.
+    """Return the value of rank `n`, counted from 0 at the lowest.
 
-    A sample brackets the rank between two values. Equal values, such as the zeros of
-    a pruned kernel, are counted and never partitioned, which is slow for them. If the
-    sample was wrong the whole array is partitioned, so the result is always exact.
+    In a large array a sample brackets the rank between two values, and only the band
+    between them is partitioned. Equal values, such as the zeros of a pruned kernel, are
+    counted and not partitioned, which would be slow. If the bracket misses the rank,
+    the whole array is partitioned, so the result is always exact.
     """
     if values.size <= 2 * _SAMPLE:
         return np.partition(values, n)[n]
     sample = np.sort(values[:: values.size // _SAMPLE])
     stride = values.size / sample.size
     rank = min(round(n / stride), sample.size - 1)
-    # An exact count tells how far off the sample's ranks are around here; what is left
-    # is the noise of counting that many more (five standard deviations of it).
+    # An exact count at the pivot corrects the sample's ranks nearby. The margin covers
+    # the remaining sampling noise to five standard deviations.
     pivot, side = sample[rank], "right"
     up_to = _count(np.less_equal, values, pivot)
     if n < up_to:
@@ -138,5 +142,5 @@ def _count(compare: np.ufunc, values: np.ndarray, limit: np.generic) -> int:
 
 
 def zero_fraction(values: np.ndarray) -> float:
-    """The fraction of values that are zero; 0 if there are none."""
+    """Return the fraction of values that are zero; 0 for an empty array."""
     return 1 - count_nonzero(values) / values.size if values.size else 0.0

@@ -1,4 +1,4 @@
-"""What all structures have in common."""
+"""The base class of all structures."""
 
 from __future__ import annotations
 
@@ -10,37 +10,37 @@ from keras_prune_kit._tools.checks import is_whole
 
 
 class Structure(abc.ABC):
-    """Base of all structures."""
+    """Base class of structures; see the module `keras_prune_kit.structures`."""
 
     @abc.abstractmethod
     def mask(self, scores: np.ndarray, sparsity: float) -> np.ndarray:
-        """Chooses what stays.
+        """Return the mask of the weights to keep.
 
         Args:
-            scores: Array `(..., inputs, outputs)`; high scores stay. Of equal scores
-                the one that comes first stays.
-            sparsity: The fraction to remove, at least 0 and below 1.
+            scores: Array `(..., inputs, outputs)`; the highest scores are kept, and of
+                equal scores the first ones.
+            sparsity: Fraction of weights to prune, at least 0 and below 1.
 
         Returns:
-            A boolean array of the same shape, `False` where a weight goes.
+            A boolean array of the same shape, `False` for a pruned weight.
         """
 
     @abc.abstractmethod
     def sparsity(self, weights: np.ndarray) -> float:
-        """The fraction of this structure's units that are entirely zero, 0 to 1."""
+        """Return the fraction of the structure's units that are all zero, 0 to 1."""
 
     @abc.abstractmethod
     def check(self, shape: tuple[int, ...], final_sparsity: float) -> None:
-        """Raises a `ValueError` if kernels of this shape cannot be pruned this way.
+        """Raise a `ValueError` if the structure does not fit a kernel.
 
         Args:
             shape: Shape of the kernel, `(..., inputs, outputs)`.
-            final_sparsity: The sparsity to reach, at least 0 and below 1.
+            final_sparsity: Sparsity to reach, at least 0 and below 1.
         """
 
 
 def check_shape(shape: object) -> None:
-    """Raises a `TypeError` unless it is the shape of an array."""
+    """Raise a `TypeError` unless a value is the shape of an array."""
     if not isinstance(shape, list | tuple) or not all(map(is_whole, shape)):
         raise TypeError(
             "shape is a tuple of whole numbers, the sizes of a kernel. "
@@ -49,5 +49,5 @@ def check_shape(shape: object) -> None:
 
 
 def is_count(value: object) -> bool:
-    """Whether it is a whole number of at least 1."""
+    """Return True if a value is a whole number of at least 1."""
     return isinstance(value, int) and not isinstance(value, bool) and value > 0

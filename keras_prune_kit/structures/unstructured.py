@@ -1,4 +1,4 @@
-"""Zeros anywhere."""
+"""Unstructured sparsity."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from keras_prune_kit.structures.structure import Structure
 
 @dataclass(frozen=True)
 class Unstructured(Structure):
-    """Every weight stands for itself: exactly `round(sparsity * size)` zeros.
+    """Zeros come anywhere: exactly `round(sparsity * size)` single weights.
 
-    The best accuracy at a given sparsity and the smallest compressed file.
+    It has the best accuracy at a given sparsity and the smallest compressed file.
 
     Example:
 
@@ -31,4 +31,4 @@ class Unstructured(Structure):
         return zero_fraction(as_array("weights", weights))
 
     def check(self, shape: tuple[int, ...], final_sparsity: float) -> None:
-        """Every kernel will do."""
+        """Accept kernels of every shape."""

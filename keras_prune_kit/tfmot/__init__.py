@@ -1,8 +1,7 @@
 """The bridge to tensorflow-model-optimization ("TFMOT"), for `tf_keras` models.
 
-Everything that TFMOT's pruning, quantization and clustering guides do, in fewer
-lines, on models of any depth. TFMOT is imported when something here first needs it,
-and leaves `tf.keras` as it was.
+It covers what TFMOT's guides on pruning, quantization and clustering do, in fewer lines
+and on nested models. TFMOT is imported on first use, and `tf.keras` is unchanged by it.
 """
 
 from typing import Any
@@ -37,7 +36,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # A class cannot derive from tf_keras's before that is imported.
+    # On first use: its base class is in tf_keras, which must not be imported earlier.
     if name == "PrunableDense":
         return prunable_dense()
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""From a policy, which decides weight by weight, to one wrapper a layer."""
+"""Translation of a policy, which covers weights, to one TFMOT wrapper per layer."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from keras_prune_kit.tfmot._schedules import translate
 
 _INSTEAD = "PruningCallback prunes the model itself and can do this."
 
-# Layers that hold others; TFMOT wraps them whole.
+# Layers that contain other layers and that TFMOT can wrap as a whole.
 _HOLDERS = ("Bidirectional", "TimeDistributed", "MultiHeadAttention", "RNN")
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What one layer is wrapped with.
+    """The pruning of one layer.
 
     Attributes:
         layer: The layer of the original model.
-        schedule: Its schedule, in plain steps.
-        structure: Its structure.
+        schedule: The resolved schedule of its weights.
+        structure: The structure of their zeros.
     """
 
     layer: Any
@@ -35,13 +35,13 @@ class Choice:
     structure: Structure
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments of TFMOT's wrapper."""
+        """Return the arguments of TFMOT's wrapper."""
         arguments: dict[str, Any] = {"pruning_schedule": translate(self.schedule)}
         if isinstance(self.structure, Block):
             arguments["block_size"] = self.structure.shape
             arguments["block_pooling_type"] = self.structure.pooling.upper()
         if isinstance(self.structure, NofM):
-            # TFMOT counts the zeros, not what is kept.
+            # TFMOT counts the zeros of a group, NofM the weights that are kept.
             zeros = self.structure.m - self.structure.n
             arguments["sparsity_m_by_n"] = (zeros, self.structure.m)
         return arguments
@@ -50,14 +50,14 @@ class Choice:
 def choose(
     model: Any, policy: PrunePolicy, steps_per_epoch: int | None, epochs: int | None
 ) -> tuple[list[Choice], PrunePlan]:
-    """Decides for each layer, and says what will happen.
+    """Choose the layers to wrap, and return them with a plan of every weight.
 
     Raises:
-        ValueError: If TFMOT cannot do what the policy asks for.
+        ValueError: If TFMOT cannot do what the policy specifies.
     """
     if policy.scope != "layer":
         raise ValueError(
-            "TFMOT ranks the weights of each layer by themselves. Received: "
+            "TFMOT ranks the weights within each layer only. Received: "
             f"scope={policy.scope!r}. {_INSTEAD}"
         )
     assignments, skipped = policy.assign(model)
@@ -102,16 +102,16 @@ def _choice(
     alike = {(item.schedule, item.structure) for item in group}
     if len(alike) > 1 or kept:
         raise ValueError(
-            f"TFMOT prunes the weights of a layer all alike, and the policy does not "
-            f"in '{prefix[:-1]}'. {_INSTEAD}"
+            f"TFMOT prunes all weights of a layer alike. The policy treats those of "
+            f"'{prefix[:-1]}' differently. {_INSTEAD}"
         )
     schedule = first.schedule
     if not schedule.is_resolved:
         if steps_per_epoch is None:
             raise ValueError(
                 "TFMOT's schedules count in steps, and a schedule of the policy counts "
-                "in Epochs or Fraction of the run: wrap(..., steps_per_epoch=..., "
-                f"epochs=...). Received: {schedule}."
+                "in Epochs or Fraction of the run. Pass its length: wrap(..., "
+                f"steps_per_epoch=..., epochs=...). Received: {schedule}."
             )
         schedule = schedule.resolve(
             steps_per_epoch=steps_per_epoch, epochs=1 if epochs is None else epochs
@@ -120,25 +120,25 @@ def _choice(
 
 
 def _wrapped_layer(item: Assignment) -> Any:
-    """The outermost layer around a weight that is not a model."""
+    """Return the outermost layer around a weight that is not a model."""
     layers = item.weight.layers
     model = tf_keras().Model
     return next((layer for layer in layers if not isinstance(layer, model)), layers[-1])
 
 
 def _path(item: Assignment, layer: Any) -> str:
-    """The path of the layer around a weight that gets the wrapper."""
+    """Return the path of a layer around a weight."""
     layers = item.weight.layers
     return "/".join(part.name for part in layers[: layers.index(layer) + 1])
 
 
 def _why_not(layer: Any, group: list[Assignment], calls: dict[int, int]) -> str | None:
-    """Why TFMOT cannot prune a layer that others can; `None` if it can."""
+    """Return the reason why TFMOT cannot prune a prunable layer; `None` if it can."""
     outer = group[0].weight.layers
     around = outer[: outer.index(layer) + 1]
     if any(calls.get(id(part), 1) > 1 for part in around):
         return (
-            "it is used more than once, and TFMOT would count each use as a step; "
+            "it is called more than once, and TFMOT would count each call as a step; "
             "PruningCallback prunes it"
         )
     holders = tuple(getattr(tf_keras().layers, name) for name in _HOLDERS)
@@ -151,7 +151,7 @@ def _why_not(layer: Any, group: list[Assignment], calls: dict[int, int]) -> str 
 
 
 def _calls(model: Any) -> dict[int, int]:
-    """How often a step uses each layer, by id."""
+    """Count the calls of each layer in one forward pass, by the layer's id."""
     counts: dict[int, int] = {}
     for layer in _nodes(model):
         counts[id(layer)] = counts.get(id(layer), 0) + 1
@@ -166,11 +166,11 @@ def _nodes(model: Any) -> Iterator[Any]:
 
 
 def _check_possible(item: Assignment) -> None:
-    """Raises a `ValueError` where TFMOT has nothing like what the policy asks for."""
+    """Raise a `ValueError` if TFMOT cannot prune a weight as the policy specifies."""
     path, shape = item.weight.path, item.weight.shape
     if item.criterion is not magnitude:
         raise ValueError(
-            "TFMOT prunes by magnitude alone. Received: "
+            "TFMOT prunes by magnitude only. Received: "
             f"criterion={item.criterion!r} for {path}. {_INSTEAD}"
         )
     structure, rank = item.structure, len(shape)
@@ -182,8 +182,8 @@ def _check_possible(item: Assignment) -> None:
     )
     if not fits:
         raise ValueError(
-            "TFMOT has Block for kernels with two axes and NofM for those of Dense "
-            f"and Conv2D. Received: {structure} for {path} of shape {shape}. "
+            "TFMOT supports Block for kernels with two axes and NofM for kernels of "
+            f"Dense and Conv2D. Received: {structure} for {path} of shape {shape}. "
             f"{_INSTEAD} Rule({_layer_path(path)!r}, None) keeps it dense."
         )
 

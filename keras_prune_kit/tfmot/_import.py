@@ -1,8 +1,8 @@
-"""The only place that imports tensorflow-model-optimization ("TFMOT").
+"""The only module that imports tensorflow-model-optimization ("TFMOT").
 
-Its import sets `TF_USE_LEGACY_KERAS=1` for the whole process, so that a `tf.keras`
-first touched afterwards silently becomes Keras 2. Here it sees `tf_keras` where it
-looks for Keras, and everything is put back when it is done.
+That import sets `TF_USE_LEGACY_KERAS=1` for the whole process, so that a `tf.keras`
+first accessed afterwards silently becomes Keras 2. Here TFMOT finds `tf_keras` where it
+looks for Keras, and the variable and TensorFlow's attributes are restored afterwards.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ _LEGACY = "TF_USE_LEGACY_KERAS"
 
 
 def tfmot(submodule: str = "") -> Any:
-    """TFMOT or one of its modules, imported without a trace.
+    """Import TFMOT or one of its modules without side effects on `tf.keras`.
 
     Args:
-        submodule: A dotted name below `tensorflow_model_optimization`.
+        submodule: A dotted name below `tensorflow_model_optimization`. Defaults to
+            `""`, the package.
     """
     if _TFMOT not in sys.modules:
         import tensorflow as tf
@@ -34,12 +35,12 @@ def tfmot(submodule: str = "") -> Any:
 
 
 def core(module: str) -> Any:
-    """A module of TFMOT's that its public interface leaves out."""
+    """Import a private module of TFMOT."""
     return tfmot(f"python.core.{module}")
 
 
 def tf_keras() -> Any:
-    """The Keras that TFMOT works with."""
+    """Import `tf_keras`, the Keras that TFMOT works with."""
     return importlib.import_module("tf_keras")
 
 
@@ -56,7 +57,7 @@ def _variable_kept(name: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _keras_2_in(tf: Any) -> Iterator[None]:
-    """Puts Keras 2 where TFMOT looks; TensorFlow's lazy loaders come back untouched."""
+    """Put Keras 2 where TFMOT looks, and restore TensorFlow's lazy loaders after."""
     places = (
         (tf, "tf_keras"),
         (tf.compat.v1, "tf_keras.api._v1.keras"),

@@ -1,4 +1,4 @@
-"""What kind of model the bridge can work on, and copying it layer by layer."""
+"""Checking, copying and searching the `tf_keras` models that TFMOT works on."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from keras_prune_kit.tfmot._import import tf_keras
 
 
 def check_model(model: Any, instead: str) -> None:
-    """Raises unless TFMOT can work on the model.
+    """Raise unless TFMOT can work on a model.
 
     Args:
-        model: A model.
-        instead: What to do with a Keras 3 model, as a sentence.
+        model: A Keras model.
+        instead: A sentence that says what to do with a Keras 3 model.
 
     Raises:
-        TypeError: If it is no model, or one of Keras 3.
-        ValueError: If it is not built, or a model in it is subclassed.
+        TypeError: If it is not a `tf_keras` model.
+        ValueError: If it is not built, or if it or a nested model is subclassed.
     """
     check_world(model, instead)
     _keras.check_built(model)
@@ -32,20 +32,23 @@ def check_model(model: Any, instead: str) -> None:
 
 
 def check_world(model: Any, instead: str) -> None:
-    """Raises a `TypeError` for anything but a `tf_keras` model."""
+    """Raise a `TypeError` unless a model is a `tf_keras` model."""
     if not _keras.is_tf_keras(model):
         raise TypeError(
-            f"TFMOT works on tf_keras (Keras 2) models alone. {instead} Received: "
+            f"TFMOT works on tf_keras (Keras 2) models only. {instead} Received: "
             f"model '{model.name}' of Keras 3."
         )
 
 
 def clone_layers(model: Any, copy: Callable[[Any], Any]) -> Any:
-    """A model of the same graph from other layers, nested models included.
+    """Rebuild a model and its nested models with the same graph from other layers.
 
     Args:
         model: A Sequential or functional model.
-        copy: Gives the layer that takes the place of a layer.
+        copy: Maps each layer to its replacement.
+
+    Returns:
+        A built model, not compiled.
     """
     keras = tf_keras()
 
@@ -61,7 +64,7 @@ def clone_layers(model: Any, copy: Callable[[Any], Any]) -> Any:
 
 
 def wrappers(model: Any, *names: str) -> list[Any]:
-    """The wrappers in a model and the models in it, by the name of their class."""
+    """List the layers, nested ones included, with one of these class names."""
     return [
         layer
         for part in (model, *_models_in(model))
@@ -79,7 +82,7 @@ def _models_in(model: Any) -> list[Any]:
 
 
 def layer_paths(model: Any, prefix: str = "") -> dict[int, str]:
-    """Where each layer is, by its id: the names from the model down, joined by "/"."""
+    """Map each layer's id to its path: names from the model down, joined by "/"."""
     paths: dict[int, str] = {}
     for layer in model.layers:
         paths[id(layer)] = f"{prefix}{layer.name}"

@@ -1,4 +1,4 @@
-"""Our schedules, as TFMOT's."""
+"""Translation of schedules to those of TFMOT."""
 
 from __future__ import annotations
 
@@ -17,24 +17,23 @@ from keras_prune_kit.tfmot._import import tfmot
 
 
 def translate(schedule: Schedule) -> Any:
-    """The TFMOT schedule that ends at the same sparsity, at the same step or just
-    before it.
+    """Return the TFMOT schedule with the same final sparsity and almost the same end.
 
-    TFMOT counts steps from 1 and updates every `frequency` steps, at `end_step` only
-    by luck. So the end moves to the last update before it, less than `frequency`
-    steps earlier.
+    TFMOT updates masks every `frequency` steps, counted from `begin_step`, and misses
+    `end_step` unless that is a multiple. So the end moves to the last update up to
+    `end_step`, less than `frequency` steps earlier.
 
     Args:
         schedule: A resolved schedule.
 
     Raises:
-        ValueError: If TFMOT has none like it.
+        ValueError: If TFMOT has no equivalent.
     """
     ours = tfmot().sparsity.keras
     begin: Any = schedule.begin_step
     end: Any = schedule.end_step
     if isinstance(schedule, ConstantSparsity) or begin == end:
-        begin = max(1, begin)
+        begin = max(1, begin)  # TFMOT counts steps from 1.
         if schedule.frequency is None or begin == end:
             return ours.ConstantSparsity(schedule.final_sparsity, begin, begin, 1)
         last = -1 if end is None else max(begin, end)
@@ -57,11 +56,11 @@ def translate(schedule: Schedule) -> Any:
 
 @functools.cache
 def cosine_decay() -> Any:
-    """The class of a TFMOT schedule with the formula of `kpk.CosineDecay`."""
+    """Return a TFMOT schedule class with the formula of `kpk.CosineDecay`."""
     import tensorflow as tf
 
     class CosineDecay(tfmot().sparsity.keras.PruningSchedule):
-        """Sparsity that rises along half a cosine."""
+        """TFMOT schedule in which the sparsity rises along half a cosine."""
 
         def __init__(
             self,
@@ -98,6 +97,6 @@ def cosine_decay() -> Any:
 
 
 def final_sparsity(schedule: Any) -> float:
-    """What a TFMOT schedule ends at, 0 to 1."""
+    """Return the sparsity at the end of a TFMOT schedule, 0 to 1."""
     ends = ("final_sparsity", "target_sparsity")
     return next(getattr(schedule, name) for name in ends if hasattr(schedule, name))

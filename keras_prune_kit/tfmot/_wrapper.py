@@ -1,4 +1,4 @@
-"""TFMOT's wrapper around a layer, with its gaps filled."""
+"""TFMOT's pruning wrapper, extended to layers and cases that TFMOT does not cover."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from keras_prune_kit.tfmot._schedules import cosine_decay
 
 @functools.cache
 def wrapper_class() -> Any:
-    """`PruneLowMagnitude`, a subclass of TFMOT's of the same name.
+    """Return `PruneLowMagnitude`, a subclass of TFMOT's wrapper of the same name.
 
-    It also takes layers that TFMOT's registry does not know (subclasses, Bidirectional,
-    TimeDistributed, EinsumDense), hands masks and further inputs on to the layer,
-    keeps `sparsity_m_by_n` when it is saved, and says so when nothing counts steps.
+    It also accepts layers that TFMOT's registry does not know (subclasses,
+    Bidirectional, TimeDistributed, EinsumDense), passes masks and further inputs to the
+    layer, saves `sparsity_m_by_n`, and raises an error if nothing counts the steps.
     """
     import tensorflow as tf
 
@@ -31,7 +31,8 @@ def wrapper_class() -> Any:
         def __init__(self, layer: Any, *args: Any, **kwargs: Any) -> None:
             self._names_weights_itself = hasattr(layer, "get_prunable_weights")
             if not self._names_weights_itself:
-                # Base asks for it; what the layer has is known once it is built.
+                # Base refuses unknown layers without this method. `build` replaces it,
+                # since a layer has no weights before.
                 layer.get_prunable_weights = list
             super().__init__(layer, *args, **kwargs)
             self.supports_masking = layer.supports_masking
@@ -70,29 +71,30 @@ def wrapper_class() -> Any:
 
     @tf.autograph.experimental.do_not_convert
     def _check_started(wrapper: Any, training: Any) -> None:
-        """Runs where the train step is traced, so before the first step."""
+        """Raise if no callback counts steps; runs when the train step is traced."""
         if training is not True and training != 1:
             return
         with tf.init_scope():
             if step_of(wrapper) == -1:
                 raise RuntimeError(
-                    "A model wrapped by kpk.tfmot.wrap() is trained with something "
-                    "that counts its steps: model.fit(..., callbacks=[*kpk.tfmot."
-                    "callbacks()]), or kpk.tfmot.LoopPruning(model) around a custom "
-                    f"loop. Nothing does for '{wrapper.layer.name}'."
+                    "A model wrapped by kpk.tfmot.wrap() needs something that counts "
+                    f"training steps. Nothing counts those of '{wrapper.layer.name}'. "
+                    "Train with model.fit(..., callbacks=[*kpk.tfmot.callbacks()]), or "
+                    "use kpk.tfmot.LoopPruning(model) around a custom loop."
                 )
 
     return PruneLowMagnitude
 
 
 def step_of(wrapper: Any) -> int:
-    """The training steps that a wrapper has counted; -1 before it is started."""
+    """Return the training steps that a wrapper has counted; -1 before the start."""
+    # Under a distribution strategy it has one value per replica.
     variable = wrapper.pruning_step
     return int(getattr(variable, "values", [variable])[0].numpy())
 
 
 def _build_projections(layer: Any) -> None:
-    """Gives MultiHeadAttention its kernels, which it makes when it is first called."""
+    """Build the kernels of MultiHeadAttention, which creates them on its first call."""
     heads = (*layer._query_shape[:-1], layer._num_heads, layer._value_dim)
     for projection, shape in (
         (layer._query_dense, layer._query_shape),
@@ -105,7 +107,7 @@ def _build_projections(layer: Any) -> None:
 
 
 def _kernels(layer: Any) -> list[Any]:
-    """The weights of a built layer, and of those inside it, that can be pruned."""
+    """Return the prunable weights of a built layer and of the layers inside it."""
     del layer.get_prunable_weights
     return [
         found.variable

@@ -1,4 +1,4 @@
-"""Weight clustering through TFMOT."""
+"""Weight clustering with TFMOT."""
 
 from __future__ import annotations
 
@@ -16,23 +16,25 @@ from keras_prune_kit.tfmot._models import (
 
 
 def cluster(model: Any, clusters: int) -> Converted:
-    """Copies a `tf_keras` model so that it trains with few different values a kernel.
+    """Copy a `tf_keras` model so that it trains with few distinct values per kernel.
 
-    A file of it compresses well: a kernel of 16 values needs 4 bits a weight. Train
-    the copy for an epoch or two with a small learning rate, then `strip` it.
+    Its file compresses well: a kernel of 16 values needs 4 bits per weight. Train the
+    copy for one or two epochs with a small learning rate, then `strip` it.
 
     Args:
-        model: A trained Sequential or functional `tf_keras` model. It stays as it is.
-        clusters: Different values in a kernel, at least 2. Zeros that a pruned kernel
-            has are kept as one of them.
+        model: A trained Sequential or functional `tf_keras` model, or the path of one.
+            It is not changed.
+        clusters: Distinct values per kernel, at least 2. The zeros of a pruned kernel
+            are kept as one of them.
 
     Returns:
-        The model, compiled like the original, and a report of what was clustered.
+        The copy, compiled if the original is, and a report of the clustered layers and
+        of the others with a reason.
 
     Raises:
         TypeError: If it is not a `tf_keras` model.
         ValueError: If `clusters` is below 2, or the model is subclassed, not built or
-            has nothing to cluster.
+            has no layer to cluster.
 
     Example:
 
@@ -44,8 +46,8 @@ def cluster(model: Any, clusters: int) -> Converted:
     """
     if not is_whole(clusters) or clusters < 2:
         raise ValueError(
-            "clusters is the number of different values a kernel may have, at least "
-            f"2. Received: clusters={clusters!r}."
+            "clusters is the number of distinct values per kernel, at least 2. "
+            f"Received: clusters={clusters!r}."
         )
     model = _keras.opened(model, compiled=True)
     check_model(
@@ -81,14 +83,14 @@ def cluster(model: Any, clusters: int) -> Converted:
 
 
 def _why_not(layer: Any, clusters: int) -> str | None:
-    """Why a layer is left as it is; `None` if it can be clustered."""
+    """Return the reason why a layer is not clustered; `None` if it can be."""
     registry = core("clustering.keras.clustering_registry").ClusteringRegistry
     name = type(layer).__name__
     if not registry.supports(layer):
         return f"TFMOT does not know how to cluster {name}"
     known = registry._LAYERS_WEIGHTS_MAP.get(type(layer))
     if known == [] or not layer.trainable_weights:
-        return f"TFMOT leaves {name} as it is"
+        return f"TFMOT does not cluster {name}"
     if max(weight.shape.num_elements() for weight in layer.weights) <= clusters:
-        return f"it has no more weights than {clusters}"
+        return f"it has no weight with more than {clusters} values"
     return None

@@ -1,4 +1,4 @@
-"""Wrapped models in custom training loops."""
+"""Pruning of wrapped models in custom training loops."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 class LoopPruning:
     """Prunes a wrapped model in a custom training loop.
 
-    In place of driving `UpdatePruningStep` by hand. The wrappers update their masks in
+    It replaces calls of `UpdatePruningStep` by hand. The wrappers update their masks in
     the forward pass, so call the model with `training=True`.
 
     Args:
         model: A model from `kpk.tfmot.wrap`.
-        log_dir: Where to write each layer's sparsity and threshold for TensorBoard
-            after each epoch; needs `model.optimizer`, which counts the steps.
-            Defaults to `None`, nowhere.
+        log_dir: Folder for each layer's sparsity and threshold after each epoch, for
+            TensorBoard; needs `model.optimizer`, which counts the steps. Defaults to
+            `None`, no summaries.
 
     Raises:
         TypeError: If it is not a `tf_keras` model.
-        ValueError: If nothing in it is wrapped, or `log_dir` is given and it has no
+        ValueError: If it has no wrapped layer, or `log_dir` is given and it has no
             optimizer.
 
     Example:
@@ -60,38 +60,38 @@ class LoopPruning:
         if log_dir is not None:
             if getattr(model, "optimizer", None) is None:
                 raise ValueError(
-                    "Summaries are written at the optimizer's step, so log_dir needs "
-                    "model.optimizer. Set it to the optimizer of your loop."
+                    "Summaries are written for the optimizer's step, so log_dir needs "
+                    "model.optimizer. Received: None. Set it to your loop's optimizer."
                 )
             self._summaries = summaries_to(log_dir)
             self._summaries.set_model(model)
 
     def start(self) -> None:
-        """Begins, or goes on where a model that was loaded had come to."""
+        """Start pruning; a loaded model continues at the step of its file."""
         for wrapper in self._wrappers:
             if step_of(wrapper) == -1:
                 wrapper.pruning_step.assign(0)
         self._counted = step_of(self._wrappers[0])
 
     def step(self) -> None:
-        """Notes that an optimizer step was made.
+        """Check that the wrappers counted the training step that was just done.
 
         Raises:
             RuntimeError: Before `start()`, after the end, or if the model was not
-                called with `training=True` since the last time.
+                called with `training=True` since the last call.
         """
         counted = self._require_started("step()")
         now = step_of(self._wrappers[0])
         if now <= counted:
             raise RuntimeError(
-                "The model counts its steps in the forward pass of training, and none "
+                "The model counts steps in forward passes with training=True, but none "
                 "was made since the last step(). Call model(x, training=True) in each "
                 "step of the loop."
             )
         self._counted = now
 
     def end_epoch(self) -> None:
-        """Masks the kernels, so that what is saved or evaluated now is sparse.
+        """Apply the masks, so that a model saved or evaluated now is sparse.
 
         Raises:
             RuntimeError: Before `start()` or after the end.
@@ -103,7 +103,7 @@ class LoopPruning:
         self._epoch += 1
 
     def finish(self) -> None:
-        """Masks the kernels and warns if a layer has missed its sparsity.
+        """Apply the masks and warn if a layer has missed its target sparsity.
 
         Raises:
             RuntimeError: Before `start()` or after the end.
@@ -134,7 +134,7 @@ class LoopPruning:
     def _require_started(self, what: str) -> int:
         if self._counted is None:
             raise RuntimeError(
-                f"LoopPruning is not at work: {what} comes between start() and "
+                f"LoopPruning is not active: {what} comes between start() and "
                 "finish(), or inside `with LoopPruning(model) as pruning:`."
             )
         return self._counted

@@ -1,4 +1,4 @@
-"""A Dense layer that says itself what is to be pruned."""
+"""A `tf_keras` Dense layer that names its prunable weights itself."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from keras_prune_kit.tfmot._import import tf_keras, tfmot
 
 @functools.cache
 def prunable_dense() -> Any:
-    """The class `PrunableDense`, made when it is first asked for."""
+    """Return the class `PrunableDense`, created on the first call."""
     keras = tf_keras()
 
     @keras.utils.register_keras_serializable(package="keras_prune_kit.tfmot")
     class PrunableDense(keras.layers.Dense, tfmot().sparsity.keras.PrunableLayer):  # pyright: ignore
-        """A `tf_keras` Dense layer that names its kernel, and its bias if asked, as
-        prunable.
+        """A Dense layer of `tf_keras` whose bias can be pruned too.
 
-        Honoured by `kpk.PruningCallback`, by `kpk.tfmot.wrap` and by TFMOT. A model
-        with it loads where `kpk.tfmot.PrunableDense` was used once, or through
-        `kpk.tfmot.load`.
+        `kpk.PruningCallback`, `kpk.tfmot.wrap` and TFMOT respect it. To load a model
+        with it, use `kpk.tfmot.load`, or use `kpk.tfmot.PrunableDense` in the process
+        first, which registers the class.
 
         Args:
-            units: Number of outputs, as for Dense.
-            prune_bias: Whether the bias is pruned too. Defaults to `False`.
-            **kwargs: As for Dense.
+            units: Size of the output, as in `tf_keras.layers.Dense`.
+            prune_bias: If True, the bias is pruned in addition to the kernel. Defaults
+                to `False`.
+            **kwargs: Passed to `tf_keras.layers.Dense`.
 
         Example:
 
@@ -46,7 +46,7 @@ def prunable_dense() -> Any:
             self.prune_bias = prune_bias
 
         def get_prunable_weights(self) -> list[Any]:
-            """The kernel, and the bias if that is to be pruned too."""
+            """Return the kernel, and the bias if there is one to prune."""
             is_pruned = self.prune_bias and self.use_bias
             return [self.kernel, self.bias] if is_pruned else [self.kernel]
 

@@ -1,4 +1,4 @@
-"""Quantization-aware training through TFMOT."""
+"""Quantization-aware training with TFMOT."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from keras_prune_kit.tfmot._models import check_model
 
 _PRESERVE = ("none", "sparsity", "clusters", "both")
 
-# Layers that a normalization after them is folded into.
+# Layers into which TFMOT folds a normalization that follows.
 _FOLDING = (
     *("Conv2D", "DepthwiseConv2D", "Dense"),
     *("SeparableConv1D", "SeparableConv2D"),
@@ -25,32 +25,33 @@ _FOLDING = (
 def quantize_aware(
     model: Any, preserve: str = "none", *, skip: Match | None = None
 ) -> Converted:
-    """Copies a `tf_keras` model so that it trains as it will compute in int8.
+    """Copy a `tf_keras` model for quantization-aware training in int8.
 
-    Train the copy for an epoch or two, then export it with
+    Train the copy for one or two epochs, then export it with
     `kpk.export_tflite(model, quantization="int8", representative_data=...)`.
 
     With `"sparsity"` or `"both"` every zero of a kernel stays zero, in training, in
-    the model and in the file: a mask is applied after each optimizer step, as TFMOT
-    alone lets the zeros drift.
+    the model and in the file: a mask is applied after each optimizer step, because
+    TFMOT by itself lets zeros drift.
 
-    TFMOT does not quantize models inside models, and knows built-in layers alone:
-    others stay float, with a reason in the report.
+    TFMOT quantizes only built-in layers, and no nested models: other layers stay
+    float, with a reason in the report.
 
     Args:
-        model: A trained Sequential or functional `tf_keras` model, without pruning or
-            clustering wrappers. It stays as it is.
-        preserve: What training must not destroy: `"none"` (QAT), `"sparsity"` (PQAT),
-            `"clusters"` (CQAT) or `"both"` (PCQAT). Defaults to `"none"`.
+        model: A trained Sequential or functional `tf_keras` model without pruning or
+            clustering wrappers, or the path of one. It is not changed.
+        preserve: The property that training must keep: `"none"` (QAT), `"sparsity"`
+            (PQAT), `"clusters"` (CQAT) or `"both"` (PCQAT). Defaults to `"none"`.
         skip: Layers to leave float, as in `kpk.quantize_aware`. Defaults to `None`.
 
     Returns:
-        The model, compiled like the original, and a report of what is quantized.
+        The copy, compiled if the original is, and a report of the quantized layers and
+        of the others with a reason.
 
     Raises:
         TypeError: If it is not a `tf_keras` model.
-        ValueError: If `preserve` is none of these, or the model is subclassed, not
-            built or has nothing to quantize.
+        ValueError: If `preserve` is not one of these, `skip` covers no layer, or the
+            model is subclassed, not built or has no layer to quantize.
 
     Example:
 
@@ -84,8 +85,8 @@ def quantize_aware(
         )
     plain = {layer.name: layer for layer in quantized.layers}
     for layer in annotator.kept:
-        # TFMOT copies once more, and only what counts as weights. What it knows, it has
-        # wrapped to round the output, and has nothing else.
+        # TFMOT copies all layers once more, but only their weights, so state such as a
+        # vocabulary is missing from layers that stay float.
         if layer.name in plain:
             _keras.copy_state(layer, plain[layer.name])
     if preserve in ("sparsity", "both"):
@@ -108,8 +109,8 @@ def _scheme(preserve: str) -> Any:
         scheme = combine.Default8BitPrunePreserveQuantizeScheme()
     else:
         scheme = combine.Default8BitClusterPreserveQuantizeScheme(preserve == "both")
-    # Its registry claims to know layers that have no weights, such as Rescaling, and
-    # fails when it is asked how to quantize what such a layer returns.
+    # Its registry claims to support layers without weights, such as Rescaling, but
+    # raises an error when asked for their config.
     plain = _plain_scheme().get_quantize_registry()
     registry = scheme.get_quantize_registry()
     claims = registry.supports
@@ -119,7 +120,7 @@ def _scheme(preserve: str) -> Any:
 
 
 class _Annotator:
-    """Copies a layer and marks it for quantization, if TFMOT knows how."""
+    """Copies a layer and annotates it for quantization if TFMOT supports it."""
 
     def __init__(self, preserve: str, skipped: set[int]) -> None:
         self._skips = skipped
@@ -133,7 +134,7 @@ class _Annotator:
 
     def __call__(self, layer: Any) -> Any:
         if isinstance(layer, tf_keras().Model):
-            self._keep(layer, "TFMOT leaves inner models float")
+            self._keep(layer, "TFMOT leaves nested models float")
             return _keras.copy_model(layer)
         fresh = _keras.copy_layer(layer)
         self.copies.append((layer, fresh))
@@ -155,15 +156,17 @@ class _Annotator:
         self.skipped.append(Skipped(layer.name, reason))
 
     def _config(self, layer: Any, fresh: Any) -> Any:
-        """`None` lets the scheme choose; a layer that it does not preserve gets the
-        plain configuration."""
+        """Return the plain config for a layer that the scheme does not support.
+
+        `None` lets the scheme choose.
+        """
         if self._preserving.supports(layer) or _is_folded(layer):
             return None
         return self._plain.get_quantize_config(fresh)
 
 
 def _is_folded(layer: Any) -> bool:
-    """Whether TFMOT folds a normalization into the layer before it."""
+    """Return True if TFMOT folds a normalization into its producer."""
     before = [node.inbound_layers for node in layer._inbound_nodes]
     return isinstance(layer, tf_keras().layers.BatchNormalization) and all(
         type(other).__name__ in _FOLDING
@@ -173,10 +176,10 @@ def _is_folded(layer: Any) -> bool:
 
 
 def _keep_zeros(model: Any) -> None:
-    """Constrains each weight to the zeros that it has."""
+    """Constrain each weight with zeros to keep them."""
     handle = _keras.variables_of(model)
     for layer in model.layers:
         for variable, *_ in getattr(layer, "_weight_vars", ()):
             if not np.all(handle.read(variable)):
                 _keras.keep_zeros(handle, variable)
-    _keras.keep_zeros_of(model)  # Those of layers that stay float.
+    _keras.keep_zeros_of(model)  # Also in layers that stay float.

@@ -1,4 +1,4 @@
-"""What the functions of the bridge return."""
+"""The result of `wrap`."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from keras_prune_kit.policies import PrunePlan
 
 
 class Wrapped(NamedTuple):
-    """A model with wrappers in it, and what was wrapped.
+    """A wrapped model and the plan of what is pruned.
 
     It unpacks: `model, report = kpk.tfmot.wrap(...)`.
 
     Attributes:
-        model: A new `tf_keras` model; the original is as it was.
-        report: The weights that will be pruned and what stays dense, with reasons.
+        model: A new `tf_keras` model; the original is not changed.
+        report: The weights that will be pruned, and the others with a reason.
     """
 
     model: Any

@@ -1,4 +1,4 @@
-"""Loading what was saved with TFMOT's wrappers in it."""
+"""Loading of models that were saved with TFMOT's wrappers."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ _TRUSTED = ("keras_prune_kit", "tensorflow_model_optimization")
 
 
 def load(path: str | os.PathLike[str], *, unsafe: bool = False) -> Any:
-    """Loads a wrapped, clustered or quantization-aware model, ready to train on.
+    """Load a wrapped, clustered or quantization-aware model, ready for more training.
 
-    Optimizer and pruning go on from the step at which `model.save(path)` was called.
+    Optimizer and pruning continue from the step at which `model.save(path)` was called.
 
     Args:
-        path: A `.keras` or `.h5` file, or a SavedModel folder, which is a program: load
-            one only of whom you trust.
-        unsafe: Whether code in a file may run: a Lambda layer, or classes that are
-            neither of Keras nor of TFMOT. Defaults to `False`.
+        path: A `.keras` or `.h5` file, or a SavedModel folder. A SavedModel is a
+            program: load one only from a source that you trust.
+        unsafe: If True, code from the file may run: a Lambda layer, or classes that
+            belong neither to Keras nor to TFMOT. Defaults to `False`.
 
     Returns:
         A `tf_keras` model, compiled if the saved one was.
 
     Raises:
-        OSError: If there is no such file.
-        ValueError: If it cannot be loaded, or holds code of others.
+        OSError: If the file does not exist.
+        ValueError: If it cannot be loaded, or contains other code and `unsafe` is
+            False.
 
     Example:
 

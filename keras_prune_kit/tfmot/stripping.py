@@ -1,4 +1,4 @@
-"""From a model that TFMOT trains quantized back to a plain one."""
+"""Stripping of TFMOT's quantization wrappers from a model."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _ROUNDED_INPUT = "QuantizeLayer"
 
 
 def strip_quantization(model: Any) -> Any:
-    """What `kpk.strip_quantization` does to a `tf_keras` model.
+    """Copy a quantization-aware `tf_keras` model as a plain float model.
 
-    Where TFMOT rounds the input of a functional model a linear activation is left, as
-    Keras 2 can replace a layer in a graph but not take it out.
+    A linear activation remains where TFMOT rounds the input of a functional model:
+    Keras 2 can replace a layer in a graph, but not remove it.
     """
     copies: list[tuple[Any, dict[str, Any]]] = []
     plain: list[tuple[Any, Any]] = []
@@ -45,11 +45,12 @@ def strip_quantization(model: Any) -> Any:
 
 
 def _inner_layer(wrapper: Any) -> Any:
-    """A copy of the layer in a wrapper, with the activation that TFMOT has wrapped."""
+    """Return a copy of a wrapped layer with its original activation."""
     config = wrapper.layer.get_config()
     if "activation" in config:
         activation = wrapper.layer.activation
         activation = getattr(activation, "activation", activation)
+        # TFMOT's form of linear, which marks an output that it does not round.
         if type(activation).__name__ == "NoOpActivation":
             activation = tf_keras().activations.linear
         config["activation"] = tf_keras().activations.serialize(activation)
@@ -64,7 +65,7 @@ def _rounded_weights(wrapper: Any) -> dict[str, Any]:
 
 
 def _by_name(variables: list[Any], value: Any = None) -> dict[str, Any]:
-    """Variables, or the value instead of one, by what the layer calls them."""
+    """Map the short name of each variable to the variable, or to `value` if given."""
     return {
         variable.name.partition(":")[0].rpartition("/")[2]: (
             variable if value is None else value

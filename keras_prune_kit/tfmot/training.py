@@ -1,4 +1,4 @@
-"""What `fit` needs to train a wrapped model."""
+"""The callbacks with which `fit` trains a wrapped model."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from keras_prune_kit.tfmot._wrapper import step_of
 
 
 def callbacks(log_dir: str | os.PathLike[str] | None = None) -> list[Any]:
-    """The callbacks that training a wrapped model needs.
+    """Return the callbacks that the training of a wrapped model needs.
 
-    They count the steps, mask the kernels at the end of each epoch, and warn at the
-    end of training if a layer has missed its sparsity, which TFMOT does not. Put them
-    before a checkpoint callback, so that what it saves is masked.
+    They count steps, apply the masks at the end of each epoch and, unlike TFMOT, warn
+    at the end of training if a layer has missed its target sparsity. Put them before a
+    checkpoint callback, so that it saves masked weights.
 
     Args:
-        log_dir: Where to write each layer's sparsity and threshold for TensorBoard.
-            Defaults to `None`, nowhere.
+        log_dir: Folder for each layer's sparsity and threshold, for TensorBoard.
+            Defaults to `None`, no summaries.
 
     Returns:
         A list of `tf_keras` callbacks.
 
     Raises:
-        TypeError: From `fit`, if the model is not of `tf_keras`.
-        ValueError: From `fit`, if nothing in the model is wrapped.
+        TypeError: From `fit`, if it is not a `tf_keras` model.
+        ValueError: From `fit`, if the model has no wrapped layer.
 
     Example:
 
@@ -45,18 +45,18 @@ def callbacks(log_dir: str | os.PathLike[str] | None = None) -> list[Any]:
 
 
 def summaries_to(log_dir: str | os.PathLike[str]) -> Any:
-    """TFMOT's `PruningSummaries`."""
+    """Return TFMOT's `PruningSummaries` for a folder."""
     return tfmot().sparsity.keras.PruningSummaries(
         log_dir=os.fspath(as_path("log_dir", log_dir))
     )
 
 
 def check_wrapped(model: Any) -> list[Any]:
-    """The wrappers in a model.
+    """Return the pruning wrappers in a model.
 
     Raises:
-        TypeError: If it is not of `tf_keras`.
-        ValueError: If there are none.
+        TypeError: If it is not a `tf_keras` model.
+        ValueError: If it has no wrapped layer.
     """
     check_world(model, "Train a Keras 3 model with kpk.PruningCallback(policy).")
     found = wrappers(model, "PruneLowMagnitude")
@@ -69,12 +69,12 @@ def check_wrapped(model: Any) -> list[Any]:
 
 
 def check_final_sparsity(model: Any) -> None:
-    """Warns of each layer that has not reached the sparsity of its schedule."""
+    """Warn of layers that have not reached the final sparsity of their schedule."""
     short = [text for wrapper in check_wrapped(model) for text in _shortfalls(wrapper)]
     if short:
         warnings.warn(
             f"Training ended before pruning did: {', '.join(short)}. Train longer, or "
-            "give the schedule an earlier end_step.",
+            "set an earlier end_step in the schedule.",
             IncompletePruningWarning,
             stacklevel=2,
         )
@@ -83,11 +83,11 @@ def check_final_sparsity(model: Any) -> None:
 @functools.cache
 def _step_counter() -> Any:
     class UpdatePruningStep(tfmot().sparsity.keras.UpdatePruningStep):
-        """TFMOT's, which says so if there is nothing for it to do."""
+        """TFMOT's step counter, which raises an error for a model without wrappers."""
 
         def set_model(self, model: Any) -> None:
             if any(step_of(wrapper) == -1 for wrapper in check_wrapped(model)):
-                # A try without callbacks left a function that failed half way.
+                # A `fit` without callbacks leaves a function that failed in tracing.
                 model.train_function = None
             super().set_model(model)
 
@@ -97,7 +97,7 @@ def _step_counter() -> Any:
 @functools.cache
 def _sparsity_check() -> Any:
     class FinalSparsityCheck(tf_keras().callbacks.Callback):
-        """Warns at the end of training if a layer has missed its sparsity."""
+        """Warns at the end of training if a layer has missed its target sparsity."""
 
         def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
             check_final_sparsity(self.model)
@@ -106,16 +106,16 @@ def _sparsity_check() -> Any:
 
 
 def _shortfalls(wrapper: Any) -> list[str]:
-    """What each weight of a wrapped layer has reached, where it is too little."""
+    """Describe each weight of a wrapped layer that is below its target sparsity."""
     target = _target(wrapper)
     found = []
     for weight, mask, _ in wrapper.pruning_vars:
         values = mask.numpy()
         if list(wrapper.block_size) != [1, 1]:
-            # A block is zero or not as a whole, those cut off at the edges too.
+            # One entry per block: TFMOT counts whole blocks, smaller ones at edges too.
             values = values[:: wrapper.block_size[0], :: wrapper.block_size[1]]
         reached = 1 - float(values.mean(dtype="float64"))
-        # TFMOT always keeps one, and may round the other way.
+        # TFMOT always keeps one weight, and may round the other way.
         if reached * values.size < math.floor(target * values.size) - 1:
             name = weight.name.partition(":")[0].rpartition("/")[2]
             found.append(

@@ -1,4 +1,4 @@
-"""Wrapping a model for TFMOT's pruning, and taking the wrappers off again."""
+"""Wrapping of models for pruning with TFMOT, and stripping of the wrappers."""
 
 from __future__ import annotations
 
@@ -28,33 +28,32 @@ def wrap(
     steps_per_epoch: int | None = None,
     epochs: int | None = None,
 ) -> Wrapped:
-    """Copies a `tf_keras` model with TFMOT's pruning wrapper around each layer that
-    the policy names.
+    """Copy a `tf_keras` model with TFMOT's pruning wrapper around the layers to prune.
 
     For code that is built on TFMOT; `PruningCallback` prunes any model and needs no
-    wrapper. In place of `tfmot.sparsity.keras.prune_low_magnitude`, which refuses a
-    model for one unknown layer and shares the layers of the original. The copy has
-    the trained weights and is compiled like the original, if that was.
+    wrapper. It replaces `tfmot.sparsity.keras.prune_low_magnitude`, which refuses a
+    model with one unknown layer, and whose result shares layers with the original. The
+    copy has the trained weights and is compiled if the original is.
 
-    TFMOT sets the pattern of `NofM` at the first step, whatever the schedule says.
+    TFMOT applies the pattern of `NofM` at the first step, regardless of the schedule.
 
     Args:
-        model: A built Sequential or functional `tf_keras` model, models inside it
-            included, or the path of one. It stays as it is.
-        policy: A `PrunePolicy`; a schedule or a final sparsity (0 to 1) stands for the
-            policy made from it.
-        steps_per_epoch: Optimizer steps in an epoch. Needed if a schedule counts in
-            `Epochs` or `Fraction`, as the default one does.
-        epochs: Epochs in the run. Defaults to 1.
+        model: A built Sequential or functional `tf_keras` model, nested or not, or the
+            path of one. It is not changed.
+        policy: A `PrunePolicy`, or a schedule or final sparsity (0 to 1) for a policy
+            without rules.
+        steps_per_epoch: Optimizer steps in an epoch. Required if a schedule counts in
+            `Epochs` or `Fraction`, as the default one does. Defaults to `None`.
+        epochs: Epochs in the run. Defaults to `None`, 1 epoch.
 
     Returns:
-        The wrapped model, and a report of what will be pruned and what stays dense
-        for which reason.
+        The wrapped model, and the plan of the weights that will be pruned, and of the
+        others with a reason.
 
     Raises:
         TypeError: If it is not a `tf_keras` model.
         ValueError: If the model is subclassed, not built or wrapped already, or the
-            policy asks for something that TFMOT cannot do.
+            policy specifies something that TFMOT cannot do.
 
     Example:
 
@@ -68,7 +67,7 @@ def wrap(
     check_model(model, "kpk.PruningCallback(policy) prunes a Keras 3 model in fit.")
     if wrappers(model, PRUNE):
         raise ValueError(
-            f"Model '{model.name}' is wrapped already. Take the wrappers off first: "
+            f"Model '{model.name}' is wrapped already. Remove the wrappers first: "
             "kpk.tfmot.strip(model)."
         )
     choices, report = choose(model, as_policy(policy), steps_per_epoch, epochs)
@@ -89,21 +88,21 @@ def wrap(
 
 
 def strip(model: Any) -> Any:
-    """Copies a wrapped model without its wrappers, those in models inside it included.
+    """Copy a wrapped or clustered model without its wrappers, nested models included.
 
-    Also takes off what `cluster` put on. The kernels are masked a last time, so they
-    are as sparse as the masks, whatever the last step did to them.
+    The masks are applied once more, so that weights are exactly as sparse as the masks
+    after the last optimizer step, which may have changed zeros.
 
     Args:
-        model: A model from `wrap`, from `cluster` or from TFMOT itself. It stays as
-            it is.
+        model: A model from `wrap`, from `cluster` or from TFMOT itself. Its kernels are
+            masked; otherwise it is not changed.
 
     Returns:
-        An ordinary model, compiled like the wrapped one, if that was.
+        An ordinary model, compiled if the wrapped one is.
 
     Raises:
         TypeError: If it is not a `tf_keras` model.
-        ValueError: If there is no wrapper in it.
+        ValueError: If it has no wrapper.
 
     Example:
 
@@ -141,7 +140,7 @@ def strip(model: Any) -> Any:
 
 
 class _Single:
-    """A layer as if it were a model."""
+    """A model-like object around one layer, for `wrappers`."""
 
     def __init__(self, layer: Any) -> None:
         self.layers = [layer]
