@@ -27,6 +27,7 @@ from .policies import PrunePolicy as PrunePolicy
 from .policies import Rule as Rule
 from .policies.allocation import allocate as allocate
 from .policies.allocation import sensitivity as sensitivity
+from .pruner import DivergedError as DivergedError
 from .pruner import IncompletePruningError as IncompletePruningError
 from .pruner import IncompletePruningWarning as IncompletePruningWarning
 from .pruner import MaskNotAppliedWarning as MaskNotAppliedWarning

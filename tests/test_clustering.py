@@ -287,7 +287,7 @@ def test_what_cannot_be_clustered_is_said_before_a_step(K, mlp, data):
 def test_wrong_order_is_told(K):
     clusterer = kpk.Clusterer(models.sequential(K), 4)
     for call in (clusterer.step, clusterer.finalize):
-        with pytest.raises(RuntimeError, match="not at work"):
+        with pytest.raises(RuntimeError, match="not active"):
             call()
 
 

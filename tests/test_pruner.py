@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import keras_prune_kit as kpk
+from keras_prune_kit.pruner import last_good
 
 
 def batch(model, K, size=8):
@@ -338,6 +339,34 @@ def test_weights_that_break_on_the_way_end_the_pruning(K):
     assert all(v.constraint is None for v in model.trainable_variables)
 
 
+@pytest.mark.parametrize("broken", ["loss", "weights"])
+def test_a_loop_that_diverges_gets_its_last_good_weights_back(
+    K, mlp, data, broken, monkeypatch
+):
+    monkeypatch.setattr(last_good, "_REST", 0)
+    model, policy = mlp(), kpk.PrunePolicy(kpk.ConstantSparsity(0.8, frequency=1))
+    with pytest.raises(kpk.DivergedError) as info, kpk.Pruner(model, policy) as pruner:
+        for _ in range(3):
+            loss = model.train_on_batch(*data)[0]
+            pruner.step()
+            pruner.check_loss(loss)
+        weights = [weight.copy() for weight in model.get_weights()]
+        iterations = int(model.optimizer.iterations)
+        model.train_on_batch(*data)
+        model.set_weights([weight * np.nan for weight in model.get_weights()])
+        if broken == "loss":
+            pruner.check_loss(np.nan)
+        pruner.step()
+    found = "The loss is nan." if broken == "loss" else "holds NaN"
+    assert found in str(info.value)
+    assert info.value.restored_moment == "after step 3"
+    assert "Weights and optimizer are what they were after step 3." in str(info.value)
+    assert all(map(np.array_equal, model.get_weights(), weights))
+    assert int(model.optimizer.iterations) == iterations
+    assert kpk.sparsity_report(model).zeros == 140
+    assert all(v.constraint is None for v in model.trainable_variables)
+
+
 def test_a_step_outside_the_run_says_so(K):
     pruner = kpk.Pruner(
         models.sequential(K), kpk.PrunePolicy(kpk.ConstantSparsity(0.5))
@@ -346,9 +375,9 @@ def test_a_step_outside_the_run_says_so(K):
         pruner.step()
     pruner.start()
     pruner.finalize()
-    with pytest.raises(RuntimeError, match="not at work"):
+    with pytest.raises(RuntimeError, match="not active"):
         pruner.step()
-    with pytest.raises(RuntimeError, match="not at work"):
+    with pytest.raises(RuntimeError, match="not active"):
         pruner.finalize()
 
 

@@ -12,7 +12,6 @@ from keras_prune_kit._keras.compiling import (
     has_metrics,
     is_compiled,
 )
-from keras_prune_kit._keras.constraints import ClusterConstraint, without
 from keras_prune_kit._keras.copying import (
     CopyError,
     check_copy,
@@ -34,7 +33,7 @@ from keras_prune_kit._keras.graphs import (
     producer_of,
 )
 from keras_prune_kit._keras.hdf5 import weights_h5
-from keras_prune_kit._keras.kept_zeros import keep_zeros_of
+from keras_prune_kit._keras.kept_zeros import keep_zeros, keep_zeros_of
 from keras_prune_kit._keras.layer_classes import layer_class, layer_class_name
 from keras_prune_kit._keras.layers import LayerWeights, find_layers
 from keras_prune_kit._keras.lookups import gives_texts, inputs_behind, lookup_layers
@@ -62,16 +61,21 @@ from keras_prune_kit._keras.models import (
     world,
 )
 from keras_prune_kit._keras.outputs import arrange, named_outputs
+from keras_prune_kit._keras.projections import (
+    ClusterProjection,
+    MaskProjection,
+    Projection,
+    ProjectionConstraint,
+    without,
+)
 from keras_prune_kit._keras.recurrent_states import at_rest
 from keras_prune_kit._keras.scoring import output_masks, scorer, with_masks
 from keras_prune_kit._keras.signature import ModelInput, Signature, signature_of
 from keras_prune_kit._keras.soft_targets import mix_targets
 from keras_prune_kit._keras.variables import (
     Keras3Variables,
-    MaskConstraint,
     NotFiniteError,
     Variables,
-    keep_zeros,
     variables_of,
 )
 from keras_prune_kit._keras.weights import (
@@ -84,16 +88,18 @@ from keras_prune_kit._keras.weights import (
 )
 
 __all__ = [
-    "ClusterConstraint",
+    "ClusterProjection",
     "CopyError",
     "Direction",
     "GradientProbe",
     "Keras3Variables",
     "LayerWeights",
     "LossProbe",
-    "MaskConstraint",
+    "MaskProjection",
     "ModelInput",
     "NotFiniteError",
+    "Projection",
+    "ProjectionConstraint",
     "PrunableWeight",
     "Signature",
     "Unprunable",

@@ -1,4 +1,4 @@
-"""Keeping the zeros of a whole model."""
+"""Keeping the zeros that weights have, without a schedule."""
 
 from __future__ import annotations
 
@@ -6,12 +6,38 @@ from typing import Any
 
 import numpy as np
 
-from keras_prune_kit._keras.variables import KeepZeros, keep_zeros, variables_of
+from keras_prune_kit._keras.projections import MaskProjection, ProjectionConstraint
+from keras_prune_kit._keras.variables import Variables, variables_of
 from keras_prune_kit._keras.weights import PrunableWeight, find_weights
 
 
+class KeptZeros(MaskProjection):
+    """A mask that belongs to the model, which pruners neither take off nor change."""
+
+
+def keep_zeros(variables: Variables, variable: Any) -> KeptZeros:
+    """Constrain a weight to the zeros that it has.
+
+    A weight of nothing but zeros was initialized so, and may become anything.
+
+    Args:
+        variables: Handles variables of the model's world.
+        variable: A weight, which keeps the constraint that it has.
+
+    Returns:
+        The projection; its mask may be written to when there are new zeros to keep.
+    """
+    kernel = variables.read(variable)
+    mask = variables.make_mask(kernel.shape)
+    variables.write(mask, kernel != 0 if np.any(kernel) else np.ones_like(kernel, bool))
+    kept = KeptZeros(variables, mask)
+    constraint = ProjectionConstraint(kept, variables.constraint(variable))
+    variables.constrain(variable, constraint)
+    return kept
+
+
 def keep_zeros_of(model: Any) -> None:
-    """Constrains each weight that can be pruned to the zeros that it has.
+    """Constrain each prunable weight of a model to the zeros that it has.
 
     Args:
         model: A built Keras model. Weights that keep their zeros already stay as they
@@ -21,6 +47,7 @@ def keep_zeros_of(model: Any) -> None:
     for found in find_weights(model):
         if not isinstance(found, PrunableWeight):
             continue
-        is_kept = isinstance(variables.constraint(found.variable), KeepZeros)
-        if not is_kept and not np.all(variables.read(found.variable)):
-            keep_zeros(variables, found.variable)
+        projection = getattr(variables.constraint(found.variable), "projection", None)
+        if isinstance(projection, KeptZeros) or np.all(variables.read(found.variable)):
+            continue
+        keep_zeros(variables, found.variable)

@@ -92,61 +92,9 @@ class Variables(abc.ABC):
         means = tf.where(counts > 0, sums / np.maximum(counts, 1), 0.0)
         return tf.gather(tf.cast(means, value.dtype), index)
 
-    def apply_mask(self, mask: Any, variable: Any) -> None:
-        """Zeroes what the mask leaves out."""
-        variable.assign(self.masked(mask, variable))
-
     def ignores_constraint(self, model: Any, variable: Any, layer: Any) -> bool:
         """Whether the model's optimizer cannot apply a constraint to the variable."""
         return False
-
-
-class MaskConstraint:
-    """Keeps what a mask leaves out at zero, after the constraint that was there.
-
-    Optimizers call it right after each update, inside the compiled train step. A
-    constraint of the user's own is applied to the surviving weights.
-
-    Args:
-        variables: Handles variables of the model's world.
-        mask: Boolean variable of the weight's shape.
-        inner: The user's constraint, or `None`.
-    """
-
-    def __init__(self, variables: Variables, mask: Any, inner: Any = None) -> None:
-        self.variables = variables
-        self.mask = mask
-        self.inner = inner
-
-    def __call__(self, value: Any) -> Any:
-        value = self.variables.masked(self.mask, value)
-        if self.inner is None:
-            return value
-        return self.variables.masked(self.mask, self.inner(value))
-
-
-class KeepZeros(MaskConstraint):
-    """A mask that belongs to the model: pruning that comes and goes leaves it there."""
-
-
-def keep_zeros(variables: Variables, variable: Any) -> KeepZeros:
-    """Constrains a weight to the zeros that it has.
-
-    A weight of nothing but zeros was initialized so, and may become anything.
-
-    Args:
-        variables: Handles variables of the model's world.
-        variable: A weight, which keeps the constraint that it has.
-
-    Returns:
-        The constraint; its mask may be written to when there are new zeros to keep.
-    """
-    kernel = variables.read(variable)
-    mask = variables.make_mask(kernel.shape)
-    variables.write(mask, kernel != 0 if np.any(kernel) else np.ones_like(kernel, bool))
-    constraint = KeepZeros(variables, mask, variables.constraint(variable))
-    variables.constrain(variable, constraint)
-    return constraint
 
 
 class Keras3Variables(Variables):

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-import math
-from typing import Any, NoReturn
+from typing import Any
 
 from keras_prune_kit import _keras
 from keras_prune_kit._keras.two_world_callback import TwoWorldCallback
 from keras_prune_kit.callbacks.fit_end import stand_last
 from keras_prune_kit.policies import PrunePolicy, as_policy
-from keras_prune_kit.pruner import Pruner, check_on_incomplete
-from keras_prune_kit.pruner.last_good import LastGood
+from keras_prune_kit.pruner import DivergedError, Pruner, check_on_incomplete
 from keras_prune_kit.reports import SparsityReport
 from keras_prune_kit.schedules import Schedule
 
@@ -84,7 +82,6 @@ class PruningCallback(TwoWorldCallback):
         self.data = data
         self._pruner: Pruner | None = None
         self._ended: Pruner | None = None
-        self._last_good: LastGood | None = None
         self._steps_per_epoch: int | None = None
         self._is_started = False
         self._epoch = 0
@@ -97,14 +94,14 @@ class PruningCallback(TwoWorldCallback):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave the models of a `fit` out of a copy."""
-        idle = dict.fromkeys(("_pruner", "_ended", "_last_good", "_model"))
+        idle = dict.fromkeys(("_pruner", "_ended", "_model"))
         return {**vars(self), **idle}
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self._pruner is not None:
             # An earlier fit was cut off.
             self._pruner.detach()
-        self._pruner, self._ended, self._last_good = None, None, None
+        self._pruner, self._ended = None, None
         self._is_started = False
         self._steps_per_epoch = self.params.get("steps")
         if _keras.is_built(self.model):
@@ -123,15 +120,17 @@ class PruningCallback(TwoWorldCallback):
         if self._pruner is None:  # The first step has built the model.
             self._prepare()
             self._start("after the first batch")
-        loss = (logs or {}).get("loss")
-        if loss is not None and not math.isfinite(loss):
-            self._stop(f"The loss is {loss:.4g}.")
-        if self._engine().knows_run_length:
-            try:
+        moment = f"batch {self._batches} of epoch {self._epoch + 1}"
+        try:
+            loss = (logs or {}).get("loss")
+            if loss is not None:
+                self._engine().check_loss(loss, f"after {moment}")
+            if self._engine().knows_run_length:
                 self._engine().step(self._steps_done())
-            except _keras.NotFiniteError as error:
-                self._stop(str(error))
-        self._keep(f"after batch {self._batches} of epoch {self._epoch + 1}")
+        except DivergedError as error:
+            self._pruner = None
+            error.args = (f"Training stops at {moment}. {error.args[0]}",)
+            raise
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self._steps_per_epoch is None:
@@ -150,13 +149,12 @@ class PruningCallback(TwoWorldCallback):
             # it had done the last one.
             self._epoch = self.params["epochs"]
             self._start("at the end")
-        pruner, self._pruner, self._last_good = self._engine(), None, None
+        pruner, self._pruner = self._engine(), None
         self._ended = pruner
         pruner.finalize(on_incomplete=self.on_incomplete)
 
     def _prepare(self) -> None:
         self._pruner = Pruner(self.model, self.policy, data=self.data)
-        self._last_good = LastGood(self.model)
         if self._steps_per_epoch is not None:
             self._pruner.set_run_length(self._steps_per_epoch, self.params["epochs"])
 
@@ -164,7 +162,7 @@ class PruningCallback(TwoWorldCallback):
         """Attach masks; not in `on_train_begin`, as BackupAndRestore loads there."""
         self._engine().start(self._steps_done())
         self._is_started = True
-        self._keep(moment)
+        self._engine().keep_last_good(moment)
 
     def _is_at_target(self) -> bool:
         return self._pruner is not None and self._pruner.is_at_target
@@ -175,24 +173,6 @@ class PruningCallback(TwoWorldCallback):
                 "PruningCallback has no model: on_train_begin comes first."
             )
         return self._pruner
-
-    def _keep(self, moment: str) -> None:
-        if self._last_good is not None:
-            self._last_good.save_if_due(moment)
-
-    def _stop(self, reason: str) -> NoReturn:
-        """Ends a run that diverged, with the last good weights in the model."""
-        self._engine().detach()
-        self._pruner, last_good = None, self._last_good
-        self._last_good = None
-        if last_good is not None and last_good.moment is not None:
-            last_good.restore()
-            reason += f" Weights and optimizer are what they were {last_good.moment}."
-        raise ValueError(
-            f"Training stops at batch {self._batches} of epoch {self._epoch + 1}. "
-            f"{reason} A lower learning rate or clipnorm=1.0 in the optimizer often "
-            "helps; otherwise look for NaN in the data."
-        )
 
     def _steps_done(self) -> int:
         return self._epoch * (self._steps_per_epoch or 0) + self._batches

@@ -10,24 +10,21 @@ step has no more different values than there are clusters.
 from __future__ import annotations
 
 import contextlib
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import is_whole
+from keras_prune_kit._tools.engine import Engine
 from keras_prune_kit.clustering.clustered_weight import ClusteredWeight
 from keras_prune_kit.policies import Match, choose_weights
 from keras_prune_kit.pruner import Pruner, active_pruner
 from keras_prune_kit.reports import ClusteringReport
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
-
 _MOST_CLUSTERS = 256
 
 
-class Clusterer:
-    """Trains a model with few different values in each weight.
+class Clusterer(Engine):
+    """Holds each weight to a few different values while something else trains it.
 
     For custom training loops; `ClusteringCallback` is the same for `model.fit`. Start
     it before the train step is traced, or let the `tf.function` be traced inside the
@@ -77,7 +74,7 @@ class Clusterer:
             weight.read()
 
     def start(self) -> None:
-        """Finds the clusters and holds them from now on.
+        """Find the clusters and hold them from now on.
 
         Values that are no more different ones than there are clusters keep theirs, so
         a run that was cut off goes on from any checkpoint.
@@ -97,7 +94,7 @@ class Clusterer:
             undo.pop_all()
 
     def step(self) -> None:
-        """Clusters what constraints do not reach: the averages of `use_ema=True`, and
+        """Cluster what constraints do not reach: the averages of `use_ema=True`, and
         embeddings under an optimizer of `tf_keras.optimizers.legacy`.
 
         `ClusteringCallback` calls it after each step. A loop with another optimizer
@@ -113,18 +110,18 @@ class Clusterer:
             weight.project_what_constraints_miss(optimizer)
 
     def report(self) -> ClusteringReport:
-        """The different values in the model as it is now."""
+        """Return the different values in the model as it is now."""
         records = tuple(weight.record() for weight in self._weights)
         return ClusteringReport(records, tuple(self._skipped))
 
     def finalize(self) -> ClusteringReport:
-        """Checks the result and leaves the model without a trace of the clusterer.
+        """Check the result and leave the model without a trace of the clusterer.
 
         Returns:
             The different values of each weight.
 
         Raises:
-            RuntimeError: If the clusterer is not at work.
+            RuntimeError: If the clusterer is not active.
             ValueError: If a pruner started meanwhile.
         """
         self._require_attached()
@@ -138,32 +135,17 @@ class Clusterer:
         return report
 
     def detach(self) -> None:
-        """Takes the constraints off, at any time; the values stay as they are."""
+        """Take the constraints off, at any time; the values stay as they are."""
         for weight in self._weights:
             weight.detach()
         if self._is_attached:
             _keras.retrace(self.model)
         self._is_attached = False
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.finalize()
-        else:
-            self.detach()
-
     def _require_attached(self) -> None:
         if not self._is_attached:
             raise RuntimeError(
-                "The clusterer is not at work: this comes after start(), or inside "
+                "The clusterer is not active: this comes after start(), or inside "
                 "`with Clusterer(...) as clusterer:`."
             )
         pruner = active_pruner(self.model)
@@ -172,7 +154,7 @@ class Clusterer:
 
 
 def check_clusters(clusters: object) -> None:
-    """Raises a `ValueError` unless it is a number of clusters that one byte tells."""
+    """Raise a `ValueError` unless it is a whole number of 2 to 256."""
     if not is_whole(clusters) or not 2 <= clusters <= _MOST_CLUSTERS:
         raise ValueError(
             "clusters is how many different values a weight may have, a whole number "

@@ -1,6 +1,7 @@
 """The pruner: makes a policy so, on a model, step by step."""
 
 from keras_prune_kit.pruner.errors import (
+    DivergedError,
     IncompletePruningError,
     IncompletePruningWarning,
     MaskNotAppliedWarning,
@@ -10,6 +11,7 @@ from keras_prune_kit.pruner.errors import (
 from keras_prune_kit.pruner.pruner import Pruner, active_pruner
 
 __all__ = [
+    "DivergedError",
     "IncompletePruningError",
     "IncompletePruningWarning",
     "MaskNotAppliedWarning",

@@ -1,6 +1,17 @@
-"""What can go wrong while pruning."""
+"""Errors and warnings of pruning, and their texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from keras_prune_kit._tools.checks import is_one_of
+
+if TYPE_CHECKING:
+    from keras_prune_kit.pruner.pruned_weight import PrunedWeight
+    from keras_prune_kit.reports import WeightSparsity
+
+_MOST_NAMED = 5
 
 
 class IncompletePruningWarning(UserWarning):
@@ -9,6 +20,29 @@ class IncompletePruningWarning(UserWarning):
 
 class IncompletePruningError(RuntimeError):
     """An `IncompletePruningWarning` where `on_incomplete="raise"` was asked for."""
+
+
+class DivergedError(ValueError):
+    """The loss or a weight became NaN or infinite.
+
+    Attributes:
+        restored_moment: The moment whose weights and optimizer state were brought back,
+            such as "after step 40"; `None` if none had been kept.
+    """
+
+    restored_moment: str | None = None
+
+    def __str__(self) -> str:
+        """Return what happened, what was brought back, and what to do."""
+        parts = [super().__str__()]
+        if self.restored_moment is not None:
+            moment = self.restored_moment
+            parts.append(f"Weights and optimizer are what they were {moment}.")
+        parts.append(
+            "A lower learning rate or clipnorm=1.0 in the optimizer often helps; "
+            "otherwise look for NaN in the data."
+        )
+        return " ".join(parts)
 
 
 class MaskNotAppliedWarning(UserWarning):
@@ -20,9 +54,58 @@ class ZerosGrowBackWarning(UserWarning):
 
 
 def check_on_incomplete(on_incomplete: object) -> None:
-    """Raises a `ValueError` unless it says what to do about a missed sparsity."""
+    """Raise a `ValueError` unless the argument is `"warn"` or `"raise"`."""
     if not is_one_of(on_incomplete, ("warn", "raise")):
         raise ValueError(
             'on_incomplete is "warn" or "raise". '
             f"Received: on_incomplete={on_incomplete!r}."
         )
+
+
+def regrowth_message(weights: Sequence[PrunedWeight]) -> str:
+    """Return the text of a `ZerosGrowBackWarning`.
+
+    Args:
+        weights: The weights that have more zeros than their schedules ask for.
+    """
+    records = [w.record(w.final_sparsity) for w in weights[:_MOST_NAMED]]
+    found = ", ".join(
+        f"{record.path} is at {record.sparsity:.4g} and the policy asks for "
+        f"{record.target:.4g}"
+        for record in records
+    )
+    return (
+        f"Zeros will grow back: {found}. Ask for at least as much, or keep what is "
+        "zero with KeepZeros() as the policy or in a rule."
+    )
+
+
+def shortfall_message(
+    weights: Sequence[PrunedWeight], unmet: Sequence[WeightSparsity], step: int
+) -> str:
+    """Return the text of an `IncompletePruningWarning`.
+
+    Args:
+        weights: All weights that are pruned.
+        unmet: The records of those below their targets.
+        step: The last step of the training.
+    """
+    found = ", ".join(
+        f"{weight.path} is at {weight.sparsity:.4g}"
+        + ("" if weight.target is None else f" of {weight.target:.4g}")
+        for weight in unmet
+    )
+    if not all(weight.is_projected() for weight in weights):
+        return (
+            "The weights were replaced after the last step, by a callback or a call "
+            f"that brings others back, so the model is not pruned: {found}. Keep the "
+            "best epoch at the target with TargetSparsityCheckpoint, or with an "
+            "EarlyStopping in the same fit as PruningCallback, which makes it count "
+            "only epochs at the target."
+        )
+    ends = sorted({str(weight.schedule.end_step) for weight in weights})
+    return (
+        f"Training ended at step {step} before pruning did (end_step="
+        f"{', '.join(ends)}): {found}. Train longer, or give the schedule an earlier "
+        "end, such as end_step=Fraction(0.5)."
+    )

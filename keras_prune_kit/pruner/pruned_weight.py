@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import warnings
 from typing import Any
 
 import numpy as np
@@ -13,73 +11,76 @@ from keras_prune_kit._tools.checks import widened
 from keras_prune_kit.criteria import GradientsNeeded, gradients_needed, magnitude
 from keras_prune_kit.policies import Assignment
 from keras_prune_kit.pruner.errors import MaskNotAppliedWarning
+from keras_prune_kit.pruner.held_weight import HeldWeight
 from keras_prune_kit.reports import WeightSparsity
 from keras_prune_kit.schedules import KeepZeros, Schedule
 from keras_prune_kit.structures import count_nonzero, count_zeros
 
 
-class PrunedWeight:
-    """A weight, what is planned for it, its mask, and how far it is.
+class PrunedWeight(HeldWeight):
+    """A weight that is held to a mask, and how far along its schedule it is.
 
     Args:
-        plan: What the policy decided.
+        assignment: The schedule, structure and criterion that the policy chose.
         variables: Handles variables of the model's world.
 
     Attributes:
-        path: Layer path and attribute.
-        size: Number of values.
-        schedule: The plan's, in plain steps once the length of the run is known.
-        zeros: How many values the mask leaves out.
+        schedule: The schedule, in plain steps once the length of the run is known.
+        zeros: The number of values that the mask leaves out.
         reached: The sparsity that the mask stands for, 0 to 1.
         update: The step whose update the mask is from; `None` before the first.
-        needs_remask: Whether the train step does not apply the mask by itself.
-        is_proven: Whether a train step has been seen to apply the mask.
+        is_proven: If True, the train step was checked since the last update of the
+            mask.
     """
 
-    def __init__(self, plan: Assignment, variables: _keras.Variables) -> None:
-        self._plan = plan
-        self._variables = variables
-        self._variable = plan.weight.variable
+    projection_kind = _keras.MaskProjection
+    warning = MaskNotAppliedWarning
+    advice = (
+        "The train step does not apply the mask of {path}; it is applied after each "
+        "step instead. Usually the tf.function was traced before the pruner started: "
+        "start the pruner first, or make the tf.function anew."
+    )
+
+    def __init__(self, assignment: Assignment, variables: _keras.Variables) -> None:
+        super().__init__(assignment.weight, variables)
+        self._assignment = assignment
         self._mask: Any = None
         self._gradients: np.ndarray | None = None
-        self.path = plan.weight.path
-        self.size = math.prod(plan.weight.shape)
-        self.schedule: Schedule = plan.schedule
+        self.schedule: Schedule = assignment.schedule
         self.zeros = 0
         self.reached = 0.0
         self.update: int | None = None
-        self.needs_remask = False
         self.is_proven = True
-        self._held = 0.0
-
-    @property
-    def variable(self) -> Any:
-        """The variable itself."""
-        return self._variable
+        self._kept_sparsity = 0.0
 
     @property
     def gradients_needed(self) -> GradientsNeeded | None:
-        """The gradients that its criterion looks at."""
-        return gradients_needed(self._plan.criterion)
+        """The gradients that the criterion needs."""
+        return gradients_needed(self._assignment.criterion)
 
     @property
     def keeps_zeros(self) -> bool:
-        """Whether the zeros that are there are all that is wanted."""
+        """True if the schedule only keeps the zeros that are there."""
         return isinstance(self.schedule, KeepZeros)
 
     @property
     def final_sparsity(self) -> float:
         """The sparsity to end with, 0 to 1."""
-        return self._held if self.keeps_zeros else self.schedule.final_sparsity
+        return self._kept_sparsity if self.keeps_zeros else self.schedule.final_sparsity
 
     @property
     def is_at_target(self) -> bool:
-        """Whether the mask is as sparse as it is meant to become."""
+        """True if the mask has reached the final sparsity."""
         return bool(self.reached >= self.final_sparsity)
 
-    def has_lost_zeros(self) -> bool:
-        """Return True if fewer values are zero than the mask leaves out."""
-        return bool(count_nonzero(self.read()) > self.size - self.zeros)
+    @property
+    def scheduled(self) -> float:
+        """The sparsity that is scheduled by now, 0 to 1; 0 before the begin step."""
+        return 0.0 if self.update is None else self.schedule(self.update)
+
+    def is_projected(self) -> bool:
+        """Return True if every value that the mask leaves out is zero."""
+        return bool(count_nonzero(self.read()) <= self.size - self.zeros)
 
     def loses_zeros(self) -> bool:
         """Return True if the schedule will let zeros grow back that are there now."""
@@ -88,73 +89,52 @@ class PrunedWeight:
         zeros = self.size - count_nonzero(self.read())
         return bool(count_zeros(self.final_sparsity, self.size) < zeros < self.size)
 
-    @property
-    def scheduled(self) -> float:
-        """What the schedule asks for by now, 0 to 1; 0 before its begin."""
-        return 0.0 if self.update is None else self.schedule(self.update)
-
     def last_update(self, step: int) -> int | None:
-        """The step whose update is due at a step; `None` if there is none yet."""
+        """Return the last update step up to a step; `None` before the first."""
         return self.schedule.last_update(step) if self.schedule.is_resolved else None
 
-    def read(self) -> np.ndarray:
-        """The value, checked: a mask made from NaN would be nonsense.
-
-        Raises:
-            ValueError: If it holds NaN or infinity.
-        """
-        return self._variables.read_finite(self._variable, self.path)
-
     def nonzero(self) -> np.ndarray:
-        """The values that are not zero, flat."""
+        """Return the values that are not zero, flat."""
         kernel = self.read()
         return kernel[kernel != 0]
 
     def attach(self, model: Any) -> None:
-        """Gives the weight a mask, all `True`, and a constraint that applies it."""
-        handle, variable = self._variables, self._variable
-        self._mask = handle.make_mask(self._plan.weight.shape)
+        """Constrain the weight to a mask that is `True` everywhere at first."""
+        self._mask = self._variables.make_mask(self._weight.shape)
         self.zeros, self.reached, self.update = 0, 0.0, None
-        layer = self._plan.weight.layer
-        self.needs_remask = handle.ignores_constraint(model, variable, layer)
-        if not self.needs_remask:
-            own = _keras.without(handle.constraint(variable), _keras.MaskConstraint)
-            constraint = _keras.MaskConstraint(handle, self._mask, own)
-            handle.constrain(variable, constraint)
+        self.hold(_keras.MaskProjection(self._variables, self._mask), model)
 
     def detach(self) -> None:
-        """Takes mask and constraint off; the user's own constraint stays."""
-        handle, variable = self._variables, self._variable
-        own = _keras.without(handle.constraint(variable), _keras.MaskConstraint)
-        handle.constrain(variable, own)
+        """Take mask and constraint off; the user's own constraint stays."""
+        super().detach()
         self._mask = None
 
     def compute_mask(self) -> np.ndarray:
-        """The mask that is due, from this weight alone.
+        """Return the mask that is due, from this weight alone.
 
-        Zeros that are there stay, up to what the schedule will ask for in the end.
+        Zeros that are there stay, up to the final sparsity of the schedule.
         """
-        structure, kernel = self._plan.structure, self.read_canonical()
+        structure, kernel = self._assignment.structure, self.read_canonical()
         if self.keeps_zeros:
-            return self.from_canonical(self._held_mask(kernel))
+            return self.from_canonical(self._mask_of_zeros(kernel))
         self.reached = max(self.scheduled, self.kept(structure.sparsity(kernel)))
         return self.from_canonical(structure.mask(self.scores(kernel), self.reached))
 
-    def _held_mask(self, kernel: np.ndarray) -> np.ndarray:
+    def _mask_of_zeros(self, kernel: np.ndarray) -> np.ndarray:
         mask = kernel != 0 if np.any(kernel) else np.ones(kernel.shape, bool)
-        self.reached = self._held = 1 - np.count_nonzero(mask) / mask.size
+        self.reached = self._kept_sparsity = 1 - np.count_nonzero(mask) / mask.size
         return mask
 
     def read_canonical(self) -> np.ndarray:
-        """The value as structures see it, `(..., inputs, outputs)`."""
-        return self._plan.weight.to_canonical(self.read())
+        """Return the value as structures see it, `(..., inputs, outputs)`."""
+        return self._weight.to_canonical(self.read())
 
     def from_canonical(self, mask: np.ndarray) -> np.ndarray:
-        """A mask in the shape of the variable."""
-        return self._plan.weight.from_canonical(mask)
+        """Return a mask in the shape of the variable."""
+        return self._weight.from_canonical(mask)
 
     def set_gradients(self, gradients: np.ndarray) -> None:
-        """Takes what the criterion looks at, in the shape of the variable.
+        """Set the gradients that the criterion needs, in the shape of the variable.
 
         Raises:
             ValueError: If it holds NaN or infinity.
@@ -168,9 +148,9 @@ class PrunedWeight:
         self._gradients = gradients
 
     def kept(self, there: float) -> float:
-        """How much of the sparsity that is there already is taken for a mask.
+        """Return the part of an existing sparsity that counts as a mask, 0 to 1.
 
-        A weight that is nothing but zeros was initialized so; they say nothing.
+        A weight of nothing but zeros was initialized so: none of it counts.
         """
         if there == 1:
             return 0.0
@@ -179,80 +159,59 @@ class PrunedWeight:
         return final if is_at_target else there
 
     def scores(self, kernel: np.ndarray) -> np.ndarray:
-        """What the criterion says of the kernel; what is pruned already comes last.
+        """Return the criterion's scores of a kernel; pruned values score lowest.
 
-        Or else a criterion that thinks well of zeros would exchange them for others,
-        and a resumed run, which has nothing but the zeros, would end elsewhere.
+        Otherwise a criterion that ranks zeros high would exchange them for others, and
+        a resumed run, which only has the zeros, would end with another mask.
 
         Raises:
-            ValueError: If it does not give one score a weight.
+            ValueError: If the criterion does not return one score a value.
         """
         looked_at = [kernel]
         if self._gradients is not None:
-            looked_at.append(self._plan.weight.to_canonical(self._gradients))
-        scores = self._plan.criterion(*looked_at)
+            looked_at.append(self._weight.to_canonical(self._gradients))
+        scores = self._assignment.criterion(*looked_at)
         if np.shape(scores) != kernel.shape:
             raise ValueError(
                 "A criterion gives one score a weight. Received: shape "
                 f"{np.shape(scores)} for {self.path} of shape {kernel.shape}."
             )
-        if self._plan.criterion is magnitude:
+        if self._assignment.criterion is magnitude:
             return scores
-        structure = self._plan.structure
+        structure = self._assignment.structure
         there = self.kept(structure.sparsity(kernel))
         return np.where(structure.mask(magnitude(kernel), there), scores, -np.inf)
 
     def scores_where(self, chosen: np.ndarray) -> np.ndarray:
-        """The scores of some of the values, which were checked a moment ago.
+        """Return the scores of some values, without checking them once more.
 
         Args:
-            chosen: Which ones, flat.
+            chosen: Flat indices or a flat mask of the values.
         """
-        value = widened(self._variables.read(self._variable))
-        kernel = self._plan.weight.to_canonical(value)
-        if self._plan.criterion is magnitude:
+        value = widened(self._variables.read(self.variable))
+        kernel = self._weight.to_canonical(value)
+        if self._assignment.criterion is magnitude:
             return magnitude(kernel.ravel()[chosen])
         return self.scores(kernel).ravel()[chosen]
 
     def set_mask(self, mask: np.ndarray) -> None:
-        """Assigns a mask of the weight's shape and applies it."""
+        """Assign a mask of the weight's shape and apply it."""
         self.zeros = mask.size - int(np.count_nonzero(mask))
         self._variables.write(self._mask, mask)
         self.is_proven = self.zeros == 0
-        self.apply_mask()
+        self.project()
 
-    def apply_mask(self) -> None:
-        """Zeroes what the mask leaves out."""
-        self._variables.apply_mask(self._mask, self._variable)
+    def check_applied(self) -> None:
+        """Warn of a train step that ignores the mask, and make up for it.
 
-    def apply_mask_to_average(self, optimizer: Any) -> None:
-        """Masks what `use_ema=True` keeps: it is taken before constraints apply, and
-        may become the weights."""
-        average = self._variables.moving_average(optimizer, self._variable)
-        if average is not None:
-            self._variables.apply_mask(self._mask, average)
-
-    def check_mask_applied(self) -> None:
-        """Notice a train step that does not apply the mask, and make up for it.
-
-        It is asked right after the first step with the mask: what is not zero later
-        was written by somebody else.
+        Only the first step with a mask is checked: values that are not zero later were
+        written by somebody else.
         """
-        if self.is_proven:
-            return
-        self.is_proven = True
-        if self.needs_remask or not self.has_lost_zeros():
-            return
-        self.needs_remask = True
-        warnings.warn(
-            f"The train step does not apply the mask of {self.path}; it is applied "
-            "after each step instead. Usually the tf.function was traced before the "
-            "pruner started: start the pruner first, or make the tf.function anew.",
-            MaskNotAppliedWarning,
-            stacklevel=2,
-        )
+        if not self.is_proven:
+            self.is_proven = True
+            super().check_applied()
 
     def record(self, target: float | None) -> WeightSparsity:
-        """The zeros that are really there."""
+        """Return the zeros that are really there, beside a target sparsity."""
         zeros = self.size - count_nonzero(self.read())
-        return WeightSparsity(self.path, self._plan.weight.shape, zeros, target)
+        return WeightSparsity(self.path, self._weight.shape, zeros, target)

@@ -10,41 +10,43 @@ checkpoint rebuilds it from them.
 from __future__ import annotations
 
 import contextlib
+import math
 import warnings
 import weakref
 from collections.abc import Iterator
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import check_whole
+from keras_prune_kit._tools.engine import Engine
 from keras_prune_kit.policies import PrunePolicy, as_policy
 from keras_prune_kit.pruner.errors import (
     IncompletePruningError,
     IncompletePruningWarning,
     ZerosGrowBackWarning,
     check_on_incomplete,
+    regrowth_message,
+    shortfall_message,
 )
 from keras_prune_kit.pruner.global_ranking import global_masks
 from keras_prune_kit.pruner.gradients import Gradients
+from keras_prune_kit.pruner.last_good import LastGood
 from keras_prune_kit.pruner.pruned_weight import PrunedWeight
-from keras_prune_kit.reports import SparsityReport, WeightSparsity
+from keras_prune_kit.reports import SparsityReport
 from keras_prune_kit.schedules import Schedule
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-_MOST_NAMED = 5  # in a message
-
 _active: weakref.WeakValueDictionary[int, Pruner] = weakref.WeakValueDictionary()
 
 
 def active_pruner(model: Any) -> Pruner | None:
-    """The pruner that is at work on a model, if there is one."""
+    """Return the pruner that is active on a model, or `None`."""
     return _active.get(id(_keras.trained_model(model)))
 
 
-class Pruner:
+class Pruner(Engine):
     """Prunes a model along a policy while something else trains it.
 
     For custom training loops; `PruningCallback` is the same for `model.fit`. Build it
@@ -75,8 +77,9 @@ class Pruner:
     ```python
     with kpk.Pruner(model, kpk.PrunePolicy(0.8), steps_per_epoch=n, epochs=5) as pruner:
         for x, y in batches:
-            train_step(x, y)
+            loss = train_step(x, y)
             pruner.step()
+            pruner.check_loss(loss)  # the way back, if it becomes NaN
     print(pruner.report())
     ```
     """
@@ -97,10 +100,12 @@ class Pruner:
         assignments, self._skipped = policy.assign(model)
         self.model = model
         self.policy = policy
-        self._weights = [PrunedWeight(plan, variables) for plan in assignments]
+        self._weights = [PrunedWeight(item, variables) for item in assignments]
         self._gradients = Gradients(model, self._weights, data)
         self._initial_step = initial_step
         self._current_step: int | None = None
+        self._is_global = policy.scope == "global"
+        self._last_good = LastGood(model)
         for weight in self._weights:
             weight.read()
         if steps_per_epoch is not None:
@@ -114,21 +119,21 @@ class Pruner:
 
     @property
     def weights(self) -> tuple[PrunedWeight, ...]:
-        """Each weight that is pruned, with its schedule and how far it is."""
+        """Each weight that is pruned, with its schedule and its progress."""
         return tuple(self._weights)
 
     @property
     def is_at_target(self) -> bool:
-        """Whether every weight has reached its final sparsity."""
+        """True if every weight has reached its final sparsity."""
         return all(weight.is_at_target for weight in self._weights)
 
     @property
     def knows_run_length(self) -> bool:
-        """Whether the schedules are all in plain steps."""
+        """True if all schedules are in plain steps."""
         return all(weight.schedule.is_resolved for weight in self._weights)
 
     def set_run_length(self, steps_per_epoch: int, epochs: int) -> None:
-        """Tells how long the run is, which `Epochs` and `Fraction` count by.
+        """Set the length of the run, which `Epochs` and `Fraction` count by.
 
         Args:
             steps_per_epoch: Optimizer steps in an epoch, at least 1.
@@ -142,7 +147,7 @@ class Pruner:
             )
 
     def start(self, step: int | None = None) -> None:
-        """Attaches the masks. Zeros that the weights have already stay zeros.
+        """Attach the masks. Zeros that the weights have already stay zeros.
 
         Args:
             step: Optimizer steps done before, in a run that is resumed. Defaults to
@@ -153,7 +158,9 @@ class Pruner:
         other = active_pruner(self.model)
         if other is not None:
             other.detach()
-        self._warn_of_zeros_that_grow_back()
+        losing = [weight for weight in self._weights if weight.loses_zeros()]
+        if losing:
+            warnings.warn(regrowth_message(losing), ZerosGrowBackWarning, stacklevel=2)
         with self._detached_on_error():
             for weight in self._weights:
                 weight.attach(self.model)
@@ -163,7 +170,7 @@ class Pruner:
             self._update(self._weights)
 
     def step(self, step: int | None = None) -> None:
-        """Goes one optimizer step on: updates the masks that are due.
+        """Advance by one optimizer step: update the masks that are due.
 
         Args:
             step: Optimizer steps done since the start of the run. Defaults to one
@@ -174,30 +181,56 @@ class Pruner:
             ValueError: If a schedule counts in epochs or fractions of a run whose
                 length is not known, or a weight is NaN or infinite.
         """
-        if self._current_step is None:
-            raise RuntimeError(
-                "The pruner is not at work: step() comes between start() and "
-                "finalize(), or inside `with Pruner(...) as pruner:`. (Another pruner "
-                "started on the same model ends this one.)"
-            )
+        current = self._require_started()
         if step is not None:
             check_whole("step", step, least=0)
         self._require_run_length()
-        now = self._current_step + 1 if step is None else step
+        now = current + 1 if step is None else step
         self._current_step = now
         for weight in self._weights:
-            weight.check_mask_applied()
+            weight.check_applied()
         due = [w for w in self._weights if w.last_update(now) != w.update]
         if due:
             with self._detached_on_error():
-                self._update(self._weights if self.policy.scope == "global" else due)
-        self._remask_what_constraints_miss()
+                try:
+                    self._update(self._weights if self._is_global else due)
+                except _keras.NotFiniteError as error:
+                    raise self._last_good.give_up(str(error)) from error
+        self._project_what_constraints_miss()
+
+    def check_loss(self, loss: float, moment: str | None = None) -> None:
+        """End a run that diverged, with the last good weights back in the model.
+
+        Call it after each step. While the loss is finite, weights and optimizer are
+        kept in a temporary file, as often as a fiftieth of the time allows.
+
+        Args:
+            loss: The loss of the step.
+            moment: Its name in messages. Defaults to `None`: the number of the step.
+
+        Raises:
+            RuntimeError: Before `start()` or after the end.
+            DivergedError: If the loss is NaN or infinite. The pruner is detached then.
+        """
+        step = self._require_started()
+        if not math.isfinite(loss):
+            error = self._last_good.give_up(f"The loss is {float(loss):.4g}.")
+            self.detach()
+            raise error
+        self.keep_last_good(f"after step {step}" if moment is None else moment)
+
+    def keep_last_good(self, moment: str) -> None:
+        """Keep weights and optimizer as they are now, unless it was done just before.
+
+        Args:
+            moment: The name of this moment in messages.
+        """
+        self._last_good.save_if_due(moment)
 
     def report(self) -> SparsityReport:
-        """The zeros in the model as it is now, beside what the policy asks for."""
-        has_own_targets = self.policy.scope == "layer"
+        """Return the zeros in the model as it is now, beside the policy's targets."""
         records = [
-            weight.record(weight.final_sparsity if has_own_targets else None)
+            weight.record(None if self._is_global else weight.final_sparsity)
             for weight in self._weights
         ]
         pairs = zip(self._weights, records, strict=True)
@@ -209,7 +242,7 @@ class Pruner:
         return SparsityReport(tuple(records), tuple(self._skipped), tuple(unmet))
 
     def finalize(self, *, on_incomplete: str = "warn") -> SparsityReport:
-        """Checks the result and leaves the model without a trace of the pruner.
+        """Check the result and leave the model without a trace of the pruner.
 
         Args:
             on_incomplete: `"warn"` or `"raise"`: what to do if a weight has not
@@ -223,13 +256,14 @@ class Pruner:
             IncompletePruningError: If asked for.
         """
         check_on_incomplete(on_incomplete)
-        if self._current_step is None:
-            raise RuntimeError("The pruner is not at work, so there is no end to it.")
+        step = self._require_started()
         for weight in self._weights:
-            weight.check_mask_applied()
-        self._remask_what_constraints_miss()
+            weight.check_applied()
+        self._project_what_constraints_miss()
         report = self.report()
-        message = self._shortfall(report.unmet) if report.unmet else ""
+        message = ""
+        if report.unmet:
+            message = shortfall_message(self._weights, report.unmet, step)
         self.detach()
         if message:
             if on_incomplete == "raise":
@@ -238,30 +272,19 @@ class Pruner:
         return report
 
     def detach(self) -> None:
-        """Takes constraints and masks off, at any time; the zeros stay as they are."""
+        """Take constraints and masks off, at any time; the zeros stay as they are."""
         for weight in self._weights:
             weight.detach()
         if self._current_step is not None:
             _keras.retrace(self.model)
+        self._last_good.forget()
         if active_pruner(self.model) is self:
             del _active[id(_keras.trained_model(self.model))]
         self._current_step = None
 
     def __enter__(self) -> Self:
         self._require_run_length()
-        self.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.finalize()
-        else:
-            self.detach()
+        return super().__enter__()
 
     @contextlib.contextmanager
     def _detached_on_error(self) -> Iterator[None]:
@@ -271,13 +294,13 @@ class Pruner:
             undo.pop_all()
 
     def _update(self, due: list[PrunedWeight]) -> None:
-        """Computes masks on the host and assigns them."""
+        """Compute masks on the host and assign them."""
         for weight in due:
             weight.update = weight.last_update(self._current_step or 0)
         self._gradients.give(due)
         together: list[PrunedWeight] = []
         for weight in due:
-            if self.policy.scope == "global" and not weight.keeps_zeros:
+            if self._is_global and not weight.keeps_zeros:
                 together.append(weight)
             else:
                 weight.set_mask(weight.compute_mask())
@@ -285,14 +308,20 @@ class Pruner:
             for weight, mask in zip(together, global_masks(together), strict=True):
                 weight.set_mask(mask)
 
-    def _remask_what_constraints_miss(self) -> None:
+    def _project_what_constraints_miss(self) -> None:
         optimizer = _keras.optimizer_of(self.model)
-        is_averaged = getattr(optimizer, "use_ema", False)
         for weight in self._weights:
-            if weight.needs_remask or is_averaged:
-                weight.apply_mask()
-            if is_averaged:
-                weight.apply_mask_to_average(optimizer)
+            weight.project_what_constraints_miss(optimizer)
+
+    def _require_started(self) -> int:
+        """Return the current step."""
+        if self._current_step is None:
+            raise RuntimeError(
+                "The pruner is not active: this comes between start() and finalize(), "
+                "or inside `with Pruner(...) as pruner:`. (Another pruner started on "
+                "the same model ends this one.)"
+            )
+        return self._current_step
 
     def _require_run_length(self) -> None:
         if not self.knows_run_length:
@@ -300,39 +329,3 @@ class Pruner:
                 "A schedule counts in Epochs or Fraction of the run, so the length of "
                 "the run is needed: Pruner(..., steps_per_epoch=..., epochs=...)."
             )
-
-    def _warn_of_zeros_that_grow_back(self) -> None:
-        losing = [weight for weight in self._weights if weight.loses_zeros()]
-        if losing:
-            what = ", ".join(
-                f"{record.path} is at {record.sparsity:.4g} and the policy asks for "
-                f"{record.target:.4g}"
-                for record in (w.record(w.final_sparsity) for w in losing[:_MOST_NAMED])
-            )
-            warnings.warn(
-                f"Zeros will grow back: {what}. Ask for at least as much, or keep "
-                "what is zero with KeepZeros() as the policy or in a rule.",
-                ZerosGrowBackWarning,
-                stacklevel=3,
-            )
-
-    def _shortfall(self, unmet: tuple[WeightSparsity, ...]) -> str:
-        what = ", ".join(
-            f"{weight.path} is at {weight.sparsity:.4g}"
-            + ("" if weight.target is None else f" of {weight.target:.4g}")
-            for weight in unmet
-        )
-        if any(weight.has_lost_zeros() for weight in self._weights):
-            return (
-                "The weights were replaced after the last step, by a callback or a "
-                f"call that brings others back, so the model is not pruned: {what}. "
-                "Keep the best epoch at the target with TargetSparsityCheckpoint, or "
-                "with an EarlyStopping in the same fit as PruningCallback, which "
-                "makes it count only epochs at the target."
-            )
-        ends = {str(weight.schedule.end_step) for weight in self._weights}
-        return (
-            f"Training ended at step {self._current_step} before pruning did (end_step="
-            f"{', '.join(sorted(ends))}): {what}. Train longer, or give the schedule "
-            "an earlier end, such as end_step=Fraction(0.5)."
-        )

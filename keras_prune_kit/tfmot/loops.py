@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from keras_prune_kit._tools.checks import as_path
+from keras_prune_kit._tools.engine import Engine
 from keras_prune_kit.tfmot._wrapper import step_of
 from keras_prune_kit.tfmot.training import (
     check_final_sparsity,
@@ -14,11 +14,8 @@ from keras_prune_kit.tfmot.training import (
     summaries_to,
 )
 
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
-
-class LoopPruning:
+class LoopPruning(Engine):
     """Prunes a wrapped model in a custom training loop.
 
     It replaces calls of `UpdatePruningStep` by hand. The wrappers update their masks in
@@ -113,18 +110,12 @@ class LoopPruning:
         self._counted = None
         check_final_sparsity(self.model)
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
+    def finalize(self) -> None:
+        """Call `finish`, which is what a `with` block ends with."""
+        self.finish()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.finish()
+    def detach(self) -> None:
+        """Stop counting steps, without a check; the wrappers stay."""
         self._counted = None
 
     def _mask(self) -> None:

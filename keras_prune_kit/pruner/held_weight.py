@@ -1,0 +1,114 @@
+"""A weight that is held to a projection while something else trains it."""
+
+from __future__ import annotations
+
+import abc
+import math
+import warnings
+from typing import Any, ClassVar
+
+import numpy as np
+
+from keras_prune_kit import _keras
+
+
+class HeldWeight(abc.ABC):
+    """A weight with a constraint that projects it after each update of the optimizer.
+
+    The projection is a mask for a pruned weight and the means of clusters for a
+    clustered one.
+
+    Args:
+        weight: The weight in the model.
+        variables: Handles variables of the model's world.
+
+    Attributes:
+        path: Layer path and attribute.
+        size: The number of values.
+        needs_projection: If True, the train step does not apply the constraint, and
+            the engine projects the weight after each step instead.
+    """
+
+    # What the train step fails to apply, and the warning that says so.
+    projection_kind: ClassVar[type[_keras.Projection]]
+    warning: ClassVar[type[UserWarning]]
+    advice: ClassVar[str]
+
+    def __init__(
+        self, weight: _keras.PrunableWeight, variables: _keras.Variables
+    ) -> None:
+        self._weight = weight
+        self._variables = variables
+        self._projection: Any = None
+        self.path = weight.path
+        self.size = math.prod(weight.shape)
+        self.needs_projection = False
+
+    @property
+    def variable(self) -> Any:
+        """The Keras variable."""
+        return self._weight.variable
+
+    def read(self) -> np.ndarray:
+        """Return the value.
+
+        Raises:
+            ValueError: If it holds NaN or infinity.
+        """
+        return self._variables.read_finite(self.variable, self.path)
+
+    def hold(self, projection: _keras.Projection, model: Any) -> None:
+        """Constrain the weight to a projection; a constraint that is there stays.
+
+        Args:
+            projection: The projection.
+            model: The model, whose optimizer may ignore constraints.
+        """
+        handle, variable = self._variables, self.variable
+        self._projection = projection
+        self.needs_projection = handle.ignores_constraint(
+            model, variable, self._weight.layer
+        )
+        if not self.needs_projection:
+            constraint = _keras.ProjectionConstraint(projection, self._own_constraint())
+            handle.constrain(variable, constraint)
+
+    def detach(self) -> None:
+        """Take the projection off; other constraints stay."""
+        self._variables.constrain(self.variable, self._own_constraint())
+        self._projection = None
+
+    def project(self) -> None:
+        """Apply the projection to the weight."""
+        self.variable.assign(self._projection(self.variable))
+
+    def project_what_constraints_miss(self, optimizer: Any) -> None:
+        """Apply the projection where the train step does not.
+
+        Args:
+            optimizer: The optimizer of the model. One with `use_ema=True` averages the
+                weights before constraints apply, and may overwrite the weights with
+                these averages.
+        """
+        is_averaged = getattr(optimizer, "use_ema", False)
+        if self.needs_projection or is_averaged:
+            self.project()
+        if is_averaged:
+            average = self._variables.moving_average(optimizer, self.variable)
+            if average is not None:
+                average.assign(self._projection(average))
+
+    @abc.abstractmethod
+    def is_projected(self) -> bool:
+        """Return True if the weight is as its projection leaves it."""
+
+    def check_applied(self) -> None:
+        """Warn of a train step that ignores the constraint, and make up for it."""
+        if self.needs_projection or self.is_projected():
+            return
+        self.needs_projection = True
+        warnings.warn(self.advice.format(path=self.path), self.warning, stacklevel=2)
+
+    def _own_constraint(self) -> Any:
+        constraint = self._variables.constraint(self.variable)
+        return _keras.without(constraint, self.projection_kind)
