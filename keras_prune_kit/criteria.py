@@ -1,13 +1,18 @@
 """Criteria answer one question: which weights matter least?
 
-A criterion is a function from weights to scores of the same shape. Low scores go
-first. A weight that is zero already must score lowest, so that pruning only ever
-goes forward. A criterion that looks at gradients of the loss declares which with
-`needs_gradients`, and gets them as its second argument.
+A criterion is a function from weights to scores of the same shape; the weights with the
+lowest scores are pruned first. A weight that is zero already must score lowest, so that
+pruned weights stay pruned. A criterion that needs gradients of the loss declares which
+with `needs_gradients`, and receives them as its second argument.
+
+Every public function of this file whose first parameter is called `weights` is a
+criterion of the package: policies with it can be written down, and the tests of all
+criteria run on it.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -24,10 +29,10 @@ _STATISTICS = ("signed", "absolute", "squared")
 
 @dataclass(frozen=True)
 class GradientsNeeded:
-    """Which gradients a criterion looks at, averaged over the batches of a sample.
+    """The gradients that a criterion needs, averaged over the batches of a sample.
 
     Attributes:
-        statistic: `"signed"`, `"absolute"` or `"squared"`: of what the mean is taken.
+        statistic: The averaged quantity: `"signed"`, `"absolute"` or `"squared"`.
         batch_size: Samples in a batch; 1 for the gradients of single samples.
     """
 
@@ -45,10 +50,10 @@ class GradientsNeeded:
 def needs_gradients(
     statistic: str, batch_size: int
 ) -> Callable[[CriterionT], CriterionT]:
-    """Declares that a criterion is a function of weights and gradients.
+    """Declare that a criterion is a function of weights and gradients.
 
     Args:
-        statistic: `"signed"`, `"absolute"` or `"squared"`: what of the gradients is
+        statistic: `"signed"`, `"absolute"` or `"squared"`: the quantity that is
             averaged over the batches of the sample.
         batch_size: Samples in a batch; 1 for the gradients of single samples.
 
@@ -69,8 +74,15 @@ def needs_gradients(
 
 
 def gradients_needed(criterion: Criterion) -> GradientsNeeded | None:
-    """What a criterion declared, or `None`."""
+    """Return the gradients that a criterion declared, or `None`."""
     return getattr(criterion, "gradients_needed", None)
+
+
+def is_criterion(item: object) -> bool:
+    """Return True for a function that takes `weights` first and is not private."""
+    if not inspect.isfunction(item) or item.__name__.startswith("_"):
+        return False
+    return next(iter(inspect.signature(item).parameters), None) == "weights"
 
 
 def magnitude(weights: np.ndarray) -> np.ndarray:
@@ -208,7 +220,7 @@ def movement(weights: np.ndarray, gradients: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class RandomScores:
-    """What `random_scores` returns."""
+    """The criterion that `random_scores` returns."""
 
     seed: int
 

@@ -1,4 +1,4 @@
-"""Bad input by the hundreds; `examples/benchmarks/fuzz.py` does it by the thousands."""
+"""Bad input by the hundreds; `tests/tools/fuzz.py` does it by the thousands."""
 
 import time
 
@@ -26,7 +26,7 @@ def test_every_argument_that_is_needed_has_a_valid_value():
     missing = {
         name: t.missing() for name, t in targets.targets().items() if t.missing()
     }
-    assert not missing, "Add them to VALID in examples/benchmarks/fuzzing/targets.py."
+    assert not missing, "Add them to VALID in tests/tools/fuzzing/targets.py."
 
 
 @pytest.mark.parametrize("name", sorted(set(kpk.__all__) - targets.RESULTS - {"tfmot"}))

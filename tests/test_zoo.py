@@ -1,14 +1,9 @@
 """What people train is pruned, saved, exported and compared, in both worlds.
 
-`examples/benchmarks/zoo.py` does the same with all of keras.applications.
+`tests/tools/zoo.py` does the same with all of keras.applications.
 """
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "examples" / "benchmarks"))
 import zoo
 from zoo_applications import application, application_names
 from zoo_checks import CHECKS, OURS, Subject, run

@@ -6,22 +6,15 @@ A schedule, structure or criterion becomes `{"name": ..., field: value, ...}`.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 from typing import Any
 
 from keras_prune_kit import _keras, criteria, schedules, structures
 
-_FUNCTIONS = (
-    criteria.magnitude,
-    criteria.taylor,
-    criteria.optimal_brain_damage,
-    criteria.lamp,
-    criteria.movement,
-)
-
 
 def encode(value: Any) -> Any:
-    """Plain data that `decode` turns back into an equal value.
+    """Return plain data that `decode` turns back into an equal value.
 
     Raises:
         ValueError: If the value is not one of this package's own.
@@ -41,7 +34,7 @@ def encode(value: Any) -> Any:
 
 
 def decode(data: Any) -> Any:
-    """The value that `encode` wrote down.
+    """Return the value that `encode` wrote down.
 
     Raises:
         ValueError: If a name is not known.
@@ -63,7 +56,7 @@ def decode(data: Any) -> Any:
 
 
 def encode_match(match: Any) -> Any:
-    """A regex as it is, a built-in layer class by its public name."""
+    """Return a regex as it is, and a built-in layer class by its public name."""
     if isinstance(match, str):
         return match
     if isinstance(match, type):
@@ -75,7 +68,7 @@ def encode_match(match: Any) -> Any:
 
 
 def decode_matches(data: list[Any]) -> Any:
-    """What `Rule(match, ...)` takes."""
+    """Return the `match` argument of a `Rule`."""
     matches = [
         item if isinstance(item, str) else _keras.layer_class(item["layer_class"])
         for item in data
@@ -83,12 +76,13 @@ def decode_matches(data: list[Any]) -> Any:
     return matches[0] if len(matches) == 1 else matches
 
 
+@functools.cache
 def _registry() -> dict[str, Any]:
-    """Every schedule, structure and criterion of the package, by name."""
+    """Return every schedule, structure and criterion of the package, by name."""
     return {
         name: value
         for module in (schedules, structures, criteria)
         for name, value in vars(module).items()
         if getattr(value, "__module__", "").startswith(module.__name__)
-        and (dataclasses.is_dataclass(value) or value in _FUNCTIONS)
+        and (dataclasses.is_dataclass(value) or criteria.is_criterion(value))
     }

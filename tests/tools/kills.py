@@ -1,6 +1,6 @@
 """Kills the process at random moments, lets it go on, and looks at what is there.
 
-    python examples/benchmarks/kills.py [--kills 50] [--seed 0] [--only training ...]
+    python tests/tools/kills.py [--kills 50] [--seed 0] [--only training ...]
         [--world keras]
 
 Each of training, `compress()`, an export and a search is killed by SIGKILL so many

@@ -6,7 +6,7 @@ and int8, compare each file with Keras and count its zeros (zoo_checks.py has th
 tolerances). Then quantization-aware training: ours on Keras 3, TFMOT's on tf_keras,
 where TFMOT prunes too, by itself.
 
-    python examples/benchmarks/zoo.py --out results.jsonl
+    python tests/tools/zoo.py --out results.jsonl
         [--only unet MobileNetV2 ...] [--worlds keras tf_keras] [--all] [--minutes 20]
 
 Each model has a process of its own: one that crashes or takes too long has failed, and

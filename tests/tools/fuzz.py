@@ -6,7 +6,7 @@ documented exception that names the argument, or be accepted; the model's weight
 as they were. Cases run in processes of their own, so that a crash or a hang is told and
 not suffered. Expect no failures.
 
-    python examples/benchmarks/fuzz.py --cases 2000
+    python tests/tools/fuzz.py --cases 2000
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """What pruning takes of a large model: memory, mask updates, layers and rules.
 
-    python examples/benchmarks/load.py [--weights 100000000] [--layers 2000] ...
+    python tests/tools/load.py [--weights 100000000] [--layers 2000] ...
 
 Prints a line of JSON for each measurement. Expect up to half of the weights' bytes
 beyond what plain training takes at its peak, with a mask update in every step, and 1.1
