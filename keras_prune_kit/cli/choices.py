@@ -1,6 +1,6 @@
-"""Names that options choose from and commands look for."""
+"""Choices of options, and names of files and folders that commands share."""
 
-# As `export_tflite` knows them, without the import of what converts.
+# Repeated from `tflite`, whose import of TensorFlow would delay `--help` by seconds.
 QUANTIZATIONS = ("none", "float16", "dynamic", "int8", "int16x8")
 TRAINED_QUANTIZATIONS = ("qat8", "qat6", "qat5", "qat4", "qat3", "qat2")
 CALIBRATED = ("int8", "int16x8")
