@@ -31,7 +31,7 @@ def add_training(parser: argparse.ArgumentParser, use: str) -> None:
         "--validation",
         metavar="DATA",
         type=arguments.data,
-        help=f"to {use} (default: x_val and y_val of the .npz to train with, or else a "
+        help=f"data to {use} (default: x_val and y_val of the .npz to train with, or else a "
         "tenth of its data, always the same)",
     )
 

@@ -37,7 +37,7 @@ _log = logging.getLogger(__name__)
 _SEED = 0
 _REPRESENTATIVE_SAMPLES = 200
 _MODELS = ("model.tflite", "model.keras")
-# Random trials, from which the Gaussian process learns first: these, or a third.
+# Random trials before the Gaussian process: these, or a third of all if that is more.
 _LEAST_RANDOM = 4
 
 
@@ -99,7 +99,8 @@ def _tuner(hypermodel: CompressionHyperModel, options: argparse.Namespace):
         num_initial_points=max(_LEAST_RANDOM, options.max_trials // 3),
         seed=_SEED,
     )
-    with contextlib.redirect_stdout(io.StringIO()):  # where `--json` prints
+    # KerasTuner prints to stdout, where `--json` prints JSON.
+    with contextlib.redirect_stdout(io.StringIO()):
         return _ShownTuner(
             oracle,
             hypermodel,

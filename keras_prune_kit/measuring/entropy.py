@@ -13,7 +13,7 @@ from keras_prune_kit.measuring.sizes import gzip_bytes
 from keras_prune_kit.reports import EntropyBound, TensorEntropy
 from keras_prune_kit.tflite import Constant, TFLiteModel, constants
 
-_RAW_DEFLATE = -15
+_RAW_DEFLATE = -15  # zlib's code for no header and no checksum
 
 
 def entropy_bound(item: Any) -> EntropyBound:
@@ -54,6 +54,7 @@ def entropy_bound(item: Any) -> EntropyBound:
     model = _open(item)
     found = list(constants(model.bytes))
     rest = bytearray(model.bytes)
+    # From the end of the file, so that the positions before stay valid.
     for constant in sorted(found, key=lambda c: c.position.start, reverse=True):
         del rest[constant.position]
     tensors = [_tensor(constant, model.bytes) for constant in found]

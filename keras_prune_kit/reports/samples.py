@@ -72,7 +72,8 @@ class Samples:
 
 def _prediction(row: np.ndarray, names: Sequence[str]) -> Prediction:
     row = row.astype(np.float64)
-    if row.min() < 0 or not np.isclose(row.sum(), 1, atol=0.05):  # These are logits.
+    # Otherwise logits. Probabilities of an int8 file sum only roughly to 1.
+    if row.min() < 0 or not np.isclose(row.sum(), 1, atol=0.05):
         row = np.exp(row - row.max())
         row /= row.sum()
     return Prediction(str(names[int(row.argmax())]), float(row.max()))

@@ -139,7 +139,7 @@ class SparsityReport:
 
 
 def skipped_lines(skipped: Iterable[Skipped]) -> str:
-    """Return the skipped layers as lines of text, or an empty text.
+    """Return the skipped layers as lines of text, or an empty string.
 
     Each layer has one line, but more than four with the same reason share one.
     """

@@ -55,9 +55,7 @@ def adapt_inputs(x: Any, shape: tuple[int | None, ...] | None, scale: Scale) -> 
         return adapt(x, shape, scale)
     if shape is not None and hasattr(x, "shape"):
         if x.ndim == len(shape) - 1 and shape[-1] == 1:
-            x = x[
-                ..., np.newaxis
-            ]  # Grayscale pictures without a channel axis, as MNIST.
+            x = x[..., np.newaxis]  # Grayscale pictures, as those of MNIST.
         _check_shape(x.shape, shape)
     return x if scale == _AS_IS else _scaled(x, scale)
 

@@ -76,6 +76,7 @@ class NpzSource:
 
     def _open(self) -> Any:
         try:
+            # np.load also opens .npy files, whose content is a plain array.
             if zipfile.is_zipfile(self._path):
                 return np.load(self._path, allow_pickle=False)
         except (ValueError, OSError, zipfile.BadZipFile):

@@ -101,7 +101,7 @@ def _lines(
     curves: Mapping[str, Sequence[float]],
     colors: Sequence[str],
 ) -> None:
-    """Draw lines with a marker per epoch, and a legend above that covers none."""
+    """Draw lines with a marker per epoch, and a legend above the axes."""
     styles = zip(colors, ("-o", "--s"), strict=False)
     for (name, values), (color, style) in zip(curves.items(), styles, strict=False):
         axes.plot(epochs, values, style, color=color, markersize=4, label=name)

@@ -49,7 +49,7 @@ def plot_sensitivity(report: SensitivityReport, path: str | os.PathLike[str]) ->
     if others > 0:
         axes.plot([], [], color=GREY, label=f"{others} others")
     _scale(axes, report)
-    axes.set_title("Rise of the loss, each weight pruned alone", loc="left")
+    axes.set_title("Rise of the loss, one weight pruned at a time", loc="left")
     axes.set_xlabel("sparsity of that weight")
     ncols = 2 if max(len(weight.path) for weight in ranked) <= _HALF_A_LINE else 1
     figure.legend(loc="outside lower left", ncols=ncols, frameon=False, fontsize=9)
