@@ -31,8 +31,8 @@ def add_training(parser: argparse.ArgumentParser, use: str) -> None:
         "--validation",
         metavar="DATA",
         type=arguments.data,
-        help=f"data to {use} (default: x_val and y_val of the .npz to train with, or else a "
-        "tenth of its data, always the same)",
+        help=f"data to {use} (default: x_val and y_val of the .npz to train with, or "
+        "else a tenth of its data, always the same)",
     )
 
 
