@@ -70,7 +70,7 @@ def test_a_tenth_is_held_out_and_it_is_always_the_same(caplog):
     assert sorted([*y, *y_val]) == list(range(20))
     assert np.array_equal(x[:, 0], 2 * y) and np.array_equal(x_val[:, 0], 2 * y_val)
     assert np.array_equal(y_val, hold_out((X, Y), "data.npz")[1][1])
-    assert "Of the 20 samples of data.npz a tenth, 2, " in caplog.text
+    assert "Of the 20 samples of data.npz, a tenth (2) " in caplog.text
 
 
 def test_too_few_to_hold_any_out():
@@ -86,7 +86,7 @@ def test_too_few_to_hold_any_out():
         ({"x": X}, "x and y. Received: x"),
         ({"x": X, "y": Y[:19]}, "20 in x, 19 in y"),
         ({"x": X[:0], "y": Y[:0]}, "at least one sample"),
-        ({"x": X, "y": np.float32(1)}, "one row a sample"),
+        ({"x": X, "y": np.float32(1)}, "one row per sample"),
         ({"x": X.astype(str), "y": Y}, "of finite numbers.* Received for x: .*<U"),
         ({"x": np.where(X == 3, np.nan, X), "y": Y}, "finite"),
         ({"x": np.array([{}, None] * 10), "y": Y}, "Object arrays cannot be loaded"),
@@ -102,7 +102,7 @@ def test_wrong_arrays_are_named(arrays, message):
 )
 def test_what_is_no_npz(content):
     Path("data.npz").write_bytes(content)
-    with pytest.raises(ValueError, match="data.npz is no whole .npz file"):
+    with pytest.raises(ValueError, match="data.npz is not a complete .npz file"):
         NpzSource("data.npz").training()
 
 
@@ -224,19 +224,19 @@ def test_grey_pictures_and_labels_as_rows():
 
 def test_an_empty_class_folder_is_named():
     pictures(cat=2, dog=0)
-    with pytest.raises(ValueError, match="class folder pictures.dog must hold"):
+    with pytest.raises(ValueError, match="class folder pictures.dog must contain"):
         picture_source()
 
 
 def test_a_folder_without_classes():
     Path("pictures").mkdir()
-    with pytest.raises(ValueError, match="one folder of pictures a class"):
+    with pytest.raises(ValueError, match="one folder of pictures per class"):
         picture_source()
 
 
 def test_a_file_that_is_no_picture_is_named():
     (pictures(cat=2, dog=2) / "dog" / "notes.jpg").write_text("not a picture")
-    with pytest.raises(ValueError, match="notes.jpg is no picture"):
+    with pytest.raises(ValueError, match="notes.jpg is not a picture"):
         picture_source()
 
 
@@ -285,14 +285,14 @@ def test_grey_pictures_get_their_channel():
 
 @pytest.mark.parametrize("shape", [(3, 7), (3, 8, 1), (3,)])
 def test_inputs_of_another_shape_are_named(shape):
-    with pytest.raises(ValueError, match=r"takes inputs of shape \(n, 8\). Received"):
+    with pytest.raises(ValueError, match=r"expects inputs of shape \(n, 8\). Received"):
         adapt_inputs(np.zeros(shape), (None, 8), (1.0, 0.0))
 
 
 @pytest.mark.parametrize(
     ("elements", "message"),
     [
-        (np.zeros((4, 8)), "must give .x, y."),
+        (np.zeros((4, 8)), "must yield .x, y."),
         ((np.zeros((4, 8)), np.zeros(4)), r"Received: \(n\)|shape"),
     ],
 )

@@ -51,7 +51,7 @@ def test_search_writes_the_best_and_goes_on(files, capsys, data):
     out, error = capsys.readouterr()
     result = json.loads(out)
     assert not error
-    assert "goes on. Trials that are there already: 1." in result["notes"][1]
+    assert "Resuming the search. Trials that are already done: 1." in result["notes"][1]
     assert len(result["trials"]) == 2
     assert Path("out/search/trial_0/compression.json").read_bytes() == first
     best = next(t for t in result["trials"] if t["name"] == result["best"])

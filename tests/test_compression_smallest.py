@@ -188,7 +188,7 @@ def test_every_attempt_is_in_the_report(searched, tmp_path):
         assert attempt.setting in text and attempt.setting in page
         assert f"<td>{attempt.gzip_bytes:,}</td>" in page
     assert max(map(len, str(report).splitlines())) <= 80
-    assert "the smallest file tried that holds accuracy" in " ".join(text.split())
+    assert "the smallest file tried whose accuracy" in " ".join(text.split())
 
 
 def test_where_none_holds_the_dense_file_ships_and_says_so(trained, digits):
@@ -199,7 +199,7 @@ def test_where_none_holds_the_dense_file_ships_and_says_so(trained, digits):
     assert not any(attempt.holds for attempt in attempts)
     assert report.search.chosen == 0
     assert report.final.name == "baseline + int8"
-    assert "No pruned file holds" in report.search.verdict
+    assert "There is no pruned file whose" in report.search.verdict
     assert "not pruned" in str(report)
     assert kpk.sparsity_report(report.model).sparsity == 0
     assert all(map(np.array_equal, report.model.get_weights(), trained.get_weights()))

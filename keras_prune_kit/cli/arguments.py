@@ -1,4 +1,4 @@
-"""Single words of the command line: what they stand for."""
+"""Parsers and checks of single words of the command line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 
 def sparsity(text: str) -> float:
-    """A fraction of at least 0 and below 1."""
+    """Parse a fraction of at least 0 and below 1."""
     value = _number(text)
     if not 0 <= value < 1:
         raise ArgumentTypeError(
@@ -22,21 +22,22 @@ def sparsity(text: str) -> float:
 
 
 def count(text: str) -> int:
-    """A whole number of at least 1."""
+    """Parse a whole number of at least 1."""
     if not re.fullmatch(r"0*[1-9]\d*", text):
         raise ArgumentTypeError(f"a whole number of at least 1 is needed, not {text}")
     return int(text)
 
 
 def some_of(choices: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
-    """Words with commas between them, each one of the choices."""
+    """Return a parser of words separated by commas, each one of the choices."""
 
     def check(text: str) -> tuple[str, ...]:
         words = tuple(dict.fromkeys(word.strip() for word in text.split(",")))
         for word in words:
             if word not in choices:
                 raise ArgumentTypeError(
-                    f"some of {', '.join(choices)} are needed, not {word!r}"
+                    f"a comma-separated list of {', '.join(choices)} is needed, "
+                    f"not {word!r}"
                 )
         return words
 
@@ -44,13 +45,13 @@ def some_of(choices: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
 
 
 def scale(text: str) -> tuple[float, float]:
-    """A factor, and what is added then."""
+    """Parse `FACTOR[,OFFSET]`."""
     factor, _, offset = text.partition(",")
     return _number(factor), _number(offset) if offset else 0.0
 
 
 def _number(text: str) -> float:
-    """A number, or a fraction such as 1/255."""
+    """Parse a number or a fraction such as 1/255."""
     above, _, below = text.partition("/")
     try:
         value = float(above) / float(below or 1)
@@ -62,7 +63,7 @@ def _number(text: str) -> float:
 
 
 def ending(endings: Sequence[str]) -> Callable[[str], str]:
-    """A path that has one of the endings."""
+    """Return a check that a path has one of the extensions."""
 
     def check(text: str) -> str:
         if not text.lower().endswith(tuple(endings)):
@@ -75,7 +76,7 @@ def ending(endings: Sequence[str]) -> Callable[[str], str]:
 
 
 def existing(endings: Sequence[str]) -> Callable[[str], str]:
-    """A path to a file that is there and has one of the endings."""
+    """Return a check that a path is an existing file with one of the extensions."""
 
     def check(text: str) -> str:
         if not os.path.exists(text):
@@ -88,7 +89,7 @@ def existing(endings: Sequence[str]) -> Callable[[str], str]:
 
 
 def data(text: str) -> str:
-    """DATA as it is written, once it is clear what it names."""
+    """Check that DATA names an .npz file, a folder or a function, and return it."""
     if text.endswith(".npz"):
         return existing((".npz",))(text)
     if os.path.isdir(text):
@@ -110,6 +111,6 @@ def data(text: str) -> str:
 
 
 def make_importable(folder: str) -> None:
-    """Lets the modules in a folder be imported, before all others."""
+    """Make the modules of a folder importable, before all others."""
     if folder not in sys.path:
         sys.path.insert(0, folder)

@@ -1,4 +1,4 @@
-"""`keras-prune-kit compare`: model files side by side."""
+"""`keras-prune-kit compare`: measure model files side by side."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LATENCY_RUNS = 50
 
 
 def run(options: argparse.Namespace) -> Result:
-    """Measures model files on the same data, the first one to compare with."""
+    """Measure model files on the same data; the first one is the reference."""
     paths = {name: Path(path) for name, path in _names(options.files).items()}
     opened = {
         name: TFLiteModel(path)
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> Result:
 
 
 def _names(files: Sequence[str]) -> dict[str, str]:
-    """The files by short names that tell them apart."""
+    """Return the files by names that are as short as possible, but unique."""
     choices = (
         [Path(file).stem for file in files],
         [str(Path(file).with_suffix("")) for file in files],

@@ -1,4 +1,4 @@
-"""`keras-prune-kit compress`: the whole job on a model file."""
+"""`keras-prune-kit compress`: prune, quantize and export a model file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SEARCH_EPOCHS = 20
 
 
 def run(options: argparse.Namespace) -> Result:
-    """Prunes, fine-tunes, quantizes, measures and writes all there is."""
+    """Prune, fine-tune, quantize and measure a model, and write all results."""
     policy = _policy(options)
     model, training, validation = opened(options)
     report = compress(
@@ -46,15 +46,15 @@ def run(options: argparse.Namespace) -> Result:
 
 
 def opened(options: argparse.Namespace) -> tuple[Any, Any, Any]:
-    """The model, compiled, and the data to train and to choose with."""
+    """Return the compiled model, the training data and the validation data."""
     model = models.load(options.model, compiled=True, unsafe=options.unsafe)
     _keras.world(model).utils.set_random_seed(0)
     training, validation = _data(model, options)
     is_arrays = isinstance(training, tuple)
     if options.batch_size and not is_arrays and not os.path.isdir(options.train):
         raise ValueError(
-            "--batch-size is for arrays and pictures. Received a dataset, which has "
-            f"batches already: {options.train}."
+            "--batch-size is for arrays and pictures. Received: a dataset from "
+            f"{options.train}, which is already batched. Leave the option out."
         )
     if not _keras.is_compiled(model):
         models.compile_for(model, training)
@@ -63,7 +63,7 @@ def opened(options: argparse.Namespace) -> tuple[Any, Any, Any]:
 
 
 def save(report: CompressionReport, out: str, *lines: str) -> Result:
-    """Writes a report and both models to a folder: all of the files or none."""
+    """Write a report and both models to a folder, either all files or none."""
     with stage("writing files"), replacing_folder(out) as part:
         names = sorted(report.save(part))
     lines = (str(report), "", *lines, f"Everything is in {out}:", ", ".join(names))
@@ -81,11 +81,11 @@ def _policy(options: argparse.Namespace) -> PrunePolicy | None:
             json.loads(Path(options.policy).read_text("utf-8"))
         )
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{options.policy} is no policy: {error}") from error
+        raise ValueError(f"{options.policy} is not a valid policy: {error}") from error
 
 
 def _data(model: Any, options: argparse.Namespace) -> tuple[Any, Any]:
-    """Data to train with, and other data to choose the best epoch with."""
+    """Return training data, and validation data to choose the best epoch with."""
     training = models.source(options.train, model, options.batch_size)
     if options.validation in (None, options.train):
         pair = training.split()

@@ -1,4 +1,4 @@
-"""`keras-prune-kit demo`: the whole job on real data, with nothing to download."""
+"""`keras-prune-kit demo`: a whole compression of real data, without a download."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ _QUIET: dict[str, Any] = {"verbose": 0}
 
 
 def run(options: argparse.Namespace) -> Result:
-    """Trains, prunes, quantizes, reports, and says where the files are."""
+    """Train, prune and quantize a small network, and report where the files are."""
     started = time.perf_counter()
     keras.utils.set_random_seed(1)
     (x, y), (x_test, y_test) = load_digits()
-    # Every fifth image chooses the epoch; the test images are for the last line only.
+    # Every fifth image chooses the epoch; test images only measure the final result.
     is_validation = [index % 5 == 0 for index in range(len(x))]
     is_training = [not chosen for chosen in is_validation]
     training = x[is_training], y[is_training]
     validation = x[is_validation], y[is_validation]
     _log.info(
-        "UCI handwritten digits, 8x8: %s images to train with, %d to choose with, %d "
-        "to test with.",
+        "UCI handwritten digits, 8x8: %s images to train with, %d to choose the best "
+        "epoch with, %d to test with.",
         f"{len(training[0]):,}",
         len(validation[0]),
         len(x_test),

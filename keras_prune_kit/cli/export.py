@@ -1,4 +1,4 @@
-"""`keras-prune-kit export`: from a model file to a .tflite."""
+"""`keras-prune-kit export`: convert a model file to .tflite."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from keras_prune_kit.tflite import export_tflite
 
 
 def run(options: argparse.Namespace) -> Result:
-    """Converts a model file and says what the new file weighs."""
+    """Convert a model file and report the size of the new one."""
     model = models.load(options.model, unsafe=options.unsafe)
     exported = export_tflite(
         model,
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> Result:
 
 
 def _inputs(model: Any, options: argparse.Namespace) -> Any:
-    """What calibrates the file, where its quantization needs that."""
+    """Return calibration inputs, or `None` if the quantization does not need any."""
     if options.quantize not in CALIBRATED:
         return None
     inputs = models.source(options.representative, model).inputs()

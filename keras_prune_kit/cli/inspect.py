@@ -1,4 +1,4 @@
-"""`keras-prune-kit inspect`: what is in a model file."""
+"""`keras-prune-kit inspect`: show the layers, zeros and sizes of a model file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from keras_prune_kit.tflite import TFLiteModel
 
 
 def run(options: argparse.Namespace) -> Result:
-    """Shows the layers of a model file, their zeros and the file's sizes."""
+    """Show the layers of a model file, their zeros and the sizes of the file."""
     path = Path(options.model)
     with stage("reading the file"):
         if path.suffix == ".tflite":
@@ -68,7 +68,7 @@ def _summary(model: Any) -> str:
 
 
 def _shapes_text(shapes: Any) -> str:
-    """One shape, or several in a list or dict, without the words of Python."""
+    """Return one shape, or several of a list or dict, without Python's `None`."""
     if isinstance(shapes, dict):
         shapes = list(shapes.values())
     if isinstance(shapes, list):
@@ -78,7 +78,7 @@ def _shapes_text(shapes: Any) -> str:
 
 
 def _table(layers: list[_keras.LayerWeights], report: SparsityReport) -> str:
-    """Layers with the zeros of those of their weights that can be pruned."""
+    """Return a table of layers, with the sparsity of their prunable weights."""
     prunable: dict[str, list[WeightSparsity]] = {}
     for weight in report.weights:
         prunable.setdefault(weight.path.rpartition("/")[0], []).append(weight)

@@ -1,4 +1,4 @@
-"""Ctrl-C."""
+"""Handling of Ctrl-C."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from types import FrameType
 
 
 class Interrupt:
-    """Remembers that Ctrl-C was pressed, whatever becomes of the exception.
+    """A record of Ctrl-C that outlives its exception.
 
-    Raised in the middle of native code, `KeyboardInterrupt` may come out as any error,
-    or not at all.
+    A `KeyboardInterrupt` raised while native code calls Python may surface as any other
+    error, or not at all.
 
     Attributes:
-        seen: Whether it was pressed.
+        seen: True if Ctrl-C was pressed.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Interrupt:
 
     @contextlib.contextmanager
     def awaited(self) -> Iterator[None]:
-        """Listens for it within the block, where Python would."""
+        """Record Ctrl-C within the block, if Python's own handler is installed."""
         is_main = threading.current_thread() is threading.main_thread()
         before = signal.getsignal(signal.SIGINT)
         if not is_main or before is not signal.default_int_handler:
@@ -37,7 +37,7 @@ class Interrupt:
             signal.signal(signal.SIGINT, before)
 
     def check(self) -> None:
-        """Raises `KeyboardInterrupt` once more, for whoever has swallowed it."""
+        """Raise `KeyboardInterrupt` again if Ctrl-C was pressed and got swallowed."""
         if self.seen:
             raise KeyboardInterrupt
 

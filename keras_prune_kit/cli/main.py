@@ -1,4 +1,4 @@
-"""Runs one command: its bars, its result, its errors and its exit code."""
+"""Execution of one command: progress bars, result, errors and exit code."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from keras_prune_kit.cli.progress_bars import Bars
 from keras_prune_kit.cli.result import Result
 
 _FAILED, _INTERRUPTED = 1, 130
-# What is raised with a sentence for a person to read.
+# Errors whose message is meant for the user.
 _TOLD = (ValueError, TypeError, OSError, RuntimeError, ImportError)
 
 
 def run() -> NoReturn:
-    """What the shell calls: `main`, and the end of the process.
+    """Run `main` and exit the process; the entry point of the shell command.
 
-    After an error or Ctrl-C threads of TensorFlow may still be reading data. One that
-    calls Python while the interpreter takes itself apart crashes, so it does not.
+    After an error or Ctrl-C, TensorFlow threads may still be reading data. One that
+    calls Python during interpreter shutdown crashes, so `os._exit` skips the shutdown.
     """
     code = main()
     if code:
@@ -41,10 +41,10 @@ def run() -> NoReturn:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Runs one command.
+    """Run one command.
 
     Args:
-        words: Words of the command line. Defaults to those of the process.
+        words: Words of the command line. Defaults to `None`: those of the process.
 
     Returns:
         The exit code: 0, 1 if the job failed, or 130 if it was interrupted. After bad
@@ -56,8 +56,8 @@ def main(words: Sequence[str] | None = None) -> int:
     notes = Notes(console, silent=options.json)
     result = _attempt(options, console, notes)
     if isinstance(result, int):
-        # The frames of an error hold datasets that are still being read, and a process
-        # that has such ones may never end.
+        # Frames of the traceback keep datasets alive that are still being read; with
+        # these, the process may never end.
         gc.collect()
         return result
     output = _console()
@@ -69,7 +69,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _attempt(options: Namespace, console: Console, notes: Notes) -> Result | int:
-    """The result of a command, or an exit code once its error is told."""
+    """Return the result of a command, or an exit code after printing its error."""
     interrupt = Interrupt()
     try:
         with interrupt.awaited(), notes.kept():
@@ -92,14 +92,14 @@ def _run(options: Namespace, bars: Bars) -> Result:
 
 
 def _console(**arguments: Any) -> Console:
-    """Breaks lines between words on a terminal, and not at all in a file."""
+    """Return a console that wraps lines on a terminal, but not in a file."""
     console = Console(**arguments)
     console.soft_wrap = not console.is_terminal
     return console
 
 
 def _tell(error: BaseException, console: Console) -> None:
-    """One line for any error; where it was raised is told in Python's dev mode."""
+    """Print an error in one line; in Python's dev mode, print its traceback too."""
     if sys.flags.dev_mode:
         console.print_exception()
     text = " ".join(str(error).split())
@@ -110,10 +110,10 @@ def _tell(error: BaseException, console: Console) -> None:
 
 
 def _quiet_native_logs() -> None:
-    """Keeps TensorFlow's C++ notes off the terminal; Python's own errors stay on it.
+    """Hide the logs of TensorFlow's C++ code, and keep Python's stderr.
 
-    They are written to file descriptor 2 whatever the log level says. Who sets
-    TF_CPP_MIN_LOG_LEVEL wants to see them.
+    C++ code writes to file descriptor 2, in part regardless of the log level. A user
+    who sets TF_CPP_MIN_LOG_LEVEL still gets these logs.
     """
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         return

@@ -1,4 +1,4 @@
-"""What a command says beside its result."""
+"""Log messages and warnings that a command prints in addition to its result."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 from rich.console import Console
 
 _LOGGER = logging.getLogger("keras_prune_kit")
-# They tell of callbacks that take milliseconds and of file formats they like better.
+# They warn of slow callbacks and legacy file formats, which users cannot change here.
 _CHATTERERS = [logging.getLogger("absl"), logging.getLogger("tensorflow")]
 
 
 class Notes(logging.Handler):
-    """Shows what the package logs, and what anyone warns of, as a line each.
+    """A log handler that shows the package's logs and all warnings, one line each.
 
     Args:
-        console: Where to show them.
-        silent: Whether to keep them alone.
+        console: Console to print to.
+        silent: If True, only collect the lines.
 
     Attributes:
         texts: The lines so far.
@@ -39,7 +39,7 @@ class Notes(logging.Handler):
 
     @contextlib.contextmanager
     def kept(self) -> Iterator[Notes]:
-        """Listens within the block."""
+        """Collect log messages and warnings within the block."""
         loggers = [_LOGGER, *_CHATTERERS]
         levels = [logger.level for logger in loggers]
         _LOGGER.addHandler(self)

@@ -1,4 +1,4 @@
-"""Models of the command line: what they take, and how they are compiled."""
+"""Models of the command line: loading, input shapes, data and compiling."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _SAMPLES = 256
 
 
 def load(path: str, *, compiled: bool = False, unsafe: bool = False) -> Any:
-    """Loads a model file; see `_keras.load`."""
+    """Load a model file; see `_keras.load`."""
     with stage("loading the model"):
         return _keras.load(path, compiled=compiled, unsafe=unsafe)
 
 
 def source(word: str, model: Any, batch_size: int | None = None) -> Source:
-    """What DATA on the command line stands for, sized to a model.
+    """Return the source for DATA on the command line, suited to a model.
 
     Raises:
-        ValueError: If there are no such data, or they have other classes than it.
+        ValueError: If there are no such data, or the number of classes differs.
     """
     found = source_of(
         word,
@@ -42,17 +42,18 @@ def source(word: str, model: Any, batch_size: int | None = None) -> Source:
         batch_size=batch_size or _BATCH_SIZE,
     )
     wanted = _classes(model)
-    wanted = 2 if wanted == 1 else wanted
+    wanted = 2 if wanted == 1 else wanted  # A single sigmoid separates two classes.
     if isinstance(found, PictureSource) and wanted not in (None, len(found.classes)):
         raise ValueError(
-            f"{word} has {len(found.classes)} class folders "
-            f"({', '.join(found.classes)}), and the model knows {wanted} classes."
+            f"{word} must have one folder per class of the model. Received: "
+            f"{len(found.classes)} class folders ({', '.join(found.classes)}) for "
+            f"{wanted} classes."
         )
     return found
 
 
 def input_shape(model: Any) -> tuple[int | None, ...] | None:
-    """The shape of the one input, with the batch first; `None` if there are several.
+    """Return the shape of a single input, batch axis first; `None` for several inputs.
 
     Args:
         model: A built Keras model or a `TFLiteModel`.
@@ -63,7 +64,7 @@ def input_shape(model: Any) -> tuple[int | None, ...] | None:
 
 
 def label_mode(model: Any) -> str:
-    """How pictures are to be labelled for a model: `"int"` if nothing says else."""
+    """Return the form of labels that a model's output and loss need."""
     if _classes(model) == 1:
         return "binary"
     name = _loss_name(model)
@@ -71,19 +72,22 @@ def label_mode(model: Any) -> str:
 
 
 def compile_for(model: Any, data: Any) -> None:
-    """Compiles a model with the loss that fits its labels, and logs it.
+    """Compile a model with a loss that fits its labels, and log the choice.
 
     Args:
         model: A built model.
         data: `(x, y)` or a dataset of such batches.
 
     Raises:
-        ValueError: If there are several outputs, whose losses nobody can guess, or no
-            labels.
+        ValueError: If there are several outputs, whose losses cannot be inferred, or
+            no labels.
     """
     labelled = labelled_samples(data, _SAMPLES)
     if labelled is None:
-        raise ValueError("A model can be compiled for data with labels alone.")
+        raise ValueError(
+            "The data must have labels, since the model is not compiled and its loss "
+            "is chosen by them. Received: data without labels."
+        )
     x, y = labelled
     predictions = model.predict_on_batch(x)
     if not hasattr(predictions, "shape") or not hasattr(y, "shape"):
@@ -94,8 +98,8 @@ def compile_for(model: Any, data: Any) -> None:
     loss, metric = _loss_for(np.asarray(predictions), y, _keras.world(model))
     model.compile(_OPTIMIZER, loss, metrics=[metric])
     _log.info(
-        "How to compile the model is not in its file, or needs code of its own: "
-        "compiled with %s, %s and %s, which fit the labels.",
+        "The model file has no compile configuration, or one that needs custom code. "
+        "Compiled with %s, %s and %s, which fit the labels.",
         _OPTIMIZER,
         loss.name,
         metric,
@@ -103,11 +107,11 @@ def compile_for(model: Any, data: Any) -> None:
 
 
 def check_labels(model: Any, data: Any) -> None:
-    """Raises a `ValueError` if class numbers lie outside of those the model knows.
+    """Raise a `ValueError` if class numbers exceed the outputs of the model.
 
     Args:
         model: A compiled model.
-        data: As for `compile_for`; of a dataset the first batches are looked at.
+        data: As for `compile_for`. Of a dataset, only the first batches are checked.
     """
     labelled = data if isinstance(data, tuple) else labelled_samples(data, _SAMPLES)
     y = labelled[1] if labelled else None
@@ -116,13 +120,13 @@ def check_labels(model: Any, data: Any) -> None:
         return
     if y.min() < 0 or y.max() >= classes:
         raise ValueError(
-            f"The model knows classes 0 to {classes - 1}. Received labels from "
-            f"{y.min()} to {y.max()}."
+            f"Labels must be classes of the model, 0 to {classes - 1}. Received: "
+            f"labels from {y.min()} to {y.max()}."
         )
 
 
 def _loss_for(predictions: np.ndarray, y: np.ndarray, world: Any) -> tuple[Any, str]:
-    """The loss that fits the labels, and the metric to judge by."""
+    """Return a loss and a metric that fit the labels."""
     losses, units = world.losses, predictions.shape[-1]
     is_probability = predictions.min() >= 0 and predictions.max() <= 1
     is_zero_or_one = np.isin(y, (0, 1)).all()
@@ -146,7 +150,7 @@ def _sums_to_one(rows: np.ndarray) -> bool:
 
 
 def _classes(model: Any) -> int | None:
-    """How many values the one output has."""
+    """Return the number of units of a single output `(n, units)`, or else `None`."""
     if isinstance(model, TFLiteModel):
         shape = model.outputs[0].shape if len(model.outputs) == 1 else None
     else:
@@ -156,7 +160,7 @@ def _classes(model: Any) -> int | None:
 
 
 def _utils_of(model: Any) -> Any:
-    """The `utils` of the model's own Keras; those of Keras 3 for a .tflite."""
+    """Return the `utils` of the model's own Keras; those of Keras 3 for a .tflite."""
     is_tflite = isinstance(model, TFLiteModel)
     return keras.utils if is_tflite else _keras.world(model).utils
 

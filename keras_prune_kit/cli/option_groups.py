@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from keras_prune_kit.cli.choices import KERAS_FILES
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """The file of the model to work on."""
+    """Add the file of the model to work on."""
     parser.add_argument(
         "model",
         metavar="MODEL",
@@ -20,27 +20,27 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def add_training(parser: argparse.ArgumentParser, use: str) -> None:
-    """The data to train with, and those held out."""
+    """Add the training data and the validation data."""
     parser.add_argument(
         "--train",
         metavar="DATA",
         required=True,
         type=arguments.data,
-        help="to train with",
+        help="data to train with",
     )
     parser.add_argument(
         "--validation",
         metavar="DATA",
         type=arguments.data,
-        help=f"to {use} (default: x_val and y_val of the .npz to train with, or else a "
-        "tenth of its data, always the same)",
+        help=f"data to {use} (default: x_val and y_val of the .npz to train with, or "
+        "else a tenth of its data, always the same)",
     )
 
 
 def add_epochs(
     parser: argparse.ArgumentParser, default: int | None, meaning: str = "%(default)s"
 ) -> None:
-    """How long to fine-tune."""
+    """Add the number of epochs and the batch size."""
     parser.add_argument(
         "--epochs",
         type=arguments.count,
@@ -61,7 +61,7 @@ def add_sparsity(
     default: float | None = 0.8,
     meaning: str = "%(default)s",
 ) -> None:
-    """How much becomes zero."""
+    """Add the target sparsity."""
     parser.add_argument(
         "--sparsity",
         type=arguments.sparsity,
@@ -74,7 +74,7 @@ def add_sparsity(
 def add_quantize(
     parser: argparse.ArgumentParser, default: str | None, meaning: str = "%(default)s"
 ) -> None:
-    """The numbers in the .tflite."""
+    """Add the quantization of the .tflite."""
     parser.add_argument(
         "--quantize",
         choices=QUANTIZATIONS,
@@ -85,14 +85,14 @@ def add_quantize(
 
 
 def add_decision(parser: argparse.ArgumentParser, drop: float) -> None:
-    """What decides whether a model is good enough."""
+    """Add the metric that decides, and its accepted drop."""
     parser.add_argument(
         "--max-drop",
         type=arguments.sparsity,
         default=drop,
         metavar="FRACTION",
-        help="how much of the metric on the validation data a search may give up: "
-        "accuracy and the like in their own unit, an error relative to the model's "
+        help="how much the metric on the validation data may drop in a search: an "
+        "absolute drop of accuracy and the like, a relative increase of an error "
         "(default: %(default)s)",
     )
     parser.add_argument(
@@ -104,26 +104,26 @@ def add_decision(parser: argparse.ArgumentParser, drop: float) -> None:
         "--mode",
         choices=("auto", "max", "min"),
         default="auto",
-        help="max if more of that metric is better, min if less is (default: what "
-        "Keras knows)",
+        help="max if more of that metric is better, min if less is (default: auto, "
+        "the direction that Keras knows)",
     )
 
 
 def add_scale(parser: argparse.ArgumentParser) -> None:
-    """How inputs become what the model expects."""
+    """Add the scaling of the inputs."""
     parser.add_argument(
         "--scale",
         metavar="FACTOR[,OFFSET]",
         type=arguments.scale,
         default=(1.0, 0.0),
-        help="what the model expects: inputs are multiplied by FACTOR, then OFFSET is "
-        "added, so that pictures of 0 to 255 become 0 to 1 with 1/255, -1 to 1 with "
-        "1/127.5,-1 (default: 1, inputs as they are)",
+        help="scale inputs to what the model expects: multiply by FACTOR, then add "
+        "OFFSET; 1/255 turns pictures of 0 to 255 into 0 to 1, and 1/127.5,-1 into -1 "
+        "to 1 (default: 1, inputs unchanged)",
     )
 
 
 def add_out_folder(parser: argparse.ArgumentParser, default: str | None = None):
-    """Where results go."""
+    """Add the output folder."""
     parser.add_argument(
         "--out",
         metavar="DIR",
@@ -139,13 +139,13 @@ def add_out_folder(parser: argparse.ArgumentParser, default: str | None = None):
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
-    """How to answer, and how far to trust a model file."""
+    """Add the output format, and the trust in code of a model file."""
     parser.add_argument(
         "--json", action="store_true", help="print JSON and no progress"
     )
     parser.add_argument(
         "--unsafe",
         action="store_true",
-        help="run code that a model file holds or names, such as Lambda layers: only "
-        "for files whose maker you trust",
+        help="run code that a model file contains or names, such as Lambda layers; "
+        "only for files from a source that you trust",
     )

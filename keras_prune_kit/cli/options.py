@@ -1,7 +1,7 @@
-"""The options of one command, and what is wrong with them.
+"""The options of one command, and checks across several options.
 
-Whatever can be known before a file is opened is checked here, in milliseconds: neither
-Keras nor numpy is imported for it.
+All checks that need no open file run here, in milliseconds, because they import neither
+Keras nor numpy.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from keras_prune_kit.cli.parser import parser_of_commands
 
 
 def read_options(words: Sequence[str] | None = None) -> argparse.Namespace:
-    """The options of one command.
+    """Return the options of one command.
 
     Args:
-        words: Words of the command line. Defaults to those of the process.
+        words: Words of the command line. Defaults to `None`: those of the process.
 
     Raises:
-        SystemExit: After `--help`, and with exit code 2 after an error, once it is
-            told on stderr.
+        SystemExit: After `--help`; with exit code 2 after an error, which is printed
+            to stderr.
     """
     parser = parser_of_commands()
     options = parser.parse_args(words)
@@ -35,9 +35,9 @@ def read_options(words: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def _problem(options: argparse.Namespace) -> str | None:
-    """What is wrong with options that are right one by one."""
+    """Return the problem of options that are valid only one by one, or `None`."""
     if options.command == "compare" and len(set(options.files)) < len(options.files):
-        return "each FILE is compared once; one is given twice"
+        return "each FILE must be a different one; one is given twice"
     needs_data = getattr(options, "quantize", None) in CALIBRATED
     if needs_data and options.command == "export" and not options.representative:
         return f"--quantize {options.quantize} needs --representative DATA"
@@ -52,6 +52,6 @@ def _problem(options: argparse.Namespace) -> str | None:
     if options.overwrite or not out.exists() or (is_folder and not any(out.iterdir())):
         return None
     if options.command == "search" and (out / SEARCH_FOLDER).is_dir():
-        return None  # It goes on, if it is the same one.
-    state = "is not empty" if is_folder else "is there already"
-    return f"--out: {out} {state} and was left as it is; add --overwrite to replace it"
+        return None  # A search resumes in its own folder.
+    state = "is not empty" if is_folder else "exists already"
+    return f"--out: {out} {state} and was left unchanged; add --overwrite to replace it"

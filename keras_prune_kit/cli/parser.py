@@ -1,4 +1,4 @@
-"""The words of the command line."""
+"""The argument parser of the command line."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ from keras_prune_kit.cli.option_groups import (
 
 _EXIT_CODES = """\
 exit codes: 0 done; 1 the job failed; 2 bad usage, found before any work (a
-wrong option, a path that is not there, an output that is); 130 interrupted"""
+wrong option, a missing path, an output that exists already); 130 interrupted"""
 _DATA = """\
 DATA is one of
   FILE.npz         arrays x and y, or x_train and y_train to train with, x_val
                    and y_val to choose the best epoch with, x_test and y_test
-                   to measure with; test data never train or choose
-  DIR              pictures, one folder a class; the classes are numbered in
+                   to measure with; x_test is never used to train or choose
+  DIR              pictures, one folder per class; the classes are numbered in
                    the alphabetical order of their folders, the pictures are
-                   resized to what the model takes
+                   resized to the input of the model
   MODULE:FUNCTION  a function without arguments that returns (x, y) or a
-                   dataset of batches; it is looked for here first
+                   dataset of batches; the current folder is searched first
 
 """
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
+    """A parser that prints errors in one line."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"error: {message} (see {self.prog} --help)\n")
 
 
 def parser_of_commands() -> argparse.ArgumentParser:
-    """The parser of `keras-prune-kit`."""
+    """Return the parser of `keras-prune-kit`."""
     parser = _Parser(
         prog="keras-prune-kit",
-        description="Makes Keras models smaller.",
+        description="Make Keras models smaller.",
         epilog=_EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -66,7 +66,7 @@ def parser_of_commands() -> argparse.ArgumentParser:
         command = adder.add_parser(
             name,
             help=summary,
-            description=add_arguments.__doc__,
+            description=add_arguments.__doc__,  # what `--help` prints
             epilog=epilog + _EXIT_CODES,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
@@ -76,8 +76,8 @@ def parser_of_commands() -> argparse.ArgumentParser:
 
 def _demo(parser: argparse.ArgumentParser) -> None:
     """\
-Trains a network on real handwritten digits that come with the package,
-prunes and quantizes it, and measures every file. Takes half a minute."""
+Train a network on real handwritten digits that come with the package, prune
+and quantize it, and measure every file, in half a minute."""
     parser.set_defaults(json=False)
     add_out_folder(parser, default="keras_prune_kit_demo")
     add_sparsity(parser)
@@ -85,8 +85,7 @@ prunes and quantizes it, and measures every file. Takes half a minute."""
 
 def _inspect(parser: argparse.ArgumentParser) -> None:
     """\
-Shows the layers of a model file, their shapes and zeros, and what the file
-weighs."""
+Show the layers of a model file, their shapes and zeros, and the file's size."""
     parser.add_argument(
         "model",
         metavar="MODEL",
@@ -98,27 +97,27 @@ weighs."""
 
 def _compress(parser: argparse.ArgumentParser) -> None:
     """\
-Fine-tunes a trained model while it prunes it, keeps the best epoch, exports
-it to .tflite and measures every file. Writes the pruned model, the .tflite
-and a report. The model itself stays as it is. With --target smallest it tries
-several sparsities and keeps the smallest file whose metric holds."""
+Prune a trained model while fine-tuning it, keep the best epoch, export it to
+.tflite and measure every file. Write the pruned model, the .tflite and a
+report; the original model stays unchanged. With --target smallest, try several
+sparsities and keep the smallest file whose metric is good enough."""
     add_model(parser)
     add_training(parser, "choose the best epoch with")
     how_sparse = parser.add_mutually_exclusive_group()
-    add_sparsity(how_sparse, None, "0.8; with --target, what the search finds")
+    add_sparsity(how_sparse, None, "0.8; with --target, found by the search")
     how_sparse.add_argument(
         "--policy",
         metavar="FILE.json",
         type=arguments.existing((".json",)),
-        help="a policy, as PrunePolicy.to_dict() gives it",
+        help="a policy, as PrunePolicy.to_dict() returns it",
     )
     parser.add_argument(
         "--target",
         choices=("smallest",),
-        help="smallest: search for the smallest file whose metric holds",
+        help="smallest: search for the smallest file whose metric is good enough",
     )
     add_decision(parser, 0.002)
-    add_quantize(parser, None, "int8; with --target, trained quantized")
+    add_quantize(parser, None, "int8; with --target, quantization-aware training")
     add_epochs(parser, None, "5; with --target 20, of all attempts together")
     add_scale(parser)
     add_out_folder(parser)
@@ -127,9 +126,9 @@ several sparsities and keeps the smallest file whose metric holds."""
 
 def _search(parser: argparse.ArgumentParser) -> None:
     """\
-Tries out sparsities, schedules and quantizations on copies of a trained model,
-measures each .tflite, and writes the smallest one that is good enough, with a
-report of all. The same command again goes on where a search was cut off."""
+Try sparsities, schedules and quantizations on copies of a trained model,
+measure each .tflite, and write the smallest one that is good enough, with a
+report of all trials. Repeat the command to resume an interrupted search."""
     add_model(parser)
     add_training(parser, "measure every file with")
     parser.add_argument(
@@ -153,8 +152,8 @@ report of all. The same command again goes on where a search was cut off."""
         type=arguments.some_of((*QUANTIZATIONS, *TRAINED)),
         default=("none", "float16", "dynamic", "int8"),
         metavar="KIND,...",
-        help=f"some of {', '.join(QUANTIZATIONS)}, and, trained quantized with weights "
-        f"of so many bits, {', '.join(TRAINED)} (default: "
+        help=f"some of {', '.join(QUANTIZATIONS)}, and, with quantization-aware "
+        f"training, {', '.join(TRAINED)}, by bits of a weight (default: "
         "none,float16,dynamic,int8)",
     )
     add_epochs(parser, default=3)
@@ -165,8 +164,8 @@ report of all. The same command again goes on where a search was cut off."""
 
 def _compare(parser: argparse.ArgumentParser) -> None:
     """\
-Measures model files on the same data: score, sizes, zeros, latency. The first
-one is what the others are compared with."""
+Measure model files on the same data: score, sizes, zeros, latency. The first
+file is the reference of the others."""
     parser.add_argument(
         "files",
         metavar="FILE",
@@ -179,21 +178,21 @@ one is what the others are compared with."""
         metavar="DATA",
         required=True,
         type=arguments.data,
-        help="to measure with",
+        help="data to measure with",
     )
     add_scale(parser)
     add_common(parser)
 
 
 def _export(parser: argparse.ArgumentParser) -> None:
-    """Converts a model file to .tflite, quantized or not."""
+    """Convert a model file to .tflite, with or without quantization."""
     add_model(parser)
     add_quantize(parser, default="none")
     parser.add_argument(
         "--representative",
         metavar="DATA",
         type=arguments.data,
-        help="typical inputs, of which some 200 calibrate int8 and int16x8",
+        help="representative inputs, about 200 of which calibrate int8 and int16x8",
     )
     add_scale(parser)
     parser.add_argument(

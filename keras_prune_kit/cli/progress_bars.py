@@ -1,4 +1,4 @@
-"""Progress bars with the time that is left."""
+"""Progress bars with elapsed and remaining time."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from rich.text import Text
 
 from keras_prune_kit.cli.interrupt import Interrupt
 
-_AVERAGED_SECONDS = 600  # Some steps take minutes each.
+_AVERAGED_SECONDS = 600  # Averages the speed: single steps may take minutes.
 
 
 class Bars:
-    """Shows the stages of a job on a terminal, each as a bar while it lasts.
+    """Progress bars on a terminal, one for each stage of a job that is running.
 
     Args:
-        console: Where to show them; nothing is shown where it is no terminal.
-        interrupt: Ends the job at the next step if Ctrl-C went unheard.
-        silent: Whether to show nothing at all.
+        console: Console to draw on; nothing is drawn unless it is a terminal.
+        interrupt: Ends the job at the next step if Ctrl-C was swallowed.
+        silent: If True, nothing is drawn.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Bars:
 
     @contextlib.contextmanager
     def stage(self, name: str, total: int | None) -> Iterator[_Bar]:
-        """Shows one stage; a `progress.Listener`."""
+        """Show one stage as a bar; a `progress.Listener`."""
         self._interrupt.check()
         task = self._progress.add_task(name, total=total)
         try:
@@ -74,7 +74,7 @@ class Bars:
 
 
 class _TextAndBars(Progress):
-    """Bars with lines of text above."""
+    """Progress bars with lines of text above."""
 
     text = ""
 
@@ -85,7 +85,7 @@ class _TextAndBars(Progress):
 
 
 class _Bar:
-    """One line of the display."""
+    """The bar of one stage; a `progress.Stage`."""
 
     def __init__(
         self, progress: _TextAndBars, task: TaskID, interrupt: Interrupt
@@ -106,7 +106,7 @@ class _Bar:
 
 
 class _Remaining(ProgressColumn):
-    """How much is done and how long the rest takes, where that can be known."""
+    """The percentage done and the remaining time, if the total is known."""
 
     max_refresh = 0.5
 

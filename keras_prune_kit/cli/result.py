@@ -1,4 +1,4 @@
-"""What a command gives back."""
+"""The result of a command."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Result:
-    """The outcome of a command, for people and for machines.
+    """The result of a command, for people and for programs.
 
     Attributes:
-        text: What a person reads.
+        text: Text to print.
         data: The same as plain data.
     """
 
@@ -22,7 +22,7 @@ class Result:
     data: dict[str, Any]
 
     def to_json(self, notes: Sequence[str] = ()) -> str:
-        """The data as JSON, which knows no NaN: such numbers become null."""
+        """Return the data as JSON, in which NaN and infinity become null."""
         data = {**self.data, "notes": list(notes)}
         return json.dumps(_finite(data), indent=2, allow_nan=False)
 

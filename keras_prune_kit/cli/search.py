@@ -1,4 +1,4 @@
-"""`keras-prune-kit search`: the smallest file that is good enough."""
+"""`keras-prune-kit search`: find the smallest file that is good enough."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ _log = logging.getLogger(__name__)
 
 _SEED = 0
 _MODELS = ("model.tflite", "model.keras")
-# Enough for a model of the objective to begin with, and a third of the trials.
+# Random trials before the Gaussian process: these, or a third of all if that is more.
 _LEAST_RANDOM = 4
 
 
 def run(options: argparse.Namespace) -> Result:
-    """Searches, or goes on with it, and writes the best file and a report."""
+    """Start or resume a search, and write the best file and a report."""
     model, training, validation = opened(options)
     representative = input_samples(training, CALIBRATION_SAMPLES)
     hypermodel = CompressionHyperModel(
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> Result:
     batch = {"batch_size": options.batch_size} if isinstance(training, tuple) else {}
     done = len(tuner.oracle.end_order)
     if done:
-        _log.info("The search goes on. Trials that are there already: %d.", done)
+        _log.info("Resuming the search. Trials that are already done: %d.", done)
     with stage("searching", max(options.max_trials - done, 1)) as current:
         tuner.shown_on(current)
         tuner.search(
@@ -75,16 +75,16 @@ def run(options: argparse.Namespace) -> Result:
 
 
 class _ShownTuner(CompressionTuner):
-    """Shows the front after each trial."""
+    """A tuner that shows the front after each trial."""
 
     _stage: Stage | None = None
 
     def shown_on(self, current: Stage) -> None:
-        """Says where."""
+        """Set the stage that shows the front."""
         self._stage = current
 
     def on_trial_end(self, trial: Any) -> None:
-        """Shows the front; KerasTuner calls this."""
+        """Show the front; KerasTuner calls this."""
         super().on_trial_end(trial)
         if self._stage is not None:
             self._stage.advance()
@@ -99,7 +99,8 @@ def _tuner(hypermodel: CompressionHyperModel, options: argparse.Namespace):
         num_initial_points=max(_LEAST_RANDOM, options.max_trials // 3),
         seed=_SEED,
     )
-    with contextlib.redirect_stdout(io.StringIO()):  # where JSON may be wanted
+    # KerasTuner prints to stdout, where `--json` prints JSON.
+    with contextlib.redirect_stdout(io.StringIO()):
         return _ShownTuner(
             oracle,
             hypermodel,
@@ -118,7 +119,7 @@ def _callbacks(model: Any, options: argparse.Namespace) -> list[Any]:
 
 
 def _save(front: ParetoFront, out: Path) -> Result:
-    """Writes the report, and the best models if there are any."""
+    """Write the report, and the best models if any trial is good enough."""
     lines = [str(front), ""]
     data = front.to_dict()
     names = ["front.html", "front.json", "front.png"]

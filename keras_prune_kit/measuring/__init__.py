@@ -1,1 +1,1 @@
-"""Measuring models and files: size, sparsity, entropy, and metrics side by side."""
+"""Measurements of models and files: size, sparsity, entropy and metrics."""

@@ -1,4 +1,4 @@
-"""How small the weights of a file could be coded, and how far gzip is from it."""
+"""The entropy bound of a .tflite file: its smallest size with an ideal coder."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from keras_prune_kit.measuring.sizes import gzip_bytes
 from keras_prune_kit.reports import EntropyBound, TensorEntropy
 from keras_prune_kit.tflite import Constant, TFLiteModel, constants
 
-_RAW_DEFLATE = -15
+_RAW_DEFLATE = -15  # zlib's code for no header and no checksum
 
 
 def entropy_bound(item: Any) -> EntropyBound:
-    """The ideal coded size of a .tflite file beside what gzip makes of it.
+    """Return the ideal coded size of a .tflite file, and its size after gzip.
 
-    Tells whether a file can still shrink without touching the model. Each weight and
-    bias counts as the least of these:
+    Use it to find out if a file can shrink further without a change of the model. Each
+    weight and bias counts as the smallest of:
 
-    - the zero-order entropy of its values as they are stored (zeros and levels, each
-      as often as it occurs, in no order), with a table of what the levels mean where
-      values have more than 8 bits;
-    - of such values, the entropy of where the zeros are, and the others as they are;
-    - what deflate makes of it, where the order of the values does say something.
+    - the zero-order entropy of its stored values, which ignores their order; for values
+      of more than 8 bits, a table of the distinct nonzero values is added;
+    - for values of more than 8 bits, the entropy of the zero mask plus the nonzero
+      values without compression;
+    - its size after deflate, which makes use of the order of the values.
 
-    Whatever else the file holds counts as gzip makes it alone.
+    The rest of the file counts with its gzipped size.
 
     Args:
         item: The path of a .tflite file, its bytes, or a `TFLiteModel`.
@@ -38,15 +38,15 @@ def entropy_bound(item: Any) -> EntropyBound:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        TypeError: If it is none of these.
-        ValueError: If it is not a .tflite file.
+        TypeError: If the item is none of these.
+        ValueError: If the file is not a .tflite file.
 
     Example:
 
     ```python
     bound = kpk.entropy_bound("model.tflite")
     print(bound)
-    bound.ratio  # 1.25: a quarter above the bound
+    bound.ratio  # 1.25: 25 % above the bound
     ```
 
     Source: Shannon 1948, "A Mathematical Theory of Communication".
@@ -54,6 +54,7 @@ def entropy_bound(item: Any) -> EntropyBound:
     model = _open(item)
     found = list(constants(model.bytes))
     rest = bytearray(model.bytes)
+    # From the end of the file, so that the positions before stay valid.
     for constant in sorted(found, key=lambda c: c.position.start, reverse=True):
         del rest[constant.position]
     tensors = [_tensor(constant, model.bytes) for constant in found]
@@ -67,7 +68,7 @@ def entropy_bound(item: Any) -> EntropyBound:
 
 
 def entropy_bits(values: np.ndarray) -> float:
-    """The zero-order entropy of all values together, in bits.
+    """Return the zero-order entropy of all values together, in bits.
 
     Example:
 
@@ -86,7 +87,7 @@ def _open(item: Any) -> TFLiteModel:
     if isinstance(item, bytes):
         return TFLiteModel(item)
     raise TypeError(
-        "item is the path of a .tflite file, its bytes or a TFLiteModel. "
+        "item must be the path of a .tflite file, its bytes or a TFLiteModel. "
         f"Received: {item!r} of type {type(item).__name__}. Export a Keras model with "
         "kpk.export_tflite first."
     )

@@ -1,4 +1,4 @@
-"""Compressed size: what a model weighs in a download, an app or a firmware image."""
+"""Compressed size, the size of a model in a download, an app or a firmware image."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from keras_prune_kit._tools.files import gzip_size
 
 
 def gzip_bytes(item: Any) -> int:
-    """The size of a model after compression with gzip.
+    """Return the size of a model after compression with gzip.
 
-    The number to compare pruned models by: zeros shrink nothing until the file is
-    compressed. The same weights always give the same number.
+    Use it to compare pruned models: zeros take as much space as other values until the
+    file is compressed. Equal weights always have the same size.
 
     Args:
-        item: A built Keras model, the path of a file, a `TFLiteModel`, or bytes. A
-            model counts as its weights alone, saved by `save_weights` of its
-            world: no optimizer, no configuration.
+        item: A built Keras model, the path of a file, a `TFLiteModel`, or bytes. For a
+            Keras model, only the weights count, as its `save_weights` saves them,
+            without optimizer and configuration.
 
     Returns:
         Bytes of the gzip file, level 9, without a timestamp.
@@ -43,22 +43,22 @@ def gzip_bytes(item: Any) -> int:
 
 
 def sparse_content(weights: Iterable[tuple[np.ndarray, Any, int]]) -> bytes:
-    """Weights as a sparse format would store them, to count its bytes.
+    """Return weights in a sparse format, to measure its size.
 
-    Each weight becomes a mask of one bit a value and the values that are not zero:
-    no format with random access needs less for zeros in no order.
+    Each weight becomes a mask of one bit per value, and its nonzero values. For zeros
+    in arbitrary positions, no format with random access needs less.
 
     Args:
-        weights: Stored values, the value that stands for zero, and the bits of each.
+        weights: Stored values, the stored value of zero, and the bits per value.
 
     Returns:
-        The bytes, not compressed.
+        The bytes, without compression.
     """
     parts = []
     for stored, zero, bits in weights:
         mask = stored != zero
         values = np.ascontiguousarray(stored[mask])
-        if bits < 8:  # Values that share a byte do so again.
+        if bits < 8:  # Pack values below 8 bits, as the file does.
             low = np.unpackbits(values.view(np.uint8)[:, None], axis=1)[:, -bits:]
             values = np.packbits(low)
         parts += [np.packbits(mask).tobytes(), values.tobytes()]
@@ -71,7 +71,7 @@ def _content(item: Any) -> bytes:
     if isinstance(item, str | os.PathLike):
         return _read(as_path("item", item))
     content = getattr(item, "bytes", None)
-    if isinstance(content, bytes):  # A TFLiteModel; a Keras model has no such thing.
+    if isinstance(content, bytes):  # A TFLiteModel; Keras models have no `bytes`.
         return content
     try:
         _keras.world(item)

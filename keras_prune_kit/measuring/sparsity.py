@@ -1,4 +1,4 @@
-"""How sparse a model or an exported file really is."""
+"""Sparsity of models and exported files, counted in their actual weights."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _KERAS_FILES = (".keras", ".h5", ".hdf5")
 
 
 def sparsity_report(item: Any) -> SparsityReport:
-    """Counts the zeros of each weight.
+    """Count the zeros of each weight.
 
     Args:
-        item: A built Keras model of either world, a `TFLiteModel`, or the path of a
-            .keras, .h5 or .tflite file (of the last the zeros are read out of the file
-            itself).
+        item: A built Keras 3 or Keras 2 model, a `TFLiteModel`, or the path of a
+            .keras, .h5 or .tflite file. The zeros of a .tflite are those of its stored
+            values.
 
     Returns:
         A record that prints as a table.
 
     Raises:
-        TypeError: If it is none of these.
-        ValueError: If the model is not built or the file is none of these.
+        TypeError: If the item is none of these.
+        ValueError: If the model is not built, or the file is of another kind.
         OSError: If the file cannot be read.
 
     Example:

@@ -1,4 +1,4 @@
-"""Frozen records of what was done: how they print, plot and save."""
+"""Frozen records of results, which print as tables, plot and save themselves."""
 
 from keras_prune_kit.reports.allowance import LEAST_DROP, Allowance, is_within
 from keras_prune_kit.reports.clustering import ClusteringReport, WeightClusters

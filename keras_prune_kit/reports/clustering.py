@@ -1,4 +1,4 @@
-"""How many different values there are, weight by weight."""
+"""The number of distinct values in each clustered weight."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from keras_prune_kit.reports.tables import percent, render_table, shape_text
 
 @dataclass(frozen=True)
 class WeightClusters:
-    """The different values of one weight.
+    """The number of distinct values in one weight.
 
     Attributes:
         path: Layer path and attribute, such as `"encoder/dense/kernel"`.
         shape: Shape of the weight.
-        distinct: How many different values it has, zero among them if there are zeros.
-        zeros: How many of its values are zero.
-        clusters: How many different values it may have.
+        distinct: Number of distinct values, including zero if it occurs.
+        zeros: Number of zeros.
+        clusters: Largest accepted number of distinct values.
     """
 
     path: str
@@ -30,24 +30,33 @@ class WeightClusters:
 
     @property
     def size(self) -> int:
-        """The number of values."""
+        """The number of values in the weight."""
         return math.prod(self.shape)
 
 
 @dataclass(frozen=True)
 class ClusteringReport:
-    """The different values of a model, weight by weight.
+    """The number of distinct values in each clustered weight of a model.
 
     Attributes:
-        weights: One record a weight.
-        skipped: Layers that were left as they are, each with its reason.
+        weights: One record per weight.
+        skipped: Layers that were left unchanged, each with the reason.
+
+    Example:
+
+    >>> print(ClusteringReport((WeightClusters("dense/kernel", (8, 4), 3, 16, 4),)))
+    Clusters
+    <BLANKLINE>
+     weight        shape  values    zeros
+     ────────────────────────────────────
+     dense/kernel    8x4  3 of 4  50.00 %
     """
 
     weights: tuple[WeightClusters, ...]
     skipped: tuple[Skipped, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as plain data, ready for JSON."""
+        """Return the report as plain data, ready for JSON."""
         return {
             "weights": [
                 {

@@ -1,4 +1,4 @@
-"""Several models side by side."""
+"""The comparison of several models and files on the same data."""
 
 from __future__ import annotations
 
@@ -16,13 +16,22 @@ from keras_prune_kit.reports.tables import markdown_table, percent, render_table
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare` returns. It prints as tables.
+    """The result of `compare`, which prints as tables.
 
     Attributes:
-        measurements: One a model, the one to compare with first.
-        environment: What they were measured with.
-        latency_runs: How many runs each latency is the median of.
-        samples: What each model says of a few samples; `None` unless it classifies.
+        measurements: One per model; the first is the reference of the size ratios.
+        environment: The machine and package versions of the measurements.
+        latency_runs: Number of runs per latency, which is their median.
+        samples: Each model's predictions for a few samples; `None` unless the models
+            are classifiers.
+
+    Example:
+
+    ```python
+    comparison = kpk.compare({"baseline": model, "int8": "model.tflite"}, x, y)
+    comparison.size_ratio(comparison.measurements[1])  # 3.9: gzipped sizes
+    comparison.plot_tradeoff("tradeoff.png")
+    ```
     """
 
     measurements: tuple[Measurement, ...]
@@ -32,26 +41,26 @@ class Comparison:
 
     @property
     def metric(self) -> str:
-        """The name of the score that decides."""
+        """The name of the metric that decides."""
         return self.measurements[0].metric
 
     def size_ratio(self, measurement: Measurement) -> float:
-        """How many times smaller than the first one it is, both gzipped."""
+        """Return the gzipped size of the first model divided by that of another."""
         check_measurement("measurement", measurement)
         return self.measurements[0].gzip_bytes / measurement.gzip_bytes
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """How the figures were made, a sentence each."""
+        """Notes that explain how the figures were measured."""
         notes = [
-            f"gzipped: {self.environment.encoder}; ratio: gzipped, to the first row",
-            "sparse: gzipped, were weights stored as a bit mask and what is not zero",
+            f"gzipped: {self.environment.encoder}; ratio: gzipped, first row / this",
+            "sparse: gzipped, if weights were stored as a bit mask and nonzero values",
         ]
         if any(m.bound_bytes is not None for m in self.measurements):
-            notes.append("bound: gzipped, were each weight of a .tflite coded ideally")
+            notes.append("bound: gzipped, if weights of a .tflite were coded ideally")
         if any(m.file == ".keras" for m in self.measurements):
             notes.append(
-                "a .keras file also holds the optimizer's state, if it was compiled"
+                "a .keras file also contains the optimizer's state if it was compiled"
             )
         if any(m.latency_ms is not None for m in self.measurements):
             notes.append(
@@ -64,7 +73,7 @@ class Comparison:
         return tuple(notes)
 
     def to_dict(self) -> dict[str, Any]:
-        """The comparison as plain data, ready for JSON."""
+        """Return the comparison as plain data, ready for JSON."""
         return {
             "metric": self.metric,
             "measurements": [
@@ -76,16 +85,16 @@ class Comparison:
         }
 
     def to_markdown(self) -> str:
-        """The comparison as a table for a README, with notes below."""
+        """Return the comparison as a Markdown table, with notes below."""
         columns, rows = self._table(_QUALITY + _WEIGHTS[1:])
         notes = "\n".join(f"- {note}" for note in self.notes)
         return f"{markdown_table(columns, rows)}\n\n{notes}\n"
 
     def plot_sizes(self, path: str | os.PathLike[str]) -> None:
-        """Draws the gzipped size of each model as a bar.
+        """Draw the gzipped size of each model as a bar.
 
         Args:
-            path: Where to write the picture; the ending chooses the format.
+            path: Where to write the picture; the extension selects the format.
 
         Raises:
             OSError: If the path cannot be written.
@@ -93,7 +102,7 @@ class Comparison:
         draw("plot_sizes", self.measurements, path)
 
     def plot_accuracy(self, path: str | os.PathLike[str]) -> None:
-        """Draws the score of each model as a bar.
+        """Draw the score of each model as a bar.
 
         Args:
             path: As for `plot_sizes`.
@@ -104,7 +113,7 @@ class Comparison:
         draw("plot_scores", self.measurements, path)
 
     def plot_tradeoff(self, path: str | os.PathLike[str]) -> None:
-        """Draws the score of each model against its gzipped size.
+        """Draw the score of each model against its gzipped size.
 
         Args:
             path: As for `plot_sizes`.
@@ -115,7 +124,7 @@ class Comparison:
         draw("plot_tradeoff", self.measurements, path)
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
-        """Writes a page that shows it all and needs no other file and no network.
+        """Write a self-contained HTML page, which needs no other file and no network.
 
         Args:
             path: Where to write the page.
@@ -142,7 +151,7 @@ class Comparison:
     def _table(
         self, cells: Sequence[tuple[str, _Cell]]
     ) -> tuple[list[str], list[list[str]]]:
-        """Columns and rows of a table of some cells; `{metric}` is filled in."""
+        """Return headings, with `{metric}` filled in, and rows for some cells."""
         columns = [heading.format(metric=self.metric) for heading, _ in cells]
         rows = [[cell(self, m) for _, cell in cells] for m in self.measurements]
         return columns, rows

@@ -1,4 +1,4 @@
-"""What a whole compression did: each stage beside the one before."""
+"""The result of a compression: all stages from the baseline to the shipped file."""
 
 from __future__ import annotations
 
@@ -26,17 +26,24 @@ _FILES = (
 
 @dataclass(frozen=True)
 class CompressionReport:
-    """What `compress` returns. It prints as a table.
+    """The result of `compress`, which prints as a table.
 
     Attributes:
-        comparison: The stages side by side: the baseline first, the file that ships
-            last.
-        model: The pruned Keras model. After quantization-aware training it computes
-            with the weights of the file.
+        comparison: The stages side by side: the baseline first, the file to ship last.
+        model: The pruned Keras model. After quantization-aware training, it
+            computes with the weights of the file.
         tflite: The exported `TFLiteModel`.
         sparsity_report: The zeros of each pruned weight.
-        settings: What to say to `compress` again.
-        search: What was tried for `target="smallest"`, else `None`.
+        settings: Arguments of `compress` that repeat the run.
+        search: The attempts for `target="smallest"`, otherwise `None`.
+
+    Example:
+
+    ```python
+    report = kpk.compress(model, (x, y), validation_data=(x_val, y_val))
+    report.ratio, report.final.score  # (9.1, 0.9912)
+    report.save("out")
+    ```
     """
 
     comparison: Comparison
@@ -48,36 +55,36 @@ class CompressionReport:
 
     @property
     def stages(self) -> tuple[Measurement, ...]:
-        """The baseline first, the file that ships last."""
+        """The measured stages: the baseline first, the file to ship last."""
         return self.comparison.measurements
 
     @property
     def metric(self) -> str:
-        """The name of the score, such as `"accuracy"`."""
+        """The name of the metric that decides, such as `"accuracy"`."""
         return self.comparison.metric
 
     @property
     def baseline(self) -> Measurement:
-        """The model as it came."""
+        """The measurement of the original model."""
         return self.stages[0]
 
     @property
     def final(self) -> Measurement:
-        """The file that ships."""
+        """The measurement of the file to ship."""
         return self.stages[-1]
 
     @property
     def ratio(self) -> float:
-        """How many times smaller the file that ships is, both gzipped."""
+        """The gzipped size of the baseline divided by that of the file to ship."""
         return self.size_ratio(self.final)
 
     def size_ratio(self, stage: Measurement) -> float:
-        """How many times smaller a stage is than the baseline, both gzipped."""
+        """Return the gzipped size of the baseline divided by that of a stage."""
         check_measurement("stage", stage)
         return self.comparison.size_ratio(stage)
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as plain data, ready for JSON."""
+        """Return the report as plain data, ready for JSON."""
         compared = self.comparison.to_dict()
         return {
             "metric": compared.pop("metric"),
@@ -89,10 +96,10 @@ class CompressionReport:
         }
 
     def plot(self, path: str | os.PathLike[str]) -> None:
-        """Draws sizes and scores of all stages as bars.
+        """Draw sizes and scores of all stages as bars.
 
         Args:
-            path: Where to write the picture; the ending chooses the format.
+            path: Where to write the picture; the extension selects the format.
 
         Raises:
             OSError: If the path cannot be written.
@@ -100,7 +107,7 @@ class CompressionReport:
         draw("plot_sizes_and_scores", self.stages, path)
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
-        """Writes a page that shows it all and needs no other file and no network.
+        """Write a self-contained HTML page, which needs no other file and no network.
 
         Args:
             path: Where to write the page.
@@ -111,11 +118,11 @@ class CompressionReport:
         write_page("compression_page", self, path)
 
     def save(self, directory: str | os.PathLike[str]) -> dict[str, Path]:
-        """Writes all there is: both models, the table, the data and the pictures.
+        """Write both models and the report as text, JSON, HTML and a picture.
 
         Args:
-            directory: Made if it is not there. Files of the same names are replaced
-                once all are written.
+            directory: Folder to write; created if it does not exist. Files of the same
+                names are replaced once all new ones are written.
 
         Returns:
             The paths of `pruned.keras`, `model.tflite`, `report.txt`, `report.json`,
@@ -146,8 +153,8 @@ class CompressionReport:
         parts = [table]
         if self.final.bound_bytes is not None:
             parts.append(
-                f"bound: {self.final.bound_bytes:,.0f} bytes, were each weight coded "
-                f"ideally; gzip takes {self.final.bound_ratio:.2f} times that"
+                f"bound: {self.final.bound_bytes:,.0f} bytes if each weight were coded "
+                f"ideally; gzip needs {self.final.bound_ratio:.2f} times that"
             )
         if self.search is not None:
             parts.append(str(self.search))

@@ -1,4 +1,4 @@
-"""How far a file is from the smallest that its weights allow."""
+"""The gzipped size of a .tflite file relative to its entropy bound."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from keras_prune_kit.reports.tables import percent, render_table, shape_text
 
-_ROOM = 19  # characters for a name, so that a row of the table is one line
+_ROOM = 19  # characters of a name that still fit into a table row of one line
 
 
 @dataclass(frozen=True)
@@ -15,13 +15,14 @@ class TensorEntropy:
     """The ideal coded size of one weight or bias of a .tflite file.
 
     Attributes:
-        name: What the file calls it, empty for most biases.
-        dtype: Its type in the file, such as `"int8"`.
-        shape: Its shape in the file.
-        size: How many values the file stores for it.
-        zeros: How many of these stand for 0.0.
-        bound_bytes: What an ideal coder needs for them.
-        deflated_bytes: What deflate, gzip's method, makes of them alone.
+        name: Name of the tensor in the file; empty for most biases.
+        dtype: Data type in the file, such as `"int8"`.
+        shape: Shape in the file.
+        size: Number of stored values.
+        zeros: Number of stored values that represent 0.0.
+        bound_bytes: Size of the values with ideal coding.
+        deflated_bytes: Size of the values compressed separately by deflate, the method
+            of gzip.
     """
 
     name: str
@@ -34,26 +35,33 @@ class TensorEntropy:
 
     @property
     def bits_per_value(self) -> float:
-        """Bits a value at the bound."""
+        """The average number of bits per value at the bound."""
         return 8 * self.bound_bytes / self.size if self.size else 0.0
 
     @property
     def ratio(self) -> float:
-        """Deflated bytes over the bound, 1 at best; 1 if nothing is stored."""
+        """Deflated size divided by the bound: 1 at best, or if nothing is stored."""
         return self.deflated_bytes / self.bound_bytes if self.bound_bytes else 1.0
 
 
 @dataclass(frozen=True)
 class EntropyBound:
-    """The ideal coded size of a .tflite file beside what gzip makes of it.
+    """The ideal coded size of a .tflite file, and its size after gzip.
 
     Attributes:
-        tensors: One record a weight or bias, the largest bound first.
+        tensors: One record per weight or bias, the largest bound first.
         rest_bytes: Bytes of the file that are not weights or biases: operators,
             shapes, scales, names, metadata.
-        rest_gzip_bytes: The same, gzipped alone.
+        rest_gzip_bytes: Size of these bytes, gzipped separately.
         file_bytes: Size of the file.
         gzip_bytes: Size of the file after gzip, level 9.
+
+    Example:
+
+    >>> kernel = TensorEntropy("m/dense/kernel", "int8", (8, 4), 32, 24, 10.0, 12)
+    >>> bound = EntropyBound((kernel,), 500, 300, file_bytes=532, gzip_bytes=341)
+    >>> bound.bound_bytes, bound.ratio
+    (310.0, 1.1)
     """
 
     tensors: tuple[TensorEntropy, ...]
@@ -64,16 +72,16 @@ class EntropyBound:
 
     @property
     def bound_bytes(self) -> float:
-        """Weights and biases coded ideally, and the rest gzipped as it is."""
+        """Size of the file with ideally coded weights and biases and a gzipped rest."""
         return sum(t.bound_bytes for t in self.tensors) + self.rest_gzip_bytes
 
     @property
     def ratio(self) -> float:
-        """Gzipped bytes over the bound: 1.25 means a quarter more than need be."""
+        """Gzipped size divided by the bound: 1.25 is 25 % more than necessary."""
         return self.gzip_bytes / self.bound_bytes
 
     def to_dict(self) -> dict[str, Any]:
-        """The record as plain data, ready for JSON."""
+        """Return the record as plain data, ready for JSON."""
         return {
             "bound_bytes": round(self.bound_bytes),
             "gzip_bytes": self.gzip_bytes,
@@ -121,7 +129,7 @@ def _sizes(bound: float, deflated: int, ratio: float) -> tuple[str, str, str]:
 
 
 def _label(tensor: TensorEntropy) -> str:
-    """A tensor's name without the model's own, and not longer than there is room."""
+    """Return a tensor's name without that of the model, shortened to fit the table."""
     if not tensor.name:
         return "a bias" if len(tensor.shape) == 1 else "without a name"
     name = tensor.name.partition("/")[2] or tensor.name

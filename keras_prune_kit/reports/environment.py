@@ -1,4 +1,4 @@
-"""Where figures come from: the machine, and the versions of what ran on it."""
+"""The machine and the package versions of a measurement."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _PACKAGES = (
 
 @dataclass(frozen=True)
 class Environment:
-    """What a measurement was made with.
+    """The machine and the package versions of a measurement.
 
     Attributes:
-        processor: The processor's name.
-        cpus: How many of its cores this process may use.
-        system: The operating system.
-        encoder: What compressed the files.
-        versions: Python and packages, with their versions.
+        processor: Name of the processor.
+        cpus: Number of cores that the process may use.
+        system: Operating system and its release.
+        encoder: Compressor of the gzipped sizes, with level and version.
+        versions: Versions of Python and of packages, by name.
     """
 
     processor: str
@@ -35,7 +35,7 @@ class Environment:
 
     @classmethod
     def current(cls) -> Environment:
-        """The one that this process runs in."""
+        """Return the environment of this process."""
         versions = {"python": platform.python_version()}
         for package in _PACKAGES:
             try:
@@ -52,7 +52,7 @@ class Environment:
 
 
 def _processor() -> str:
-    """Linux alone tells the name in a file; elsewhere Python's answer is the best."""
+    """Return the processor's name, for which `platform` has no answer on Linux."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
         for line in cpuinfo.read_text(errors="replace").splitlines():

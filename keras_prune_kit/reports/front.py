@@ -1,4 +1,4 @@
-"""What a search has found: how good against how small, trial by trial."""
+"""The result of a search: metric and gzipped size of each trial."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from keras_prune_kit.reports.tables import bytes_text, percent, render_table
 
 @dataclass(frozen=True)
 class SearchTrial:
-    """One trial that was finished.
+    """One finished trial of a search.
 
     Attributes:
-        name: What KerasTuner calls it.
-        folder: Where its `model.keras`, `model.tflite` and `compression.json` are.
-        accuracy: The metric that decides, of the .tflite, be it an accuracy or not.
-        gzip_bytes: The size of the .tflite after gzip.
-        measures: All that was measured, by name.
-        hyperparameters: What it was made with, by name.
+        name: KerasTuner's identifier of the trial.
+        folder: Folder with its `model.keras`, `model.tflite` and `compression.json`.
+        accuracy: The .tflite's value of the metric that decides, which may also be an
+            error.
+        gzip_bytes: Size of the .tflite after gzip.
+        measures: All measured values, by name.
+        hyperparameters: Hyperparameter values, by name.
         mode: `"max"` if more of the metric is better, `"min"` if less is.
     """
 
@@ -38,24 +39,24 @@ class SearchTrial:
 
     @property
     def badness(self) -> float:
-        """The metric turned so that less is better."""
+        """The metric, negated if more of it is better, so that less is better."""
         return -self.accuracy if self.mode == "max" else self.accuracy
 
     def is_worse_than(self, other: SearchTrial) -> bool:
-        """Whether the other is at least as good and as small, and better in one."""
+        """Return True if `other` is no worse in metric and size, and better in one."""
         mine, others = ((trial.gzip_bytes, trial.badness) for trial in (self, other))
         return others != mine and all(o <= m for o, m in zip(others, mine, strict=True))
 
     @property
     def settings(self) -> dict[str, str]:
-        """The hyperparameters as a person reads them."""
+        """The hyperparameter values formatted for display, by name."""
         return {
             name: f"{value:.3g}" if isinstance(value, float) else str(value)
             for name, value in self.hyperparameters.items()
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """The trial as plain data, ready for JSON."""
+        """Return the trial as plain data, ready for JSON."""
         return {
             "name": self.name,
             "folder": os.fspath(self.folder),
@@ -66,16 +67,25 @@ class SearchTrial:
 
 @dataclass(frozen=True)
 class ParetoFront:
-    """What `pareto_front` returns. It prints as a table.
+    """The result of `pareto_front`, which prints as a table.
 
     Attributes:
-        trials: All finished trials, in the order in which they were begun.
-        metric: The name of the metric that decides, such as `"accuracy"`.
-        baseline_accuracy: What the baseline has of it, on the same data.
-        baseline_gzip_bytes: The weights of the baseline as an .h5 file, gzipped.
-        max_accuracy_drop: What the search was allowed to lose; see
+        trials: All finished trials, in the order of their start.
+        metric: Name of the metric that decides, such as `"accuracy"`.
+        baseline_accuracy: The baseline's value of the metric, on the same data.
+        baseline_gzip_bytes: Gzipped size of the baseline's weights as an .h5 file.
+        max_accuracy_drop: Drop of the metric that the search accepted; see
             `CompressionHyperModel`.
         mode: `"max"` if more of the metric is better, `"min"` if less is.
+
+    Example:
+
+    ```python
+    front = kpk.pareto_front("out/search")
+    front.smallest_within(accuracy_drop=0.01).folder  # with its model.tflite
+    front.best_under(max_bytes=50_000).accuracy
+    front.to_html("front.html")
+    ```
     """
 
     trials: tuple[SearchTrial, ...]
@@ -87,25 +97,25 @@ class ParetoFront:
 
     @property
     def allowance(self) -> Allowance:
-        """What the search was allowed to lose, and the worst metric that holds."""
+        """The accepted drop of the metric, with the limit that it results in."""
         return self._allowance(self.max_accuracy_drop)
 
     @property
     def reference_accuracy(self) -> float:
-        """Where `hypervolume` begins: 0, of an error twice what the baseline has."""
+        """The reference metric of `hypervolume`: 0, or twice the baseline's error."""
         return 0.0 if self.mode == "max" else 2 * self.baseline_accuracy
 
     @property
     def axis_title(self) -> str:
-        """The metric as the title of an axis, which is read upwards as better."""
+        """The metric as the title of an axis, with a note if less is better."""
         title = self.metric.replace("_", " ").capitalize()
         return title if self.mode == "max" else f"{title} (less is better)"
 
     @property
     def points(self) -> tuple[SearchTrial, ...]:
-        """The trials that no other one beats in both ways, the smallest file first.
+        """The trials that no other one dominates, the smallest file first.
 
-        Of trials with the same figures the first one stands for all.
+        Of several trials with equal metric and size, only the first is included.
         """
         best: dict[tuple[int, float], SearchTrial] = {}
         for trial in self.trials:
@@ -116,18 +126,19 @@ class ParetoFront:
     def hypervolume(
         self, *, min_accuracy: float | None = None, max_bytes: float | None = None
     ) -> float:
-        """How much the front covers: what is won of the metric, times halvings.
+        """Return the hypervolume of the front: metric gain times halvings of the size.
 
-        The area between the front and a reference point, with size on a scale of
-        base-2 logarithms. To compare searches, give both the same reference point.
+        It is the area between the front and a reference point, with the size on a
+        base-2 logarithmic scale. To compare searches, use the same reference point.
 
         Args:
-            min_accuracy: What the reference point has of the metric, the worst that
-                counts. Defaults to `None`: 0, of an error twice the baseline's.
-            max_bytes: Its gzipped bytes. Defaults to `None`: those of the baseline.
+            min_accuracy: Metric of the reference point, the worst value that counts.
+                Defaults to `None`: 0, or twice the baseline's error.
+            max_bytes: Gzipped size of the reference point. Defaults to `None`: that of
+                the baseline.
 
         Returns:
-            The area. It is 0 if nothing is better than the reference point.
+            The area, which is 0 if no trial is better than the reference point.
         """
         worst = self.reference_accuracy if min_accuracy is None else min_accuracy
         area, floor = 0.0, worst if self.mode == "min" else -worst
@@ -140,37 +151,36 @@ class ParetoFront:
         return area
 
     def size_ratio(self, trial: SearchTrial) -> float:
-        """How many times smaller than the baseline a trial is, both gzipped."""
+        """Return the gzipped size of the baseline divided by that of a trial."""
         return self.baseline_gzip_bytes / trial.gzip_bytes
 
     def best_under(self, *, max_bytes: int) -> SearchTrial:
-        """The best trial that is small enough.
+        """Return the trial with the best metric among those that are small enough.
 
         Args:
-            max_bytes: What the gzipped .tflite may take.
+            max_bytes: Largest accepted size of the gzipped .tflite.
 
         Raises:
-            ValueError: If there is none.
+            ValueError: If no trial is small enough.
         """
         found = [point for point in self.points if point.gzip_bytes <= max_bytes]
         if not found:
             raise ValueError(
                 f"No trial has a file of at most {max_bytes:,} bytes, gzipped. "
-                f"{self._smallest()} Search on, or with a higher sparsity."
+                f"{self._smallest()} Run more trials, or allow a higher sparsity."
             )
         return found[-1]
 
     def smallest_within(self, *, accuracy_drop: float | None = None) -> SearchTrial:
-        """The smallest trial that is good enough.
+        """Return the trial with the smallest file among those that are good enough.
 
         Args:
-            accuracy_drop: How much worse than the baseline it may be: a difference in
-                the metric's own unit; of an error relative to the baseline's, so that
-                0.01 is one percent more. Defaults to `None`: what the search was
-                allowed to lose.
+            accuracy_drop: Largest accepted drop from the baseline: absolute for a
+                metric to maximize; relative for an error, so that 0.01 is one percent
+                more. Defaults to `None`: `max_accuracy_drop`.
 
         Raises:
-            ValueError: If there is none.
+            ValueError: If no trial is good enough.
         """
         drop = self.max_accuracy_drop if accuracy_drop is None else accuracy_drop
         allowance = self._allowance(drop)
@@ -179,16 +189,15 @@ class ParetoFront:
                 return point
         raise ValueError(
             f"No trial comes within {allowance.amount} of the {self.metric} of the "
-            f"baseline, "
-            f"{self.baseline_accuracy:.4f}. {self._best()} Search on, or with a lower "
-            "sparsity."
+            f"baseline, {self.baseline_accuracy:.4f}. {self._best()} Run more trials, "
+            "or allow a lower sparsity."
         )
 
     def plot(self, path: str | os.PathLike[str]) -> None:
-        """Draws all trials and the front.
+        """Draw all trials and the front.
 
         Args:
-            path: Where to write the picture; the ending chooses the format.
+            path: Where to write the picture; the extension selects the format.
 
         Raises:
             OSError: If the path cannot be written.
@@ -196,10 +205,10 @@ class ParetoFront:
         draw("plot_front", self, path)
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
-        """Writes a page on which each point shows its hyperparameters.
+        """Write an HTML page on which each trial shows its hyperparameters.
 
         Args:
-            path: Where to write the page, which needs no other file and no network.
+            path: Where to write the page. It needs no other file and no network.
 
         Raises:
             OSError: If the path cannot be written.
@@ -207,7 +216,7 @@ class ParetoFront:
         write_page("front_page", self, path)
 
     def to_dict(self) -> dict[str, Any]:
-        """The front as plain data, ready for JSON."""
+        """Return the front as plain data, ready for JSON."""
         return {
             "metric": self.metric,
             "mode": self.mode,

@@ -1,4 +1,4 @@
-"""What became of the layers of a model that was converted to train otherwise."""
+"""The result of converting a model for quantized or clustered training."""
 
 from __future__ import annotations
 
@@ -11,11 +11,22 @@ from keras_prune_kit.reports.tables import render_table
 
 @dataclass(frozen=True)
 class LayerReport:
-    """Which layers of a model were converted.
+    """The converted and the skipped layers of a model.
 
     Attributes:
-        layers: Path and what was done to it, one pair a layer.
-        skipped: Layers that were left as they are, each with its reason.
+        layers: Pairs of a layer's path and what was done to it.
+        skipped: Layers that were left unchanged, each with the reason.
+
+    Example:
+
+    >>> skipped = Skipped("lambda", "an unknown layer")
+    >>> print(LayerReport((("conv", "8-bit weights"),), (skipped,)))
+    Layers
+    <BLANKLINE>
+     layer           done
+     ────────────────────
+     conv   8-bit weights
+    skipped lambda: an unknown layer
     """
 
     layers: tuple[tuple[str, str], ...]
@@ -27,13 +38,13 @@ class LayerReport:
 
 
 class Converted(NamedTuple):
-    """A model whose layers were made to train quantized or clustered.
+    """A model converted for quantization-aware or clustered training, and a report.
 
     It unpacks: `model, report = kpk.quantize_aware(...)`.
 
     Attributes:
-        model: A new model; the original is as it was.
-        report: The layers that were converted and those left as they are.
+        model: A new model; the original is unchanged.
+        report: The converted and the skipped layers.
     """
 
     model: Any

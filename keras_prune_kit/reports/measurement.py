@@ -1,4 +1,4 @@
-"""One model or file, measured."""
+"""The measurement of one model or file."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _BINS = 60
 
 @dataclass(frozen=True)
 class Histogram:
-    """How the weights that are not zero are spread.
+    """A histogram of nonzero weights.
 
     Attributes:
         edges: Edges of the bins, one more than there are bins.
-        counts: How many weights each bin holds.
+        counts: Number of weights in each bin.
     """
 
     edges: tuple[float, ...]
@@ -27,7 +27,7 @@ class Histogram:
 
     @classmethod
     def of(cls, values: np.ndarray) -> Histogram:
-        """Of the values that are finite and not zero."""
+        """Return the histogram of the finite, nonzero values."""
         values = values[np.isfinite(values) & (values != 0)]
         counts, edges = np.histogram(values, bins=_BINS)
         return cls(tuple(edges.tolist()), tuple(counts.tolist()))
@@ -35,24 +35,25 @@ class Histogram:
 
 @dataclass(frozen=True)
 class Measurement:
-    """How big and how good one model is, measured on the file that holds it.
+    """Size, sparsity and metrics of one model, measured on its file.
 
     Attributes:
-        name: What it is, such as `"pruned + int8"`.
-        file: Which file was measured: `".h5"` is the weights of a model in memory, as
-            `save_weights` would write them.
-        scores: Its metrics on the data, by name; the first one decides.
+        name: Name of the model, such as `"pruned + int8"`.
+        file: Extension of the measured file. A model in memory is measured as `".h5"`,
+            the file that `save_weights` would write.
+        scores: Metrics on the data, by name; the first one decides.
         file_bytes: Size of the file.
         gzip_bytes: Size of the file after gzip, level 9.
         sparse_gzip_bytes: Size of the file after gzip if each weight were stored as a
-            bit mask of what is not zero, and those values.
-        parameters: How many values the model has, biases among them.
-        nonzero_parameters: How many of them are not zero.
+            bit mask and its nonzero values.
+        parameters: Number of values in all weights, biases included.
+        nonzero_parameters: Number of these that are not zero.
         weights: The zeros of each weight.
-        histogram: How the weights that are not zero are spread.
-        bound_bytes: What ideal coding of each weight would make of a .tflite, as in
-            `entropy_bound`; `None` of other files.
-        latency_ms: Median milliseconds of one sample, of a .tflite alone.
+        histogram: Histogram of the nonzero weights.
+        bound_bytes: Ideal coded size of a .tflite, as in `entropy_bound`; `None` for
+            other files.
+        latency_ms: Median latency of one sample in milliseconds; `None` unless it was
+            measured on a .tflite.
     """
 
     name: str
@@ -70,12 +71,12 @@ class Measurement:
 
     @property
     def metric(self) -> str:
-        """The name of the score that decides."""
+        """The name of the metric that decides."""
         return next(iter(self.scores))
 
     @property
     def score(self) -> float:
-        """The score that decides."""
+        """The value of the metric that decides."""
         return self.scores[self.metric]
 
     @property
@@ -85,11 +86,11 @@ class Measurement:
 
     @property
     def bound_ratio(self) -> float | None:
-        """Gzipped bytes over the bound, 1 at best."""
+        """Gzipped size divided by the bound, 1 at best; `None` without a bound."""
         return None if self.bound_bytes is None else self.gzip_bytes / self.bound_bytes
 
     def to_dict(self) -> dict[str, Any]:
-        """The measurement as plain data, ready for JSON."""
+        """Return the measurement as plain data, ready for JSON."""
         return {
             "name": self.name,
             "file": self.file,
@@ -109,8 +110,9 @@ class Measurement:
 
 
 def check_measurement(name: str, value: object) -> None:
-    """Raises a `TypeError` unless it is one."""
+    """Raise a `TypeError` unless the value is a `Measurement`."""
     if not isinstance(value, Measurement):
         raise TypeError(
-            f"{name} is a Measurement, as a comparison has them. Received: {value!r}."
+            f"{name} must be a Measurement, such as one of a Comparison. "
+            f"Received: {value!r}."
         )

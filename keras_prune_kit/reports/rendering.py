@@ -1,7 +1,7 @@
-"""Pictures and pages of the records, loaded when the first one is asked for.
+"""Access to the pictures and pages of records, which are imported on first use.
 
-A record names the function that draws it. Pictures and pages import the records, never
-the other way round, and matplotlib and plotly take longer to import than all of them.
+A record passes the name of the function that draws it, because plots and pages import
+the records, and because matplotlib and plotly are slow to import.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ def draw(function: str, subject: Any, path: str | os.PathLike[str]) -> None:
 
     Args:
         function: The name of a function of `reports.plots`.
-        subject: The record, or the part of it, that the function takes.
-        path: Where to write the picture; the ending chooses the format.
+        subject: The function's argument: a record or a part of one.
+        path: Where to write the picture; the extension selects the format.
 
     Raises:
         OSError: If the path cannot be written.
-        ValueError: If the ending names no format of pictures.
+        ValueError: If the extension is not that of a supported picture format.
     """
     plot = getattr(importlib.import_module("keras_prune_kit.reports.plots"), function)
     with replacing(path) as part:
@@ -35,7 +35,7 @@ def write_page(function: str, record: Any, path: str | os.PathLike[str]) -> None
 
     Args:
         function: The name of a function of `reports.pages`.
-        record: The record that the function takes.
+        record: The function's argument.
         path: Where to write the page.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What models say of a few samples."""
+"""Predictions of several models for a few samples."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Prediction:
-    """A class and how sure the model is of it, 0 to 1."""
+    """A predicted class and its probability, 0 to 1."""
 
     label: str
     probability: float
@@ -20,12 +20,13 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Samples:
-    """A few samples, their classes, and what each model takes them for.
+    """A few samples, their true classes, and the predictions of each model.
 
     Attributes:
-        labels: The true class of each sample.
-        predictions: For each model, by name, one prediction a sample.
-        pictures: Each sample as a PNG file; empty unless the inputs are pictures.
+        labels: True class of each sample.
+        predictions: One prediction per sample, by name of the model.
+        pictures: Content of a PNG file per sample; empty unless the inputs are
+            pictures.
     """
 
     labels: tuple[str, ...]
@@ -40,13 +41,13 @@ class Samples:
         scores: Mapping[str, Any],
         class_names: Sequence[str] | None,
     ) -> Samples | None:
-        """From inputs, labels and outputs; `None` if they are not one class each.
+        """Return the samples, or `None` if the data are not those of a classifier.
 
         Args:
             x: Inputs of n samples.
             y: Class numbers `(n,)` or `(n, 1)`, or one-hot rows `(n, classes)`.
-            scores: By model, probabilities or logits of shape `(n, classes)`.
-            class_names: What the classes are called.
+            scores: Probabilities or logits `(n, classes)`, by name of the model.
+            class_names: Names of the classes; `None` names them by their numbers.
         """
         outputs = [y, *scores.values()]
         if not all(isinstance(output, np.ndarray) for output in outputs):
@@ -71,7 +72,8 @@ class Samples:
 
 def _prediction(row: np.ndarray, names: Sequence[str]) -> Prediction:
     row = row.astype(np.float64)
-    if row.min() < 0 or not np.isclose(row.sum(), 1, atol=0.05):  # Logits.
+    # Otherwise logits. Probabilities of an int8 file sum only roughly to 1.
+    if row.min() < 0 or not np.isclose(row.sum(), 1, atol=0.05):
         row = np.exp(row - row.max())
         row /= row.sum()
     return Prediction(str(names[int(row.argmax())]), float(row.max()))
@@ -81,14 +83,14 @@ def _pictures(x: Any) -> tuple[bytes, ...]:
     if not isinstance(x, np.ndarray) or x.ndim != 4 or x.shape[-1] not in (1, 3):
         return ()
     low, high = float(x.min()), float(x.max())
-    # As models take them: bytes, 0 to 1, or -1 to 1.
+    # Models expect pictures of 0 to 255, -1 to 1, or 0 to 1.
     low, high = (0, 255) if high > 2 else (-1, 1) if low < 0 else (0, 1)
     pixels = np.clip(255 * (x - low) / (high - low), 0, 255).astype(np.uint8)
     return tuple(map(_png, pixels))
 
 
 def _png(pixels: np.ndarray) -> bytes:
-    from PIL import Image  # Not needed unless a page of pictures is made.
+    from PIL import Image  # Only pages with pictures need it.
 
     out = io.BytesIO()
     Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(

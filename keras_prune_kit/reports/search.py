@@ -1,4 +1,4 @@
-"""What a search for the smallest file tried."""
+"""The attempts of a search for the smallest file."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from keras_prune_kit.reports.tables import TABLE_WIDTH, render_table
 
 @dataclass(frozen=True)
 class Attempt:
-    """One setting that was tried.
+    """One attempt of a search for the smallest file.
 
     Attributes:
-        setting: What it was, such as `"97.00 %, 4-bit QAT"`.
-        epochs: Epochs of training that it took.
-        score: What its file has of the metric on the validation data.
-        gzip_bytes: The size of its file after gzip.
-        holds: Whether that is good enough.
+        setting: Sparsity and quantization, such as `"97.00 %, 4-bit QAT"`.
+        epochs: Number of training epochs.
+        score: The file's value of the metric, on the validation data.
+        gzip_bytes: Size of the file after gzip.
+        holds: True if the score is within the accepted drop.
     """
 
     setting: str
@@ -31,16 +31,31 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Search:
-    """All attempts at the smallest file that holds a metric.
+    """All attempts of a search for the smallest file within an accepted drop.
 
     Attributes:
-        metric: The metric's name.
-        baseline_score: What the model as it came has of it.
-        max_accuracy_drop: How much of it a file may lose: in its own unit, of an error
-            relative to the baseline's; see `compress`.
-        attempts: In the order of their making; the first is the dense model.
-        chosen: The number of the attempt whose file ships.
+        metric: Name of the metric that decides.
+        baseline_score: The original model's value of the metric.
+        max_accuracy_drop: Largest accepted drop: absolute for a metric to maximize,
+            relative for an error; see `compress`.
+        attempts: The attempts in order; the first is the dense model.
+        chosen: Index of the attempt whose file ships.
         mode: `"max"` if more of the metric is better, `"min"` if less is.
+
+    Example:
+
+    >>> dense = Attempt("dense, int8", 0, 0.949, 9000, True)
+    >>> pruned = Attempt("80.00 %, int8", 5, 0.945, 4000, True)
+    >>> print(Search("accuracy", 0.95, 0.01, (dense, pruned), chosen=1))
+    Attempts (< ships)
+    <BLANKLINE>
+     zeros, numbers   epochs  accuracy  gzipped  holds
+     ─────────────────────────────────────────────────
+     dense, int8           0    0.9490    9,000    yes
+     80.00 %, int8 <       5    0.9450    4,000    yes
+    <BLANKLINE>
+    80.00 %, int8: the smallest file tried whose accuracy on the validation data is
+    within 0.01 of the baseline's 0.9500.
     """
 
     metric: str
@@ -52,24 +67,24 @@ class Search:
 
     @property
     def verdict(self) -> str:
-        """What came of it, in a sentence."""
+        """The outcome of the search, in one to three sentences."""
         found = self.attempts[self.chosen]
         allowed = Allowance(self.baseline_score, self.max_accuracy_drop, self.mode)
         rule = (
-            f"{self.metric} of {self.baseline_score:.4f} {allowed} on the validation "
-            "data"
+            f"{self.metric} on the validation data is within {allowed.amount} of the "
+            f"baseline's {self.baseline_score:.4f}"
         )
         if not any(attempt.holds for attempt in self.attempts[1:]):
-            kept = "does" if found.holds else "does not either"
+            state = "is within it" if found.holds else "is not within it either"
             return (
-                f"No pruned file holds {rule}. What ships is not pruned: it is the "
-                f"mildest attempt ({found.setting}), which {kept}. Give it more epochs "
-                "or a larger drop."
+                f"There is no pruned file whose {rule}. The file that ships is not "
+                f"pruned: it is the mildest attempt ({found.setting}), which {state}. "
+                "Allow more epochs or a larger drop."
             )
-        return f"{found.setting}: the smallest file tried that holds {rule}."
+        return f"{found.setting}: the smallest file tried whose {rule}."
 
     def to_dict(self) -> dict[str, Any]:
-        """The record as plain data, ready for JSON."""
+        """Return the record as plain data, ready for JSON."""
         return {**asdict(self), "verdict": self.verdict}
 
     def __str__(self) -> str:

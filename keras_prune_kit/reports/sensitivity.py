@@ -1,4 +1,4 @@
-"""What pruning each weight alone does to the loss."""
+"""The effect on the loss of pruning one weight at a time."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from keras_prune_kit.reports.tables import render_table
 
 @dataclass(frozen=True)
 class WeightSensitivity:
-    """The loss with one weight pruned and the others as they are.
+    """The loss with one weight pruned and all others unchanged.
 
     Attributes:
         path: Layer path and attribute, such as `"encoder/dense/kernel"`.
         shape: Shape of the weight.
-        sparsities: The sparsities that were tried, in rising order.
-        losses: The loss at each of them.
+        sparsities: Tried sparsities, in ascending order.
+        losses: Loss at each of these sparsities.
     """
 
     path: str
@@ -29,27 +29,38 @@ class WeightSensitivity:
 
     @property
     def size(self) -> int:
-        """The number of values."""
+        """The number of values in the weight."""
         return math.prod(self.shape)
 
 
 @dataclass(frozen=True)
 class SensitivityReport:
-    """How sensitive the loss is to pruning each weight alone.
+    """The sensitivity of the loss to pruning one weight at a time.
 
     Attributes:
-        loss: The loss with nothing pruned.
-        weights: One record a weight.
+        loss: Loss with nothing pruned.
+        weights: One record per weight.
+
+    Example:
+
+    >>> kernel = WeightSensitivity("dense/kernel", (8, 4), (0.5, 0.9), (0.26, 0.75))
+    >>> print(SensitivityReport(0.25, (kernel,)))
+    Sensitivity: rise of the loss,
+    0.25 with nothing pruned
+    <BLANKLINE>
+     weight          50 %    90 %
+     ────────────────────────────
+     dense/kernel  +0.010  +0.500
     """
 
     loss: float
     weights: tuple[WeightSensitivity, ...]
 
     def plot(self, path: str | os.PathLike[str]) -> None:
-        """Draws the rise of the loss against the sparsity, a line a weight.
+        """Draw the rise of the loss against the sparsity, one line per weight.
 
         Args:
-            path: Where to write the picture; the ending chooses the format.
+            path: Where to write the picture; the extension selects the format.
 
         Raises:
             OSError: If the path cannot be written.
@@ -57,7 +68,7 @@ class SensitivityReport:
         draw("plot_sensitivity", self, path)
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as plain data, ready for JSON."""
+        """Return the report as plain data, ready for JSON."""
         return {
             "loss": self.loss,
             "weights": [

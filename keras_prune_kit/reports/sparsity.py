@@ -1,4 +1,4 @@
-"""How many zeros there are, weight by weight."""
+"""The zeros of a model or file, weight by weight."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from keras_prune_kit.reports.rendering import draw
 from keras_prune_kit.reports.tables import percent, render_table, shape_text
 
-_MOST_NAMED = 4  # layers with the same reason that get a line each
+_MOST_NAMED = 4  # skipped layers with the same reason that get one line each
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """A layer whose weights stay as they are, and the reason."""
+    """A layer whose weights are left unchanged, and the reason."""
 
     path: str
     reason: str
@@ -29,8 +29,8 @@ class WeightSparsity:
         path: Layer path and attribute, such as `"encoder/dense/kernel"`, or the
             name of a tensor in a .tflite file.
         shape: Shape of the weight.
-        zeros: How many of its values are zero.
-        target: The sparsity that was asked for, 0 to 1, or `None`.
+        zeros: Number of zeros.
+        target: Target sparsity, 0 to 1, or `None`.
     """
 
     path: str
@@ -40,7 +40,7 @@ class WeightSparsity:
 
     @property
     def size(self) -> int:
-        """The number of values."""
+        """The number of values in the weight."""
         return math.prod(self.shape)
 
     @property
@@ -54,9 +54,19 @@ class SparsityReport:
     """The zeros of a model or of a .tflite file, weight by weight.
 
     Attributes:
-        weights: One record a weight.
-        skipped: Layers that were left as they are, each with its reason.
+        weights: One record per weight.
+        skipped: Layers that were left unchanged, each with the reason.
         unmet: Records of the weights that have not reached their target.
+
+    Example:
+
+    >>> print(SparsityReport((WeightSparsity("dense/kernel", (8, 4), zeros=24),)))
+    Sparsity
+    <BLANKLINE>
+     weight        shape  zeros  sparsity
+     ────────────────────────────────────
+     dense/kernel    8x4     24   75.00 %
+     all                     24   75.00 %
     """
 
     weights: tuple[WeightSparsity, ...]
@@ -65,12 +75,12 @@ class SparsityReport:
 
     @property
     def size(self) -> int:
-        """The number of values in all weights together."""
+        """The number of values in all weights."""
         return sum(weight.size for weight in self.weights)
 
     @property
     def zeros(self) -> int:
-        """The number of zeros in all weights together."""
+        """The number of zeros in all weights."""
         return sum(weight.zeros for weight in self.weights)
 
     @property
@@ -79,19 +89,19 @@ class SparsityReport:
         return self.zeros / self.size if self.size else 0.0
 
     def plot(self, path: str | os.PathLike[str]) -> None:
-        """Draws the sparsity of each weight as a bar, beside its target.
+        """Draw the sparsity of each weight as a bar, with its target.
 
         Args:
-            path: Where to write the picture; the ending chooses the format.
+            path: Where to write the picture; the extension selects the format.
 
         Raises:
             OSError: If the path cannot be written.
-            ValueError: If there is no weight to draw.
+            ValueError: If the report has no weights.
         """
         draw("plot_weights", self, path)
 
     def to_dict(self) -> dict:
-        """The report as plain data, ready for JSON."""
+        """Return the report as plain data, ready for JSON."""
         return {
             "sparsity": self.sparsity,
             "weights": [
@@ -129,9 +139,9 @@ class SparsityReport:
 
 
 def skipped_lines(skipped: Iterable[Skipped]) -> str:
-    """The skipped layers as lines of text, empty if there are none.
+    """Return the skipped layers as lines of text, or an empty string.
 
-    A line a layer, or one for all that have the same reason where these are many.
+    Each layer has one line, but more than four with the same reason share one.
     """
     by_reason: dict[str, list[str]] = {}
     for item in skipped:

@@ -1,4 +1,4 @@
-"""Tables of plain text for a terminal of 80 columns."""
+"""Tables and numbers as text for a terminal of 80 columns."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ TABLE_WIDTH = 80
 def render_table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
 ) -> str:
-    """Lays rows out as a plain-text table that fits a terminal of 80 columns.
+    """Return rows as a plain-text table that fits a terminal of 80 columns.
 
     Args:
-        title: A line above the table.
-        columns: The headings. The first column is aligned left, the others right.
-        rows: One sequence of cells a row.
+        title: Line above the table.
+        columns: Headings. The first column is aligned left, the others right.
+        rows: One sequence of cells per row.
 
     Returns:
-        The table as text, without trailing spaces or colour codes.
+        The table without trailing spaces or color codes.
     """
     table = Table(
         title=Text(title),
@@ -49,7 +49,7 @@ def render_table(
 
 
 def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Lays rows out as a Markdown table; the first column is aligned left."""
+    """Return rows as a Markdown table, whose first column is aligned left."""
     rule = ["---", *["---:"] * (len(columns) - 1)]
     return "\n".join(
         "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
@@ -58,17 +58,17 @@ def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str
 
 
 def percent(fraction: float) -> str:
-    """A fraction of 0 to 1 as a person reads it."""
+    """Return a fraction as a percentage, such as `"75.00 %"`."""
     return f"{100 * fraction:.2f} %"
 
 
 def shape_text(shape: tuple[int, ...]) -> str:
-    """A shape as a person reads it."""
+    """Return a shape as text, such as `"3x3x16"`."""
     return "x".join(map(str, shape))
 
 
 def bytes_text(count: float) -> str:
-    """A size as a person reads it."""
+    """Return a size in bytes as text, such as `"1.5 kB"`."""
     if count >= 1e6:
         return f"{count / 1e6:.2f} MB"
     return f"{count / 1e3:.1f} kB" if count >= 1e3 else f"{count:.0f} B"

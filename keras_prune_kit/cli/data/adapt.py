@@ -1,4 +1,4 @@
-"""Bringing data into the form that a model takes."""
+"""Scaling of inputs, and checks that they have the shape that a model expects."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ _AS_IS: Scale = (1.0, 0.0)
 
 
 def adapt(data: Any, shape: tuple[int | None, ...] | None, scale: Scale) -> Any:
-    """Scales the inputs of arrays or of a dataset, and checks their shape.
+    """Scale the inputs of arrays or of a dataset, and check their shape.
 
     Args:
         data: `(x, y)` or a dataset of such batches.
-        shape: What the model takes, with the batch first; `None` if it takes several.
-        scale: A factor, and what is added then.
+        shape: Input shape of the model, batch axis first; `None` if it has several
+            inputs.
+        scale: Factor and offset: inputs become `factor * x + offset`.
 
     Raises:
         ValueError: If the inputs do not have that shape.
@@ -28,10 +29,10 @@ def adapt(data: Any, shape: tuple[int | None, ...] | None, scale: Scale) -> Any:
     if isinstance(data, tuple):
         return adapt_inputs(data[0], shape, scale), *data[1:]
     if not hasattr(data, "element_spec"):
-        return data  # A sequence of batches is what its maker wants it to be.
+        return data  # A Keras Sequence has no spec to check, and cannot be mapped.
     spec = data.element_spec
     if not isinstance(spec, tuple) or len(spec) < 2:
-        raise ValueError(f"A dataset must give (x, y). Received: {spec}.")
+        raise ValueError(f"A dataset must yield (x, y). Received: {spec}.")
     if shape is not None:
         _check_shape(tuple(spec[0].shape), shape)
     if scale == _AS_IS:
@@ -40,12 +41,12 @@ def adapt(data: Any, shape: tuple[int | None, ...] | None, scale: Scale) -> Any:
 
 
 def adapt_inputs(x: Any, shape: tuple[int | None, ...] | None, scale: Scale) -> Any:
-    """The same for inputs alone.
+    """Scale inputs without labels, and check their shape.
 
     Args:
-        x: An array or a nest of them, or a dataset.
+        x: An array or a nest of arrays, or a dataset of `(x, y)` batches.
         shape: As for `adapt`.
-        scale: Likewise.
+        scale: As for `adapt`.
 
     Raises:
         ValueError: If the inputs do not have that shape.
@@ -54,7 +55,7 @@ def adapt_inputs(x: Any, shape: tuple[int | None, ...] | None, scale: Scale) -> 
         return adapt(x, shape, scale)
     if shape is not None and hasattr(x, "shape"):
         if x.ndim == len(shape) - 1 and shape[-1] == 1:
-            x = x[..., np.newaxis]  # Pictures in grey, such as those of MNIST.
+            x = x[..., np.newaxis]  # Grayscale pictures, as those of MNIST.
         _check_shape(x.shape, shape)
     return x if scale == _AS_IS else _scaled(x, scale)
 
@@ -64,7 +65,7 @@ def _scaled(x: Any, scale: Scale) -> Any:
 
 
 def _as_float(item: Any) -> Any:
-    """An array, or a tensor in the graph of a dataset, as float32."""
+    """Cast an array, or a symbolic tensor of a dataset, to float32."""
     if isinstance(item, np.ndarray):
         return item.astype(np.float32)
     return keras.ops.cast(item, "float32")
@@ -77,7 +78,7 @@ def _check_shape(received: tuple[int | None, ...], shape: tuple[int | None, ...]
     )
     if not fits:
         raise ValueError(
-            f"The model takes inputs of shape {_text(shape)}. Received: "
+            f"The model expects inputs of shape {_text(shape)}. Received: "
             f"{_text((None, *received[1:]))}."
         )
 

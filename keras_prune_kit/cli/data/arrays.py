@@ -1,4 +1,4 @@
-"""Arrays `(x, y)`: what is wrong with them, and holding some out."""
+"""Checks of arrays `(x, y)`, and the split into training and held-out samples."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _log = logging.getLogger(__name__)
 
 
 def check_arrays(data: tuple[Any, ...], origin: str) -> None:
-    """Raises a `ValueError` unless all arrays hold numbers for equally many samples.
+    """Raise a `ValueError` unless all arrays are numeric and of the same length.
 
     Args:
         data: `(x,)`, `(x, y)` or `(x, y, sample_weight)`: arrays or nests of them.
-        origin: Where they are from, for the message.
+        origin: Name of the data in messages.
     """
     names = ("x", "y", "sample_weight")
     counts = {}
@@ -32,19 +32,19 @@ def check_arrays(data: tuple[Any, ...], origin: str) -> None:
             counts[name] = len(array)
             if len(array) != counts["x"]:
                 raise ValueError(
-                    f"{origin} must have equally many samples of each kind. Received: "
-                    f"{counts['x']:,} in x, {len(array):,} in {name}."
+                    f"{origin} must have the same number of samples in all arrays. "
+                    f"Received: {counts['x']:,} in x, {len(array):,} in {name}."
                 )
     if not counts["x"]:
         raise ValueError(f"{origin} must have at least one sample. Received: none.")
 
 
 def hold_out(data: tuple[Any, ...], origin: str) -> tuple[Any, Any]:
-    """Splits arrays into data to train with and a tenth to choose with.
+    """Split arrays into training data and a held-out tenth to choose the epoch with.
 
     Args:
         data: As for `check_arrays`.
-        origin: Likewise.
+        origin: As for `check_arrays`.
 
     Raises:
         ValueError: If there are fewer than ten samples.
@@ -59,20 +59,21 @@ def hold_out(data: tuple[Any, ...], origin: str) -> tuple[Any, Any]:
 
 
 def tell_held_out(count: int, origin: str) -> None:
-    """Logs how many of the samples choose the epoch.
+    """Log how many samples are held out to choose the epoch.
 
     Raises:
-        ValueError: If a tenth of them is none.
+        ValueError: If a tenth of the samples is less than one.
     """
     if count < FEWEST:
         raise ValueError(
-            f"A tenth of {origin} is to choose the best epoch, so it needs at least "
-            f"{FEWEST} samples. Received: {count}. Add more, or --validation DATA."
+            f"A tenth of {origin} is held out to choose the best epoch, so it needs at "
+            f"least {FEWEST} samples. Received: {count}. Add samples, or pass "
+            "--validation DATA."
         )
     _log.info(
-        "Of the %s samples of %s a tenth, %s, choose the best epoch and are not "
-        "trained with now (always the same, seed %d; a model that learned from them "
-        "before looks better on them than it is).",
+        "Of the %s samples of %s, a tenth (%s) is held out to choose the best epoch. "
+        "They are always the same (seed %d). A model that was trained on them before "
+        "scores too well on them.",
         f"{count:,}",
         origin,
         f"{int(HELD_OUT * count):,}",
@@ -81,7 +82,7 @@ def tell_held_out(count: int, origin: str) -> None:
 
 
 def leaves(item: Any) -> Iterator[Any]:
-    """The arrays of a nest of dicts, lists and tuples."""
+    """Yield the arrays of a nest of dicts, lists and tuples."""
     if isinstance(item, dict):
         item = list(item.values())
     if isinstance(item, list | tuple):
@@ -101,6 +102,6 @@ def _check_numbers(array: Any, name: str, origin: str) -> None:
     else:
         return
     raise ValueError(
-        f"{origin} must have arrays of finite numbers, one row a sample. Received for "
-        f"{name}: {received}."
+        f"{origin} must have arrays of finite numbers, one row per sample. Received "
+        f"for {name}: {received}."
     )

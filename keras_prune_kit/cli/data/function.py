@@ -1,4 +1,4 @@
-"""DATA that a function of the user's own returns."""
+"""DATA that a function of the user returns."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from keras_prune_kit.cli.data.arrays import check_arrays, hold_out
 
 
 class FunctionSource:
-    """What `module:function` returns, called without arguments.
+    """The data that `module:function` returns, called without arguments.
 
     Args:
-        word: `"module:function"`.
+        word: Name of the function, as `"module:function"`.
 
     Raises:
-        ValueError: If the function cannot be called, or returns no data.
+        ValueError: If the function fails, or does not return data.
     """
 
     def __init__(self, word: str) -> None:
@@ -28,34 +28,34 @@ class FunctionSource:
             check_arrays(self._data, word)
 
     def training(self) -> Any:
-        """The data."""
+        """Return the data."""
         return self._data
 
     def validation(self) -> Any:
-        """The data."""
+        """Return the data."""
         return self._data
 
     def test(self) -> Any:
-        """The data."""
+        """Return the data."""
         return self._data
 
     def inputs(self) -> Any:
-        """The data without labels, if they are arrays."""
+        """Return the inputs of arrays without labels, or else the whole dataset."""
         return self._data[0] if isinstance(self._data, tuple) else self._data
 
     def split(self) -> tuple[Any, Any]:
-        """Arrays to train with, and a tenth of them to choose with."""
+        """Return training data, and a held-out tenth to choose the epoch with."""
         if not isinstance(self._data, tuple):
             raise ValueError(
-                f"{self._word} returns a dataset, which may shuffle itself anew in "
-                "each epoch, so that nothing can be held out. Add --validation DATA."
+                f"{self._word} returns a dataset, which may reshuffle in each epoch, "
+                "so that no samples can be held out. Add --validation DATA."
             )
         return hold_out(self._data, self._word)
 
 
 def _call(word: str) -> Any:
     module_name, _, name = word.partition(":")
-    # The code is the user's own: it may raise anything.
+    # User code may raise any exception.
     try:
         module = importlib.import_module(module_name)
         data = getattr(module, name)()
@@ -72,6 +72,6 @@ def _call(word: str) -> Any:
 
 
 def _is_sequence(data: Any) -> bool:
-    """Whether it is a Keras `PyDataset` or `Sequence`, which can be read again."""
+    """Return True if it is a `PyDataset` or `Sequence`, of either Keras."""
     is_array = hasattr(data, "shape") or isinstance(data, list | tuple | dict | str)
     return hasattr(data, "__getitem__") and hasattr(data, "__len__") and not is_array

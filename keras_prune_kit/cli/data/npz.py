@@ -1,4 +1,4 @@
-"""DATA that is an .npz file."""
+"""DATA from an .npz file."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ _TEST = ("x_test", "y_test")
 
 
 class NpzSource:
-    """Arrays in a file, under the names that people give them.
+    """Arrays of an .npz file, found by their usual names.
 
     Args:
-        path: The file.
+        path: Path of the file.
 
     Raises:
-        ValueError: From each method, if the file cannot be read, or has no arrays
-            for it.
+        ValueError: From each method, if the file cannot be read or does not have the
+            arrays.
     """
 
     def __init__(self, path: str) -> None:
         self._path = path
 
     def training(self) -> Any:
-        """What may be trained with."""
+        """Return the arrays to train with."""
         return self._read(_TRAIN, _PLAIN)
 
     def validation(self) -> Any:
-        """What may choose an epoch; never test data."""
+        """Return the arrays to choose the best epoch with; never test data."""
         return self._read(_VALIDATION, _PLAIN)
 
     def test(self) -> Any:
-        """What a result may be measured with."""
+        """Return the arrays to measure a result with."""
         return self._read(_TEST, _PLAIN)
 
     def inputs(self) -> Any:
-        """What the model takes, without labels."""
+        """Return the inputs to train with, without labels."""
         return self._read(_TRAIN[:1], _PLAIN[:1])[0]
 
     def split(self) -> tuple[Any, Any]:
-        """Data to train with, and data to choose with that are not trained with."""
+        """Return arrays to train with, and other arrays to choose the epoch with."""
         if self._names().issuperset(_VALIDATION):
             _log.info("x_val and y_val of %s choose the best epoch.", self._path)
             return self.training(), self.validation()
@@ -76,18 +76,19 @@ class NpzSource:
 
     def _open(self) -> Any:
         try:
+            # np.load also opens .npy files, whose content is a plain array.
             if zipfile.is_zipfile(self._path):
                 return np.load(self._path, allow_pickle=False)
         except (ValueError, OSError, zipfile.BadZipFile):
             pass
-        raise ValueError(f"{self._path} is no whole .npz file.")
+        raise ValueError(f"{self._path} is not a complete .npz file.")
 
     def _load(self, name: str) -> np.ndarray:
         try:
             with self._open() as file:
                 return file[name]
         except (ValueError, OSError, zipfile.BadZipFile, zlib.error) as error:
-            # Python objects among them, which could run code when they are read.
+            # Also for object arrays: unpickling them could run code.
             raise ValueError(
                 f"{name} of {self._path} cannot be read: {error}"
             ) from error

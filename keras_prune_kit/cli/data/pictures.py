@@ -1,4 +1,4 @@
-"""DATA that is a folder of pictures, one folder a class."""
+"""DATA from a folder of pictures, one subfolder per class."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from keras_prune_kit._tools.progress import track
 from keras_prune_kit.cli.data.arrays import HELD_OUT, SEED, tell_held_out
 
-# How each kind of file starts that Keras reads.
+# First bytes of each file format that Keras reads.
 _STARTS = {
     ".bmp": b"BM",
     ".gif": b"GIF8",
@@ -22,21 +22,22 @@ _COLORS = {1: "grayscale", 3: "rgb", 4: "rgba"}
 
 
 class PictureSource:
-    """Pictures, read batch by batch by the `utils` of the model's own Keras.
+    """Pictures of a folder, read in batches by the `utils` of the model's own Keras.
 
     Args:
-        folder: Holds one folder a class.
-        shape: What the model takes: `(n, height, width, channels)`.
-        label_mode: `"int"`, `"categorical"` or `"binary"`, as Keras has it.
+        folder: Folder with one subfolder of pictures per class.
+        shape: Input shape of the model: `(n, height, width, channels)`.
+        label_mode: `"int"`, `"categorical"` or `"binary"`, as in
+            `image_dataset_from_directory`.
         utils: `keras.utils` or `tf_keras.utils`.
-        batch_size: Pictures in a batch.
+        batch_size: Pictures per batch.
 
     Attributes:
         classes: The names of the classes, in the order of their numbers.
 
     Raises:
-        ValueError: If there is no class, a class has no picture, a file is no
-            picture, or the model does not take pictures of a known size.
+        ValueError: If there is no class, a class has no picture, a file is not a
+            picture, or the model's input is not a picture of known size.
     """
 
     def __init__(
@@ -62,29 +63,29 @@ class PictureSource:
         }
 
     def training(self) -> Any:
-        """Batches that are shuffled anew in each epoch."""
+        """Return batches that are reshuffled in each epoch."""
         return self._read()
 
     def validation(self) -> Any:
-        """Batches in the order of the files."""
+        """Return batches in the order of the files."""
         return self._read(shuffle=False)
 
     def test(self) -> Any:
-        """Likewise."""
+        """Return batches in the order of the files."""
         return self._read(shuffle=False)
 
     def inputs(self) -> Any:
-        """Batches with pictures of all classes early on; labels are left out later."""
+        """Return shuffled batches, so that calibration sees pictures of all classes."""
         return self._read()
 
     def split(self) -> tuple[Any, Any]:
-        """Data to train with, and a tenth of them to choose with."""
+        """Return training data, and a held-out tenth to choose the epoch with."""
         tell_held_out(self._count, self._folder)
         training, validation = self._read(validation_split=HELD_OUT, subset="both")
         return training, validation
 
     def _read(self, **arguments: Any) -> Any:
-        # It prints how many there are, where JSON may be wanted.
+        # Keras prints the number of files to stdout, where `--json` prints JSON.
         with contextlib.redirect_stdout(io.StringIO()):
             return self._utils.image_dataset_from_directory(
                 self._folder, **self._arguments, **arguments
@@ -92,7 +93,7 @@ class PictureSource:
 
 
 def _pictures_by_class(folder: Path) -> dict[str, list[Path]]:
-    """The pictures in each class folder, in the order in which Keras numbers them."""
+    """Return the pictures of each class, in the order in which Keras numbers them."""
     classes = {
         path.name: [p for p in path.rglob("*") if p.suffix.lower() in _STARTS]
         for path in sorted(folder.iterdir())
@@ -100,13 +101,13 @@ def _pictures_by_class(folder: Path) -> dict[str, list[Path]]:
     }
     if not classes:
         raise ValueError(
-            f"{folder} must hold one folder of pictures a class. Received a folder "
-            "without folders in it."
+            f"{folder} must contain one folder of pictures per class. Received: a "
+            "folder without subfolders."
         )
     for name, pictures in classes.items():
         if not pictures:
             raise ValueError(
-                f"The class folder {folder / name} must hold pictures "
+                f"The class folder {folder / name} must contain pictures "
                 f"({', '.join(_STARTS)}). Received: none. Add some, or remove the "
                 "folder."
             )
@@ -114,14 +115,14 @@ def _pictures_by_class(folder: Path) -> dict[str, list[Path]]:
 
 
 def _check_pictures(paths: list[Path]) -> None:
-    """Looks at the first bytes: an error in mid-training would not name the file."""
+    """Check first bytes early: an error during training would not name the file."""
     for path in track(paths, "checking pictures"):
         with path.open("rb") as file:
             start = file.read(8)
-        # Keras looks into the file as well: a .jpg may be a PNG.
+        # Any format for any extension: Keras too decodes a PNG that is named .jpg.
         if not start.startswith(tuple(_STARTS.values())):
             raise ValueError(
-                f"{path} is no picture that Keras can read. Remove it or mend it."
+                f"{path} is not a picture that Keras can read. Remove or repair it."
             )
 
 
@@ -130,8 +131,8 @@ def _size_and_color(shape: tuple[int | None, ...], folder: str) -> dict[str, Any
     if not height or not width or channels not in _COLORS:
         sizes = ", ".join("any" if size is None else str(size) for size in shape[1:])
         raise ValueError(
-            f"The pictures in {folder} need a model that takes (n, height, width, "
-            f"channels) of known sizes. Its input is (n, {sizes}). Give arrays in an "
-            ".npz instead."
+            f"The pictures in {folder} need a model whose input is (n, height, width, "
+            f"channels), of known sizes. Received: a model whose input is (n, {sizes})"
+            ". Pass arrays in an .npz instead."
         )
     return {"image_size": (height, width), "color_mode": _COLORS[channels]}

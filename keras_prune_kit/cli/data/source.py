@@ -1,4 +1,4 @@
-"""Where data come from."""
+"""Selection of the source for DATA on the command line."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from keras_prune_kit.cli.data.pictures import PictureSource
 
 
 class Source(Protocol):
-    """Data for each use; asked for what it does not have, it raises a `ValueError`."""
+    """Data for each use; a method without data raises a `ValueError`."""
 
     def training(self) -> Any:
-        """`(x, y)` or a dataset, to train with."""
+        """Return `(x, y)` or a dataset to train with."""
         ...
 
     def validation(self) -> Any:
-        """Likewise, to choose the best epoch with; never test data."""
+        """Return `(x, y)` or a dataset to choose the epoch with; never test data."""
         ...
 
     def test(self) -> Any:
-        """Likewise, to measure a result with."""
+        """Return `(x, y)` or a dataset to measure a result with."""
         ...
 
     def inputs(self) -> Any:
-        """Inputs to calibrate with; the labels of a dataset stay in it."""
+        """Return inputs to calibrate with; a dataset keeps its labels."""
         ...
 
     def split(self) -> tuple[Any, Any]:
-        """Data to train with, and data to choose with that are not trained with."""
+        """Return data to train with, and other data to choose the best epoch with."""
         ...
 
 
@@ -42,15 +42,15 @@ def source_of(
     utils: Any,
     batch_size: int,
 ) -> Source:
-    """What DATA on the command line stands for.
+    """Return the source for DATA on the command line.
 
     Args:
         word: A folder, an .npz file or `module:function`.
-        shape: What the model takes, with the batch first, or `None` if it has several
-            inputs. This and what follows is for pictures.
-        label_mode: How classes are written, as Keras has it.
+        shape: Input shape of the model, batch axis first; `None` if it has several
+            inputs. This and the following arguments apply to pictures only.
+        label_mode: Form of the labels, as in `image_dataset_from_directory`.
         utils: The `utils` of the model's own Keras.
-        batch_size: Samples in a batch.
+        batch_size: Pictures per batch.
     """
     if os.path.isdir(word):
         return PictureSource(

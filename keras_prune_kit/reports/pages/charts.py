@@ -1,4 +1,4 @@
-"""Charts of a page: the pictures of `plots`, with values to hover over."""
+"""Interactive charts of a page: the pictures of `plots`, with values on hover."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LONGEST_NAME = 44
 
 
 def size_bars(comparison: Comparison) -> go.Figure:
-    """The gzipped size of each model."""
+    """Return a chart of the gzipped size of each model."""
     measured = comparison.measurements
     sizes = [m.gzip_bytes for m in measured]
     bars = go.Bar(
@@ -52,7 +52,7 @@ def size_bars(comparison: Comparison) -> go.Figure:
 
 
 def score_bars(comparison: Comparison) -> go.Figure:
-    """The score of each model."""
+    """Return a chart of the score of each model."""
     measured = comparison.measurements
     scores = [m.score for m in measured]
     bars = go.Bar(
@@ -69,7 +69,7 @@ def score_bars(comparison: Comparison) -> go.Figure:
 
 
 def tradeoff(comparison: Comparison) -> go.Figure:
-    """The score of each model against its gzipped size."""
+    """Return a chart of the score of each model against its gzipped size."""
     measured = comparison.measurements
     figure = go.Figure()
     for color, m in zip(itertools.cycle(_SEVERAL), measured, strict=False):
@@ -92,7 +92,7 @@ def tradeoff(comparison: Comparison) -> go.Figure:
 
 
 def size_axis(figure: go.Figure, sizes: Sequence[int]) -> None:
-    """Makes the horizontal axis one of gzipped sizes."""
+    """Set up the horizontal axis for gzipped sizes, on a logarithmic scale."""
     ticks = [d * 10**power for power in range(1, 11) for d in (1, 2, 5)]
     figure.update_xaxes(
         title="Size, gzipped (smaller is to the left)",
@@ -104,11 +104,11 @@ def size_axis(figure: go.Figure, sizes: Sequence[int]) -> None:
 
 
 def sparsity_bars(measurement: Measurement) -> go.Figure:
-    """The sparsity of each weight of one model."""
+    """Return a chart of the sparsity of each weight of one model."""
     weights = measurement.weights.weights
     bars = go.Bar(
         x=[weight.sparsity for weight in weights],
-        # A number in front keeps weights of the same name apart.
+        # plotly merges bars of the same name: the number keeps them apart.
         y=[f"{_text(_short(w.path))} <i>{i}</i>" for i, w in enumerate(weights, 1)],
         orientation="h",
         marker_color=ORANGE,
@@ -129,7 +129,7 @@ def sparsity_bars(measurement: Measurement) -> go.Figure:
 
 
 def weight_histogram(comparison: Comparison) -> go.Figure:
-    """How the weights that are not zero are spread, the first and last model shown."""
+    """Return a histogram of nonzero weights, which shows the first and last model."""
     measured = comparison.measurements
     figure = go.Figure()
     for index, (color, measurement) in enumerate(
@@ -163,7 +163,7 @@ def _bar_figure(
 
 
 def styled(figure: go.Figure, title: str) -> go.Figure:
-    """The look that all charts have."""
+    """Apply the common style to a chart and return it."""
     return figure.update_layout(
         title={
             "text": title,
@@ -191,10 +191,10 @@ def _title(metric: str) -> str:
 
 
 def _short(path: str) -> str:
-    """A long path without its beginning: layers are told apart by the end."""
+    """Return the end of a long path, the part that differs between layers."""
     return path if len(path) <= _LONGEST_NAME else "…" + path[1 - _LONGEST_NAME :]
 
 
 def _text(text: str) -> str:
-    """Text that plotly, which knows some HTML, shows as it is."""
+    """Return text escaped for plotly, which interprets some HTML tags."""
     return html.escape(text)

@@ -1,4 +1,4 @@
-"""The page of a search."""
+"""The HTML page of a search."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from keras_prune_kit.reports.pages.layout import embedded, rendered
 
 
 def front_page(front: ParetoFront) -> str:
-    """The page of a `ParetoFront`, as HTML."""
+    """Return the HTML page of a `ParetoFront`."""
     return rendered(
         "front.html.jinja",
         title=f"Search: {len(front.trials)} trials",
@@ -57,7 +57,7 @@ def _chart(front: ParetoFront) -> go.Figure:
 
 
 def _described(front: ParetoFront, trial: SearchTrial) -> str:
-    """What to say of a point: its figures, and what it was made with."""
+    """Return the hover text of a trial: its figures and hyperparameters."""
     lines = [
         f"trial {trial.name}",
         f"{front.metric}: {trial.accuracy:.4f}",

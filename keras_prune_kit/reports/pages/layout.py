@@ -1,4 +1,4 @@
-"""What all pages share: how templates are read, and charts put into them."""
+"""Template rendering and chart embedding, shared by all pages."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _CHART_OPTIONS = {"displaylogo": False, "responsive": True}
 
 
 def rendered(template: str, **values: Any) -> str:
-    """A page: a template beside this file, with its values.
+    """Return a page: a template of this folder, rendered with its values.
 
     Args:
-        template: The name of the template.
-        **values: What it asks for; text is escaped, `Markup` is not.
+        template: File name of the template.
+        **values: Values for the template. Text is escaped, `Markup` is not.
     """
     environment = Environment(
         loader=PackageLoader("keras_prune_kit.reports.pages", "."),
@@ -35,7 +35,7 @@ def rendered(template: str, **values: Any) -> str:
 
 
 def embedded(figures: Sequence[go.Figure], name: str) -> list[Markup]:
-    """Each chart as a piece of HTML; plotly escapes what would end its script."""
+    """Return each chart as an HTML fragment, in whose script plotly escapes tags."""
     return [
         Markup(
             figure.to_html(

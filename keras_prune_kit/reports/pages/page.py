@@ -1,4 +1,4 @@
-"""A page: what the records say, laid out by the template beside this file."""
+"""The HTML pages of a comparison and of a compression."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from keras_prune_kit.reports.pages.layout import embedded, rendered
 
 
 def comparison_page(comparison: Comparison) -> str:
-    """The page of a `Comparison`, as HTML."""
+    """Return the HTML page of a `Comparison`."""
     return _render("Comparison", comparison)
 
 
 def compression_page(report: CompressionReport) -> str:
-    """The page of a `CompressionReport`, as HTML."""
+    """Return the HTML page of a `CompressionReport`."""
     title = f"Compression: {report.ratio:.1f}x smaller"
     return _render(title, report.comparison, report.settings, report.search)
 
@@ -55,7 +55,7 @@ def _render(
 
 
 def _sample_rows(comparison: Comparison) -> list[dict[str, Any]]:
-    """Each sample with its picture, its class and what each model takes it for."""
+    """Return each sample with its picture, its class and all predictions."""
     samples = comparison.samples
     if samples is None:
         return []

@@ -1,4 +1,4 @@
-"""Pictures of the records."""
+"""Pictures of the records, drawn with matplotlib."""
 
 from keras_prune_kit.reports.plots.bars import (
     plot_scores,

@@ -1,4 +1,4 @@
-"""Sizes and scores of models as bars."""
+"""Bar charts of the sizes and scores of models."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _ROOM_FOR_LABELS = 1.28
 def plot_sizes(
     measurements: Sequence[Measurement], path: str | os.PathLike[str]
 ) -> None:
-    """Draws the gzipped size of each model as a bar, the first one on top.
+    """Draw the gzipped size of each model as a bar, the first one on top.
 
     Args:
-        measurements: The one to compare with first.
-        path: Where to write the picture; the ending chooses the format.
+        measurements: One per model, the reference first.
+        path: Where to write the picture; the extension selects the format.
     """
     figure, (axes,) = _panels(1, len(measurements))
     _draw_sizes(axes, measurements)
@@ -34,7 +34,7 @@ def plot_sizes(
 def plot_scores(
     measurements: Sequence[Measurement], path: str | os.PathLike[str]
 ) -> None:
-    """Draws the score of each model as a bar, likewise."""
+    """Draw the score of each model as a bar, the first one on top."""
     figure, (axes,) = _panels(1, len(measurements))
     _draw_scores(axes, measurements)
     write(figure, path)
@@ -43,7 +43,7 @@ def plot_scores(
 def plot_sizes_and_scores(
     measurements: Sequence[Measurement], path: str | os.PathLike[str]
 ) -> None:
-    """Draws both, one above the other."""
+    """Draw the size of each model as a bar, and the scores below."""
     figure, (sizes, scores) = _panels(2, len(measurements))
     _draw_sizes(sizes, measurements)
     _draw_scores(scores, measurements)
@@ -82,12 +82,12 @@ def _draw_bars(
     labels: Sequence[str],
     color: str,
 ) -> None:
-    """Horizontal bars from the top down, each with its value written beside it."""
+    """Draw horizontal bars from top to bottom, each with its value next to it."""
     bars = axes.barh(range(len(names)), values, color=color, height=0.65)
     axes.set_yticks(range(len(names)), names)
     axes.invert_yaxis()
     axes.bar_label(bars, labels, padding=4)
     axes.set_xlim(min(0, *values), max(*values, 0) * _ROOM_FOR_LABELS or 1)
-    # The values stand beside the bars; a scale would say them again.
+    # The labels show the values already.
     axes.set_xticks([])
     open_frame(axes, "top", "right", "bottom")

@@ -1,4 +1,4 @@
-"""All trials of a search, and the best of them."""
+"""The picture of a search: all trials, and the front of the best ones."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from keras_prune_kit.reports.front import ParetoFront
 from keras_prune_kit.reports.plots.style import WIDTH, open_frame, write
 from keras_prune_kit.reports.tables import bytes_text
 
-_FAR_OUT = 3  # Times the spread of the front: what is worse by more is left out.
+_FAR_OUT = 3  # Trials worse by more than this many spreads of the front are cut off.
 
 
 def plot_front(front: ParetoFront, path: str | os.PathLike[str]) -> None:
-    """Draws the metric against gzipped size, with a line along the front.
+    """Draw the metric against gzipped size, with a line along the front.
 
     Args:
-        front: What the search has found.
-        path: Where to write the picture; the ending chooses the format.
+        front: Result of the search.
+        path: Where to write the picture; the extension selects the format.
     """
     figure = Figure(figsize=(WIDTH, 4.5), layout="constrained")
     axes = figure.subplots()
@@ -67,9 +67,9 @@ def plot_front(front: ParetoFront, path: str | os.PathLike[str]) -> None:
 
 
 def _shown(front: ParetoFront) -> tuple[float, float]:
-    """The best and the worst that is shown of the metric.
+    """Return the best and the worst value of the metric to show.
 
-    Trials that failed must not squeeze the others into a line.
+    A few failed trials would otherwise squeeze all others into a line.
     """
     sign = 1 if front.mode == "max" else -1
     scores = [sign * trial.accuracy for trial in front.trials]

@@ -1,4 +1,4 @@
-"""A run of training, epoch by epoch."""
+"""The picture of a training run, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ from keras_prune_kit._tools.files import replacing
 from keras_prune_kit.reports.colors import BLUE, ORANGE, VERMILION
 from keras_prune_kit.reports.plots.style import WIDTH, open_frame, write
 
-# What `History` holds that does not tell how good the model is.
+# Entries of `History` that do not measure the quality of the model.
 _NO_METRICS = {"sparsity", "gzip_bytes", "learning_rate", "lr"}
 
 
 def plot_sparsity(
     history: Any, path: str | os.PathLike[str], *, metric: str | None = None
 ) -> None:
-    """Draws sparsity over the epochs of a run, and below it a metric.
+    """Draw sparsity over the epochs of a run, with a metric below.
 
-    Shows where in the run the model lost what to pruning, and whether it got it back.
+    It shows at which sparsity pruning degraded the metric, and whether fine-tuning
+    recovered it.
 
     Args:
-        history: What `fit` returned with a `PruningCallback`, or its `.history`.
-        path: Where to write the picture; the ending chooses the format.
-        metric: The entry of the history to draw, beside its `val_` counterpart if
-            there is one. Defaults to the first metric, or else the loss.
+        history: Return value of a `fit` with a `PruningCallback`, or its `.history`.
+        path: Where to write the picture; the extension selects the format.
+        metric: Entry of the history to draw, with its `val_` counterpart if there is
+            one. Defaults to `None`: the first metric, or the loss if there is none.
 
     Raises:
         ValueError: If the history has no sparsity or no such metric.
-        OSError: If the picture cannot be written there.
+        OSError: If the path cannot be written.
 
     Example:
 
@@ -79,7 +80,7 @@ def plot_sparsity(
 def _curves_of(
     logs: Mapping[str, Sequence[float]], metric: str | None
 ) -> dict[str, Sequence[float]]:
-    """A metric and its counterpart on validation data, as far as they are there."""
+    """Return a metric and its `val_` counterpart, where they cover all epochs."""
     if metric is None:
         known = [n for n in logs if n not in _NO_METRICS and not n.startswith("val_")]
         metric = min(known, key=lambda n: n.split("_")[-1] == "loss", default=None)
@@ -89,7 +90,7 @@ def _curves_of(
             f"Received: metric={metric!r}."
         )
     epochs = len(logs["sparsity"])
-    # fit(validation_freq=2) leaves fewer values than epochs, and not which.
+    # With fit(validation_freq=2) Keras does not record which epochs were validated.
     names = [metric, f"val_{metric}"]
     return {name: logs[name] for name in names if len(logs.get(name, ())) == epochs}
 
@@ -100,7 +101,7 @@ def _lines(
     curves: Mapping[str, Sequence[float]],
     colors: Sequence[str],
 ) -> None:
-    """Lines with a mark an epoch; their names stand above, clear of all of them."""
+    """Draw lines with a marker per epoch, and a legend above the axes."""
     styles = zip(colors, ("-o", "--s"), strict=False)
     for (name, values), (color, style) in zip(curves.items(), styles, strict=False):
         axes.plot(epochs, values, style, color=color, markersize=4, label=name)

@@ -1,4 +1,4 @@
-"""How the loss rises as each weight is pruned alone."""
+"""The picture of the rise of the loss as one weight at a time is pruned."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from keras_prune_kit.reports.sensitivity import SensitivityReport, WeightSensiti
 
 _COLORS = (VERMILION, ORANGE, GREEN, BLUE, PURPLE, SKY)
 _MARKERS = "osv^DP"
-# A level of 1 leaves a single value; on a scale of what is left it needs a place.
+# The axis shows log(1 - sparsity), which has no place for a sparsity of 1.
 _LEAST_LEFT = 0.003
 _HALF_A_LINE, _A_LINE = 36, 80  # characters of a path
 
 
 def plot_sensitivity(report: SensitivityReport, path: str | os.PathLike[str]) -> None:
-    """Draws a line a weight; those that raise the loss most have names and colours.
+    """Draw one line per weight; those that raise the loss most are named and colored.
 
     Args:
-        report: The losses, weight by weight.
-        path: Where to write the picture; the ending chooses the format.
+        report: Losses of each weight.
+        path: Where to write the picture; the extension selects the format.
     """
     figure = Figure(figsize=(WIDTH, 5), layout="constrained")
     axes = figure.subplots()
@@ -49,7 +49,7 @@ def plot_sensitivity(report: SensitivityReport, path: str | os.PathLike[str]) ->
     if others > 0:
         axes.plot([], [], color=GREY, label=f"{others} others")
     _scale(axes, report)
-    axes.set_title("Rise of the loss, each weight pruned alone", loc="left")
+    axes.set_title("Rise of the loss, one weight pruned at a time", loc="left")
     axes.set_xlabel("sparsity of that weight")
     ncols = 2 if max(len(weight.path) for weight in ranked) <= _HALF_A_LINE else 1
     figure.legend(loc="outside lower left", ncols=ncols, frameon=False, fontsize=9)
@@ -66,7 +66,7 @@ def _draw(
 
 
 def _short(path: str) -> str:
-    """A long path without its beginning: layers are told apart by the end."""
+    """Return the end of a long path, the part that differs between layers."""
     return path if len(path) <= _A_LINE else "…" + path[1 - _A_LINE :]
 
 
@@ -75,7 +75,7 @@ def _left(sparsities: tuple[float, ...]) -> list[float]:
 
 
 def _scale(axes: Axes, report: SensitivityReport) -> None:
-    """Sparsity on a scale of what is left, so that 90 and 99 % are far apart."""
+    """Set up a logarithmic axis of 1 - sparsity, which keeps 90 and 99 % apart."""
     levels = sorted({s for weight in report.weights for s in weight.sparsities})
     axes.set_xscale("log")
     axes.invert_xaxis()

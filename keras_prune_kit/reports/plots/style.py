@@ -1,4 +1,4 @@
-"""What all pictures share: their size and their frame."""
+"""Size, frame and file format of all pictures."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ WIDTH = 8  # inches: 960 pixels
 
 
 def write(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Writes a picture in the format that the ending of its path names.
+    """Write a picture in the format that the extension of its path selects.
 
     Raises:
-        ValueError: If the ending names none.
+        ValueError: If the extension is not that of a supported format.
     """
     ending = as_path("path", path).suffix
     known = figure.canvas.get_supported_filetypes()
     if ending[1:].lower() not in known:
         raise ValueError(
-            f"path must end in a format of pictures: {', '.join(sorted(known))}. "
+            f"path must have an extension of {', '.join(sorted(known))}. "
             f"Received: '{path}'."
         )
     figure.savefig(path, dpi=DPI)
 
 
 def open_frame(axes: Axes, *sides: str) -> None:
-    """Takes away the sides of the frame that say nothing."""
+    """Hide some sides of the frame."""
     axes.spines[list(sides)].set_visible(False)

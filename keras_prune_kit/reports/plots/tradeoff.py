@@ -1,4 +1,4 @@
-"""How good against how small."""
+"""The picture of scores against sizes."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from keras_prune_kit.reports.measurement import Measurement
 from keras_prune_kit.reports.plots.style import WIDTH, open_frame, write
 from keras_prune_kit.reports.tables import bytes_text
 
-# Where a name may stand, in points from its mark, and how it is aligned there.
+# Candidate positions of a name: offset from its marker in points, and alignment.
 _PLACES = [
     ((sign * 8, 14 * lift), align)
     for lift in (0, 1, -1, 2, -2, 3, -3)
     for sign, align in ((1, "left"), (-1, "right"))
 ]
-_MARK = 6  # pixels around the middle of a mark that names keep clear of
+_MARK = 6  # pixels around the center of a marker that names must not cover
 
 
 def plot_tradeoff(
     measurements: Sequence[Measurement], path: str | os.PathLike[str]
 ) -> None:
-    """Draws the score of each model against its gzipped size, with its name.
+    """Draw the score of each model against its gzipped size, with its name.
 
     Args:
-        measurements: The one to compare with first; a line marks its score.
-        path: Where to write the picture; the ending chooses the format.
+        measurements: One per model, the reference first; a line marks its score.
+        path: Where to write the picture; the extension selects the format.
     """
     figure = Figure(figsize=(WIDTH, 4.5), layout="constrained")
     axes = figure.subplots()
@@ -51,7 +51,7 @@ def plot_tradeoff(
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(alpha=0.3)
     open_frame(axes, "top", "right")
-    figure.draw_without_rendering()  # From here on places in the picture are known.
+    figure.draw_without_rendering()  # Fixes the layout, which the labels need.
     _label_points(axes, sizes, scores, [m.name for m in measurements])
     write(figure, path)
 
@@ -59,7 +59,7 @@ def plot_tradeoff(
 def _label_points(
     axes: Axes, xs: Sequence[float], ys: Sequence[float], names: Sequence[str]
 ) -> None:
-    """Writes each name beside its mark, in the first place that is free."""
+    """Write each name next to its marker, at the first position that is free."""
     marks = axes.transData.transform(list(zip(xs, ys, strict=True)))
     taken = [Bbox.from_extents(*(mark - _MARK), *(mark + _MARK)) for mark in marks]
     for x, y, name in zip(xs, ys, names, strict=True):

@@ -1,4 +1,4 @@
-"""The zeros of each weight as bars."""
+"""The picture of the sparsity of each weight."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _LONGEST_NAME = 48
 
 
 def plot_weights(report: SparsityReport, path: str | os.PathLike[str]) -> None:
-    """Draws the sparsity of each weight as a bar, and its target as a line.
+    """Draw the sparsity of each weight as a bar, and its target as a line.
 
     Args:
-        report: The zeros, weight by weight.
-        path: Where to write the picture; the ending chooses the format.
+        report: Zeros of each weight.
+        path: Where to write the picture; the extension selects the format.
 
     Raises:
-        ValueError: If there is no weight in it.
+        ValueError: If the report has no weights.
     """
     weights = report.weights
     if not weights:
@@ -57,5 +57,5 @@ def plot_weights(report: SparsityReport, path: str | os.PathLike[str]) -> None:
 
 
 def _short(path: str) -> str:
-    """A long path without its beginning: layers are told apart by the end."""
+    """Return the end of a long path, the part that differs between layers."""
     return path if len(path) <= _LONGEST_NAME else "…" + path[1 - _LONGEST_NAME :]
