@@ -72,7 +72,7 @@ class GradientProbe:
         return [self._widened(tf.convert_to_tensor(item)) for item in gradients]
 
     def _widened(self, gradient: Any) -> Any:
-        """Cast to float32 at least: in half precision, squares of small values are 0."""
+        """Cast to float32 at least: in float16, squares of small gradients are 0."""
         is_half = gradient.dtype.size < self._tf.float32.size
         return self._tf.cast(gradient, self._tf.float32) if is_half else gradient
 

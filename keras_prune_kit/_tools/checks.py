@@ -132,7 +132,7 @@ def as_array(name: str, value: Any, least_axes: int = 0) -> np.ndarray:
 
 
 def widened(array: np.ndarray) -> np.ndarray:
-    """Cast to float32 at least: in half precision, products and means underflow to 0."""
+    """Cast to float32 at least: in float16, small products and means become 0."""
     import numpy as np  # Imported here for the same reason as in `as_array`.
 
     return array.astype(np.promote_types(array.dtype, np.float32), copy=False)

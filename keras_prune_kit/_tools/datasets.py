@@ -78,7 +78,7 @@ def batch_count(data: Any) -> int | None:
 
 
 def check_data(data: Any, name: str) -> None:
-    """Raise a `TypeError` or `ValueError` unless the data have a form that `fit` accepts.
+    """Raise a `TypeError` or `ValueError` unless `fit` accepts data of this form.
 
     Args:
         data: `(x,)`, `(x, y)` or `(x, y, sample_weight)`, or a dataset or generator of
@@ -108,8 +108,8 @@ def check_samples(item: Any, name: str) -> None:
     def note(array: Any) -> None:
         if not getattr(array, "shape", ()):
             raise TypeError(
-                f"{name} must be arrays with one row per sample. Received: a value of type "
-                f"{type(array).__name__}."
+                f"{name} must be arrays with one row per sample. Received: a value of "
+                f"type {type(array).__name__}."
             )
         lengths.add(int(array.shape[0]))
 

@@ -142,7 +142,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         )
     if not target.parent.is_dir():
         raise FileNotFoundError(
-            f"The folder of the file does not exist; create it first. Received: {target}."
+            f"The folder to write to is missing; create it first. Received: {target}."
         )
     _try_to_write(target.parent)
 
@@ -153,14 +153,15 @@ def check_writable_folder(path: str | os.PathLike[str]) -> None:
     there = next(item for item in (target, *target.absolute().parents) if item.exists())
     if not there.is_dir():
         raise NotADirectoryError(
-            f"A folder to write to is needed, but {there} is a file. Received: {target}."
+            f"A folder to write to is needed, {there} is a file. Received: {target}."
         )
     _try_to_write(there)
 
 
 def _try_to_write(folder: Path) -> None:
     """Raise an `OSError` if nothing can be written to the folder."""
-    # Permission bits do not tell: root has all, even on a read-only file system.
+    # Permission bits do not tell: root has them all, even where nothing can be made,
+    # as in /proc.
     try:
         with scratch_folder(folder):
             pass
@@ -199,9 +200,7 @@ def _move_all(folder: Path, target: Path) -> None:
 
 
 def _move(source: Path, target: Path) -> None:
-    if (
-        source.is_dir() and target.is_dir()
-    ):  # A SavedModel: os.replace rejects a full folder.
+    if source.is_dir() and target.is_dir():  # A SavedModel, which replaces another.
         shutil.rmtree(target)
     os.replace(source, target)
 

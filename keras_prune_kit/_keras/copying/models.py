@@ -101,7 +101,7 @@ class _Copier:
         return copied
 
     def _clone_or_load(self, model: Any) -> Any:
-        """Clone layer by layer, or copy by configuration if a layer cannot be copied."""
+        """Clone layer by layer, or copy from the config if a layer cannot be copied."""
         try:
             return self._clone(model)
         except CopyError:
