@@ -119,7 +119,7 @@ def fresh_optimizer(optimizer: Any) -> Any:
 
 @contextlib.contextmanager
 def _without_schedule(optimizer: Any) -> Iterator[Any]:
-    """Hide a learning rate schedule from `get_config`, which could not serialize it.
+    """Hide a learning rate schedule from `get_config`, which may fail on it.
 
     Yields:
         The schedule or function; `None` if the learning rate is a number.

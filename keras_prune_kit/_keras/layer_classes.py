@@ -33,7 +33,7 @@ def layer_class(name: str) -> type:
 
 
 def layer_class_name(kind: type) -> str:
-    """Return the public name of a built-in layer class; undo `layer_class`.
+    """Return the public name of a built-in layer class; the inverse of `layer_class`.
 
     Raises:
         ValueError: If it is not a class of `keras.layers` or `tf_keras.layers`.

@@ -87,7 +87,7 @@ class PrunableWeight:
         return self.to_canonical(np.broadcast_to(np.int8(0), self.shape)).shape
 
     def to_canonical(self, array: np.ndarray) -> np.ndarray:
-        """Reshape an array of the variable's shape to `(..., inputs, outputs)`."""
+        """Rearrange an array of the variable's shape to `(..., inputs, outputs)`."""
         if array.ndim < 2:
             return array
         moved = array.transpose(self.axes)
@@ -96,7 +96,7 @@ class PrunableWeight:
         return moved.reshape(*lead, _product(ins), _product(outs))
 
     def from_canonical(self, array: np.ndarray) -> np.ndarray:
-        """Undo `to_canonical`."""
+        """Apply the inverse of `to_canonical`."""
         if len(self.shape) < 2:
             return array
         moved_shape = [self.shape[axis] for axis in self.axes]

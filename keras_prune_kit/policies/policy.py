@@ -137,7 +137,7 @@ class PrunePolicy:
         )
 
     def assign(self, model: Any) -> tuple[list[Assignment], list[Skipped]]:
-        """Return the decision for each weight, as `plan` shows and `Pruner` applies it."""
+        """Return the assignments and the skipped weights for `plan` and `Pruner`."""
         _keras.world(model)
         _keras.check_built(model)
         _keras.check_not_wrapped(model)

@@ -44,7 +44,7 @@ def _copy_own_state(source: Any, target: Any) -> None:
     """Copy the state of one layer, without that of its inner layers."""
     if type(source) is not type(target):
         raise ValueError(f"the copy has a layer of class {type(target).__name__} there")
-    if target.name != source.name:  # Inner layers are numbered anew.
+    if target.name != source.name:  # Inner layers get new numbers.
         setattr(target, "_name" if is_keras_2(target) else "name", source.name)
     if target.trainable != source.trainable:
         target.trainable = source.trainable
