@@ -203,7 +203,9 @@ def _own_weights(
                 yield _weight(path, _attribute_of(layer, variable), variable, layers)
             else:
                 # For example the kernel of a Dense after enable_lora() or quantize().
-                yield Unprunable(path, "get_prunable_weights() names no float variable")
+                yield Unprunable(
+                    path, "it names a tensor that is not a plain float variable"
+                )
         return
     kind = _known_class(layer)
     if kind is None:
@@ -265,7 +267,7 @@ def _known_class(layer: Any) -> str | None:
 def _reason(layer: Any) -> str:
     name = type(layer).__name__
     if "Normalization" in name:
-        return "pruning normalization scales removes channels and saves almost nothing"
+        return "a zero scale would remove a whole channel"
     return f"{name} names no prunable weights; define get_prunable_weights() in it"
 
 

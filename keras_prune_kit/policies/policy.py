@@ -213,7 +213,7 @@ class PrunePolicy:
             return cls(decode(data["schedule"]), rules, **optional)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(
-                "data must be a dict as PrunePolicy.to_dict() returns it. "
+                "A policy is a dict as PrunePolicy.to_dict() returns it. "
                 f"Received: data={data!r} ({error})."
             ) from error
 
@@ -229,8 +229,7 @@ class PrunePolicy:
         self, weight: _keras.PrunableWeight, winner: Rule | None
     ) -> Assignment | Skipped:
         if winner is None and weight.is_depthwise:
-            reason = "depthwise kernels have few weights, so pruning them saves little"
-            return Skipped(weight.path, reason)
+            return Skipped(weight.path, "depthwise: too few weights to save much")
         if not (weight.is_trainable or self.include_frozen):
             return Skipped(weight.path, _FROZEN)
         rule = Rule(".*", self.schedule) if winner is None else winner
