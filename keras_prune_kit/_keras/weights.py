@@ -203,9 +203,7 @@ def _own_weights(
                 yield _weight(path, _attribute_of(layer, variable), variable, layers)
             else:
                 # For example the kernel of a Dense after enable_lora() or quantize().
-                yield Unprunable(
-                    path, "it names a tensor that is not a plain float variable"
-                )
+                yield Unprunable(path, "its weight is not a plain float variable")
         return
     kind = _known_class(layer)
     if kind is None:
