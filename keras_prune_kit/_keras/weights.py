@@ -265,7 +265,7 @@ def _known_class(layer: Any) -> str | None:
 def _reason(layer: Any) -> str:
     name = type(layer).__name__
     if "Normalization" in name:
-        return "a zero scale would remove a whole channel"
+        return "normalization: pruning it removes whole channels"
     return f"{name} names no prunable weights; define get_prunable_weights() in it"
 
 

@@ -138,11 +138,11 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     target = as_path("path", path)
     if target.is_dir():
         raise IsADirectoryError(
-            f"The path of a file is needed, but this is a folder. Received: {target}."
+            f"A path to a file is needed, this is a folder. Received: {target}."
         )
     if not target.parent.is_dir():
         raise FileNotFoundError(
-            f"The folder to write to is missing; create it first. Received: {target}."
+            f"The folder to write to is not there; create it first. Received: {target}."
         )
     _try_to_write(target.parent)
 
