@@ -291,7 +291,7 @@ def test_auto_is_what_the_metric_is_and_not_its_output(K, tmp_path, metric, best
 def test_auto_of_what_nobody_knows_says_what_to_pass(K, mlp, data, tmp_path):
     best = kpk.TargetSparsityCheckpoint(tmp_path / "best.keras", monitor="sparsity")
     pruning = kpk.PruningCallback(kpk.ConstantSparsity(0.3))
-    with pytest.raises(ValueError, match="less of 'sparsity'.*Pass mode='max'"):
+    with pytest.raises(ValueError, match="a lower 'sparsity'.*Pass mode='max'"):
         mlp().fit(*data, verbose=0, callbacks=[pruning, best])
 
 

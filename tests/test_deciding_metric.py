@@ -161,8 +161,8 @@ def test_a_score_for_each_class_is_no_number(K, samples):
     ("options", "message"),
     [
         ({"objective": "val_mae"}, "evaluated by: .*mae.*objective='val_mae'"),
-        ({"objective": "mean_output"}, "more or less of 'mean_output'"),
-        ({"objective": "mae", "mode": "up"}, "'max' if more.*mode='up'"),
+        ({"objective": "mean_output"}, "a higher or a lower 'mean_output'"),
+        ({"objective": "mae", "mode": "up"}, "'max' if a higher.*mode='up'"),
         ({"objective": "val_mae", "target": "smallest"}, "objective='val_mae'"),
     ],
 )

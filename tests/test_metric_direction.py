@@ -159,5 +159,5 @@ def test_of_other_metrics_whole_words_decide(name, wanted):
 
 def test_what_nobody_knows_says_what_to_pass():
     assert _keras.known_direction("mae", "min") == "min"
-    with pytest.raises(ValueError, match="more or less of 'within'.*Pass mode='max'"):
+    with pytest.raises(ValueError, match="a lower 'within'.*Pass mode='max'"):
         _keras.known_direction("within", None)

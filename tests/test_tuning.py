@@ -342,9 +342,9 @@ class Margin(keras.metrics.Mean):
 def test_a_metric_that_nobody_knows(trained_3, data, tmp_path):
     trained_3.compile("adam", model_loss(trained_3), metrics=[Margin("it")])
     unbuilt = hypermodel_of(trained_3)  # Keras has not made the metric yet.
-    with pytest.raises(ValueError, match="more or less of 'it'.*Pass mode='max'"):
+    with pytest.raises(ValueError, match="a higher or a lower 'it'.*Pass mode='max'"):
         search(tuner_of(unbuilt, tmp_path), data)
-    with pytest.raises(ValueError, match="more or less of 'it'.*Pass mode='max'"):
+    with pytest.raises(ValueError, match="a higher or a lower 'it'.*Pass mode='max'"):
         hypermodel_of(trained_3)
     with pytest.raises(ValueError, match="evaluated by: loss, it.*'val_it'"):
         hypermodel_of(trained_3, objective="val_it")

@@ -1,8 +1,8 @@
-"""The seam: the only place that knows which Keras a model is from.
+"""The only package that distinguishes Keras 3 (`keras`) from Keras 2 (`tf_keras`).
 
-`keras` (Keras 3) and `tf_keras` (Keras 2) models differ in how a variable is read,
-written and constrained, and in what their layers call their kernels. Everything
-above this package sees one world.
+The two differ in how variables are read, written and constrained, and in the attribute
+names of kernels. Code outside this package treats all models alike. "World" means one
+of the two packages.
 """
 
 from keras_prune_kit._keras.callback_lists import callbacks_beside, is_early_stopping

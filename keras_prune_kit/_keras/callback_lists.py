@@ -1,4 +1,4 @@
-"""The other callbacks of a `fit`, which Keras tells none of them about."""
+"""Access from one callback to the others of the same `fit`; Keras offers none."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any
 
 
 def callbacks_beside(callback: Any) -> list[Any] | None:
-    """Return the list of all callbacks of the `fit` that is calling one of them.
+    """Return the live list of all callbacks of the `fit` that calls this one.
 
-    It is the list that `fit` goes through, not the user's: what is put into it is
-    called, and gone with the end of `fit`. Keras hands it to no callback, so it is
-    looked for among those who are calling.
+    This is the list that `fit` iterates over, not the user's argument: callbacks added
+    to it are called, and dropped when `fit` ends. Keras does not pass it to callbacks,
+    so it is searched for in the frames of the callers.
 
     Args:
-        callback: A callback, from one of whose hooks this is called.
+        callback: The callback whose hook calls this function.
 
     Returns:
-        The list; `None` if somebody else than a `CallbackList` calls the hook.
+        The list; `None` if the hook was not called by a `CallbackList`.
     """
     frame = sys._getframe(1)
     while frame is not None:

@@ -1,4 +1,4 @@
-"""How a model is compiled, and compiling a copy alike."""
+"""The compile arguments of a model, and compiling a copy with the same ones."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _ANY_RATE = 1e-3
 
 
 def is_compiled(model: Any) -> bool:
-    """Return True if a model has a loss, metrics and an optimizer."""
+    """Return True if a model was compiled and has an optimizer."""
     config = getattr(getattr(model, "_compile_config", None), "config", None)
     return config is not None and model.optimizer is not None
 
 
 def has_metrics(model: Any) -> bool:
-    """Return True if a compiled model was given metrics, weighted ones included."""
+    """Return True if a model was compiled with metrics or weighted metrics."""
     config = model._compile_config.config
     return bool(config.get("metrics") or config.get("weighted_metrics"))
 
@@ -35,18 +35,18 @@ def check_compiled(model: Any) -> None:
 
 
 def compile_like(model: Any, copied: Any, **changes: Any) -> None:
-    """Compile a copy as the model was, with a fresh optimizer; if it was at all.
+    """Compile a copy as the model was, with a new optimizer of the same settings.
 
-    Losses are handed over as they are.
+    Do nothing if the model was never compiled. Losses are passed on, not copied.
 
     Args:
         model: The model.
         copied: The copy.
-        **changes: Arguments of `compile` that are to differ.
+        **changes: Arguments of `compile` that replace those of the model.
 
     Raises:
-        ValueError: If the optimizer cannot be made anew, or the class has a `compile`
-            of its own that takes other arguments.
+        ValueError: If the optimizer cannot be recreated, or the class overrides
+            `compile` with other arguments.
     """
     if not is_compiled(model):
         return
@@ -60,20 +60,20 @@ def compile_like(model: Any, copied: Any, **changes: Any) -> None:
     except TypeError as error:
         raise ValueError(
             f"A copy of model '{model.name}' cannot be compiled as it is: "
-            f"{first_line(error)}. Class {type(model).__name__} has a compile() of its "
-            "own; let it take what keras.Model.compile takes, or prune the model "
-            "itself with PruningCallback."
+            f"{first_line(error)}. Class {type(model).__name__} overrides compile(); "
+            "give it the arguments of keras.Model.compile, or prune the model itself "
+            "with PruningCallback."
         ) from error
 
 
 def fresh_metrics(item: Any) -> Any:
-    """Make the metrics of a `compile` anew, without what they have counted.
+    """Recreate the metrics given to `compile`, without their accumulated state.
 
-    A metric that its class cannot make anew from its configuration is handed over as it
-    is: every `evaluate` and every epoch resets it.
+    A metric that cannot be recreated from its configuration is reset and shared, which
+    is safe because every epoch and every `evaluate` resets it anyway.
 
     Args:
-        item: A metric, or a nest of them as `compile` takes it.
+        item: A metric, or a nest of metrics as `compile` accepts it.
     """
     if isinstance(item, dict):
         return {key: fresh_metrics(value) for key, value in item.items()}
@@ -85,29 +85,30 @@ def fresh_metrics(item: Any) -> Any:
         config = item.get_config()
         if _tells_all(type(item), config):
             return type(item).from_config(config)
-    except Exception:  # A class of the user's own can raise anything.
+    except Exception:  # A user's class can raise anything.
         pass
     item.reset_state()
     return item
 
 
 def fresh_optimizer(optimizer: Any) -> Any:
-    """Make an optimizer anew, without its state; a learning rate schedule is kept.
+    """Recreate an optimizer without its state; a learning rate schedule is shared.
 
     Raises:
-        ValueError: If its class cannot be made from its configuration.
+        ValueError: If it cannot be recreated from its configuration.
     """
     try:
         with _without_schedule(optimizer) as schedule:
             fresh = type(optimizer).from_config(optimizer.get_config())
         if schedule is not None:
             _set_schedule(inner_optimizer(fresh), schedule)
-    except Exception as error:  # As above.
+    except Exception as error:  # A user's class can raise anything.
         raise ValueError(
-            f"The optimizer {type(optimizer).__name__} cannot be made anew for a copy: "
-            f"{first_line(error)}. Give its class a get_config() that returns all "
-            "arguments of its constructor."
+            f"Optimizer {type(optimizer).__name__} cannot be recreated for a copy of "
+            f"the model: {first_line(error)}. Give its class a get_config() that "
+            "returns all arguments of its constructor."
         ) from error
+    # `get_config` does not include the variables excluded from weight decay.
     pattern = getattr(
         inner_optimizer(optimizer), "_exclude_from_weight_decay_pattern", None
     )
@@ -118,14 +119,14 @@ def fresh_optimizer(optimizer: Any) -> Any:
 
 @contextlib.contextmanager
 def _without_schedule(optimizer: Any) -> Iterator[Any]:
-    """Keep a learning rate schedule out of the configuration of an optimizer.
+    """Hide a learning rate schedule from `get_config`, which may fail on it.
 
     Yields:
-        The schedule or function; `None` if the rate is a number.
+        The schedule or function; `None` if the learning rate is a number.
     """
     attributes = vars(inner_optimizer(optimizer))
     schedule = attributes.get("_learning_rate")
-    if not callable(schedule):  # Variables are not, schedules and functions are.
+    if not callable(schedule):  # A plain rate is a variable, which is not callable.
         yield None
         return
     attributes["_learning_rate"] = _ANY_RATE
@@ -139,15 +140,15 @@ def _set_schedule(optimizer: Any, schedule: Any) -> None:
     build = getattr(optimizer, "_build_learning_rate", None)
     if build is None:
         optimizer.learning_rate = schedule
-    else:  # In Keras 2 the setter takes no schedule where there was a number.
+    else:  # Keras 2's setter rejects a schedule in place of a number.
         optimizer._learning_rate = build(schedule)
 
 
 def _tells_all(kind: type, config: dict[str, Any]) -> bool:
-    """Return True if a configuration has all that a constructor takes.
+    """Return True if a configuration contains every argument of the constructor.
 
-    A class of the user's own may inherit a `get_config` that does not know of its
-    arguments: what is made of that would count something else.
+    A user's class may inherit a `get_config` that omits its own arguments; a metric
+    recreated from that would compute something else.
     """
     owner = next(base for base in kind.__mro__ if "__init__" in vars(base))
     if is_of_keras(owner):

@@ -1,4 +1,4 @@
-"""Model files that reach out: paths and links in them that lead to other files."""
+"""A check for paths and links in a model file that lead to other files."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import h5py
 
 
 def check_contained(path: str) -> None:
-    """Raises a `ValueError` if a model file would read or write other files.
+    """Raise a `ValueError` if loading a model file could access other files.
 
-    Loading an archive unpacks what is in it, and HDF5 knows links to other files and
-    datasets whose values are in other files.
+    Keras unpacks the archive, whose paths may lead out of it, and HDF5 supports links
+    to other files and datasets whose values are stored in other files.
 
     Args:
         path: A `.keras` or `.h5` file.
@@ -43,8 +43,8 @@ def _check_links(group: h5py.Group) -> None:
         link: Any = group.get(name, getlink=True)
         if isinstance(link, h5py.ExternalLink):
             raise ValueError(f"it has a link to another file: {link.filename!r}")
-        if not isinstance(link, h5py.HardLink):  # What a soft one names is here, too.
-            continue
+        if not isinstance(link, h5py.HardLink):
+            continue  # The target of a soft link is in this file and visited itself.
         item = group[name]
         if isinstance(item, h5py.Group):
             _check_links(item)

@@ -1,4 +1,4 @@
-"""Whether a model is being traced for a file."""
+"""A flag that tells layers that the model is being traced for conversion."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _is_exporting = ContextVar("is_exporting", default=False)
 
 @contextlib.contextmanager
 def exporting() -> Iterator[None]:
-    """What is traced inside is converted and never run.
+    """Mark the `with` block as tracing for conversion, where the graph never runs.
 
-    So it may have operators that this machine has no kernel for.
+    Layers may then emit operators that TensorFlow has no CPU kernel for.
     """
     token = _is_exporting.set(True)
     try:
@@ -23,5 +23,5 @@ def exporting() -> Iterator[None]:
 
 
 def is_exporting() -> bool:
-    """Whether the model is being traced for a file."""
+    """Return True if the model is being traced for conversion."""
     return _is_exporting.get()

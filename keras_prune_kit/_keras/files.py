@@ -1,4 +1,4 @@
-"""Model files: which Keras wrote them, and whether it is safe to load them."""
+"""Safe loading of model files with the Keras that wrote them."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ from keras_prune_kit._keras.containment import check_contained
 from keras_prune_kit._keras.trust import ForeignCode, foreign_code, import_objects
 from keras_prune_kit._tools.checks import as_path
 
-# What `compile` understands beside the names of metrics.
+# Shortcuts that `compile` accepts in addition to the names of metrics.
 _METRIC_WORDS = {"accuracy", "acc", "crossentropy", "ce"}
-# How Keras says that it does not know a class.
+# Keras' messages for an unknown class.
 _MISSING = re.compile(r"(?:Unknown \w+: |locate \w+ |object of type )['`](\w+)['`]")
 
 
 class UnsafeModelError(ValueError):
-    """A model file holds code that would run when it is loaded."""
+    """A model file contains code that would run when it is loaded."""
 
 
 def load(
     path: str | os.PathLike[str], *, compiled: bool = False, unsafe: bool = False
 ) -> Any:
-    """Loads a model file with the Keras that wrote it.
+    """Load a model file with the Keras that wrote it.
 
     Args:
         path: A `.keras` or `.h5` file.
-        compiled: Whether to compile the model as it was, with a fresh optimizer. It
-            stays uncompiled where the file does not say how, or that needs code that
-            is not Keras' own. Defaults to `False`.
-        unsafe: Whether code in the file may run: a Lambda layer, or classes of modules
-            that it names. Defaults to `False`.
+        compiled: If True, compile the model as it was, with a new optimizer. It stays
+            uncompiled if the file does not say how, or if that needs code that is not
+            from Keras. Defaults to `False`.
+        unsafe: If True, code in the file may run: Lambda layers and classes of the
+            modules that it names. Defaults to `False`.
 
     Raises:
-        OSError: If there is no such file.
-        UnsafeModelError: If its model needs code that is not Keras' own.
-        ValueError: If it is no model file, or cannot be loaded.
+        OSError: If the file does not exist.
+        UnsafeModelError: If the model needs code that is not from Keras.
+        ValueError: If the file is not a model file or cannot be loaded.
     """
     path = os.fspath(as_path("path", path))
     if not os.path.isfile(path):
@@ -53,7 +53,7 @@ def load(
     foreign = foreign_code(file.model_config, file.world)
     if foreign and not unsafe:
         raise _unsafe(path, foreign)
-    # A damaged file can raise anything, from the depths of any decoder.
+    # A damaged file can raise any error, from whichever decoder reads it.
     try:
         return file.load(import_objects(foreign), compiled=compiled, unsafe=unsafe)
     except Exception as error:
@@ -61,29 +61,30 @@ def load(
 
 
 def opened(model: Any, *, compiled: bool = False) -> Any:
-    """Return a model as it is, or the one in the file that a path names.
+    """Return the model itself, or load it if a path is given.
 
     Args:
         model: A Keras model, or the path of a `.keras` or `.h5` file.
         compiled: As in `load`. Defaults to `False`.
 
     Raises:
-        As `load`.
+        OSError, UnsafeModelError, ValueError: As in `load`.
     """
     is_path = isinstance(model, str | os.PathLike)
     return load(model, compiled=compiled) if is_path else model
 
 
 def check_safe(path: str, trusted: Collection[str] = ()) -> None:
-    """Looks into a model file before something else loads it.
+    """Raise an error if a model file is unsafe to load, without loading it.
 
     Args:
         path: A `.keras` or `.h5` file.
-        trusted: Packages whose classes may be loaded beside those of Keras.
+        trusted: Packages whose classes may be loaded in addition to those of Keras.
+            Defaults to none.
 
     Raises:
-        UnsafeModelError: If its model needs code of others.
-        ValueError: If it is no model file.
+        UnsafeModelError: If the model needs code that is not from Keras or `trusted`.
+        ValueError: If the file is not a model file.
     """
     file = _ModelFile.read(path)
     configs = [file.model_config, file.compile_config]
@@ -94,16 +95,16 @@ def check_safe(path: str, trusted: Collection[str] = ()) -> None:
 
 def _unsafe(path: str, foreign: list[ForeignCode]) -> UnsafeModelError:
     return UnsafeModelError(
-        f"{path} holds code that is not Keras' own "
-        f"({', '.join(item.text for item in foreign[:3])}). Loading it can run "
-        "anything: if you trust who made it, load it with unsafe=True (on the "
+        f"{path} holds code that is not from Keras "
+        f"({', '.join(item.text for item in foreign[:3])}). Loading the file can run "
+        "arbitrary code: if you trust its author, load it with unsafe=True (on the "
         "command line --unsafe)."
     )
 
 
 @dataclass(frozen=True)
 class _ModelFile:
-    """What a model file says about itself, before anything of it is run."""
+    """The version and configurations in a model file, read without running its code."""
 
     path: str
     keras_version: str
@@ -116,7 +117,7 @@ class _ModelFile:
             check_contained(path)
             reader = _read_keras if zipfile.is_zipfile(path) else _read_h5
             return cls(path, *_checked(*reader(path)))
-        except Exception as error:  # As below.
+        except Exception as error:  # A damaged file can raise any error.
             raise ValueError(
                 "A file with a whole model is needed, .keras or .h5. "
                 f"Received: {path} ({_reason(error)})."
@@ -142,14 +143,14 @@ class _ModelFile:
         try:
             objects = {**objects, **import_objects(foreign)}
             if "optimizer_config" in self.compile_config:
-                # Keras 2 has no public way to read what it writes into an .h5.
+                # Keras 2 has no public function for the training config of an .h5.
                 return load_model(custom_objects=objects)
             with self.world.saving.custom_object_scope(objects):
                 _check_names(self.compile_config, self.world)
                 model.compile_from_config(self.compile_config)
             return model
         except Exception:
-            # Such as a loss of the user's own, of which the file has only the name.
+            # For example a user's own loss, of which the file stores only the name.
             return load_model(custom_objects=objects, compile=False)
 
 
@@ -169,10 +170,10 @@ def _read_h5(path: str) -> tuple[str, dict[str, Any], dict[str, Any] | None]:
         ]
     version, model_text, compile_text = texts
     if not version or not model_text:
-        raise ValueError("it has weights alone, or none")
+        raise ValueError("it contains only weights, or no model at all")
     compile_config = json.loads(compile_text) if compile_text else None
     if compile_config and version.startswith("3"):
-        # The form that a .keras file has, which `compile_from_config` takes.
+        # Convert to the format of a .keras file, as `compile_from_config` needs it.
         optimizer = compile_config.pop("optimizer_config", None)
         compile_config["optimizer"] = {
             "module": "keras.optimizers",
@@ -186,7 +187,7 @@ def _checked(
     version: Any, model_config: Any, compile_config: Any
 ) -> tuple[str, dict[str, Any], dict[str, Any] | None]:
     if not isinstance(version, str) or not isinstance(model_config, dict):
-        raise ValueError("its configuration is none")
+        raise ValueError("its configuration is not valid")
     is_dict = isinstance(compile_config, dict)
     return version, model_config, compile_config if is_dict else None
 
@@ -196,7 +197,7 @@ def _text(value: Any) -> str:
 
 
 def _check_names(compile_config: dict[str, Any], world: ModuleType) -> None:
-    """Raises a `ValueError` for a loss or metric that Keras would look up in vain."""
+    """Raise a `ValueError` if Keras does not know the name of a loss or metric."""
     for key, find in (("loss", world.losses.get), ("metrics", world.metrics.get)):
         for name in _strings(compile_config.get(key)):
             if name not in _METRIC_WORDS:
@@ -204,7 +205,7 @@ def _check_names(compile_config: dict[str, Any], world: ModuleType) -> None:
 
 
 def _strings(item: Any) -> list[str]:
-    """The names among losses or metrics; objects of a configuration have none."""
+    """Return the names in a nest of losses or metrics, without serialized objects."""
     if isinstance(item, str):
         return [item]
     if isinstance(item, dict) and "class_name" not in item:
@@ -213,12 +214,12 @@ def _strings(item: Any) -> list[str]:
 
 
 def _reason(error: Exception) -> str:
-    """What Keras means, out of the pages that it says."""
+    """Return the cause of an error in one line; messages of Keras span many lines."""
     missing = _MISSING.search(str(error))
     if missing:
         return (
-            f"it needs {missing[1]}, which is not Keras' own, and does not name a "
-            "module that has it"
+            f"it needs {missing[1]}, which is not part of Keras, and does not name the "
+            "module that defines it"
         )
     line = str(error).strip().partition("\n")[0]
     return (line or type(error).__name__).rstrip(".")

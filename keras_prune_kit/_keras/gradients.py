@@ -1,4 +1,4 @@
-"""Gradients of a model's own loss, for criteria that need them."""
+"""Gradients of a model's compiled loss, for criteria that need them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from keras_prune_kit._keras.models import world
 
 
 class GradientProbe:
-    """Averages a function of the loss's gradients over a sample of data.
+    """Averages of the gradients of the loss over a sample of data.
 
     Args:
         model: A compiled model on the TensorFlow backend.
-        data: `(x, y)`: arrays, or nests of them for several inputs and outputs.
-        variables: The variables to differentiate by.
+        data: `(x, y)`, arrays or nests of arrays for several inputs and outputs.
+        variables: The variables to differentiate with respect to.
 
     Raises:
         ValueError: If the model is not compiled or the data are not `(x, y)`.
@@ -34,14 +34,14 @@ class GradientProbe:
         self._gradients = self._tf.function(self._take_gradients, reduce_retracing=True)
 
     def mean(self, statistic: str, batch_size: int) -> list[np.ndarray]:
-        """The mean over batches of `"signed"`, `"absolute"` or `"squared"` gradients.
+        """Return the mean over batches of a function of the gradients.
 
         Args:
-            statistic: One of these three.
-            batch_size: Samples in a batch; 1 gives the gradients of single samples.
+            statistic: `"signed"`, `"absolute"` or `"squared"`.
+            batch_size: The number of samples per batch; 1 for per-sample gradients.
 
         Returns:
-            One array a variable, of its shape.
+            One array per variable, of its shape.
         """
         function = {"signed": lambda g: g, "absolute": abs, "squared": lambda g: g * g}
         counters = [v for metric in self._model.metrics for v in metric.variables]
@@ -55,7 +55,7 @@ class GradientProbe:
                 total + function[statistic](gradient)
                 for total, gradient in zip(sums, gradients, strict=True)
             ]
-        # Keras 2 counts every loss it computes towards what `fit` shows.
+        # Keras 2 adds every computed loss to the metric that `fit` displays; undo that.
         for variable, value in zip(counters, before, strict=True):
             variable.assign(value)
         return [np.asarray(total) / len(batches) for total in sums]
@@ -72,7 +72,7 @@ class GradientProbe:
         return [self._widened(tf.convert_to_tensor(item)) for item in gradients]
 
     def _widened(self, gradient: Any) -> Any:
-        """In float32 at least: the square of a small one is 0 in half precision."""
+        """Cast to float32 at least: in float16, squares of small gradients are 0."""
         is_half = gradient.dtype.size < self._tf.float32.size
         return self._tf.cast(gradient, self._tf.float32) if is_half else gradient
 

@@ -1,4 +1,4 @@
-"""The graph of a functional Keras 3 model, which Keras keeps in private attributes."""
+"""Access to the graph of a functional Keras 3 model, which Keras keeps private."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from typing import Any
 
 
 def functional_of(model: Any) -> Any:
-    """Return the functional model that a built Sequential model runs, or the model."""
+    """Return the functional model inside a built Sequential, or the model itself."""
     return getattr(model, "_functional", model)
 
 
 def nodes_of(model: Any) -> list[Any]:
-    """List the calls of a functional model in the order in which Keras clones them.
+    """Return the calls in a functional model in the order in which Keras clones them.
 
     Args:
         model: A built Sequential or functional model of Keras 3.
 
     Returns:
-        Keras' nodes, each with `operation`, `arguments`, `input_tensors` and `outputs`;
-        inputs of the model are not among them.
+        Keras' nodes, each with `operation`, `arguments`, `input_tensors` and `outputs`,
+        without the inputs of the model.
     """
     by_depth = functional_of(model)._nodes_by_depth
     return [
@@ -30,10 +30,10 @@ def nodes_of(model: Any) -> list[Any]:
 
 
 def calls_of(layer: Any) -> list[Any]:
-    """List the nodes in which a layer was called, in any model."""
+    """Return the nodes for all calls of a layer, in any model."""
     return layer._inbound_nodes
 
 
 def producer_of(tensor: Any) -> Any:
-    """Return the layer or operation that a symbolic tensor is an output of."""
+    """Return the layer or operation that produces a symbolic tensor."""
     return tensor._keras_history.operation

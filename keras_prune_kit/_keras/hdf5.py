@@ -1,4 +1,4 @@
-"""The weights of a model as an HDF5 file in memory."""
+"""Writer of a model's weights to an HDF5 file in memory."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from keras_prune_kit._keras.models import (
 
 
 def weights_h5(model: Any) -> bytes:
-    """The weights of a model as an HDF5 file in memory, not compressed.
+    """Return the weights of a model as an uncompressed HDF5 file in memory.
 
-    It weighs what `model.save_weights` writes, without the state of the optimizer.
-    It is for counting bytes; to load weights again, save them with Keras.
+    The file has the size of what `model.save_weights` writes, without the optimizer
+    state. Use it to measure bytes; to load weights again, save them with Keras.
 
     Args:
         model: A built Keras model.
 
     Returns:
-        The bytes of the file.
+        The content of the file.
 
     Raises:
         TypeError: If it is not a Keras model.
@@ -47,7 +47,7 @@ def weights_h5(model: Any) -> bytes:
 def _write_keras_3(
     group: h5py.Group, layer: Any, model_class: type, written: set[int]
 ) -> None:
-    """Writes a layer the way `.weights.h5` has it: own variables, then layers."""
+    """Write a layer in the layout of `.weights.h5`: own variables, then layers."""
     inner_layers = layer.layers if isinstance(layer, model_class) else ()
     inner = {id(weight) for inner in inner_layers for weight in inner.weights}
     variables = group.create_group("vars")
@@ -64,7 +64,7 @@ def _write_keras_3(
 
 
 def _write_keras_2(file: h5py.File, model: Any, keras: ModuleType) -> None:
-    """Writes layers the way a legacy `.h5` has them: a group of named weights each."""
+    """Write layers in the layout of a legacy `.h5`: a group of named weights each."""
     layers = model.layers
     outer = {id(weight) for layer in layers for weight in layer.weights}
     file.attrs["layer_names"] = _texts(layer.name for layer in layers)
@@ -90,11 +90,11 @@ def _texts(texts: Any) -> np.ndarray:
 
 
 def _free_name(group: h5py.Group, name: str) -> str:
-    """The name, or with a number behind it where Keras allows the same one twice."""
+    """Return the name, with a number appended if taken; Keras allows duplicates."""
     return name if name not in group else f"{name}_{len(group)}"
 
 
 def _array(weight: Any) -> np.ndarray:
     array = weight.numpy()
-    # HDF5 knows no bfloat16; its bytes are the same.
+    # HDF5 has no bfloat16; uint16 has the same size.
     return array.view(np.uint16) if array.dtype.kind == "V" else array

@@ -1,4 +1,4 @@
-"""Keeping the zeros that weights have, without a schedule."""
+"""Constraints that keep the existing zeros of a whole model."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def keep_zeros(variables: Variables, variable: Any) -> KeptZeros:
 
 
 def keep_zeros_of(model: Any) -> None:
-    """Constrain each prunable weight of a model to the zeros that it has.
+    """Constrain each prunable weight so that its current zeros stay zero.
 
     Args:
-        model: A built Keras model. Weights that keep their zeros already stay as they
-            are, and so do those without a zero.
+        model: A built Keras model. Weights that already have such a constraint, or
+            have no zeros, are left alone.
     """
     variables = variables_of(model)
     for found in find_weights(model):

@@ -1,4 +1,4 @@
-"""Classes of Keras itself, and their names, as policies write them down."""
+"""Built-in Keras classes and their public names, as policies serialize them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ WORLDS = ("keras", "tf_keras")
 
 
 def is_of_keras(item: object) -> bool:
-    """Return True for a class or function of Keras itself, of either world."""
+    """Return True for a class or function from `keras` or `tf_keras`."""
     module = getattr(item, "__module__", None) or ""
     return module.partition(".")[0] in WORLDS
 
 
 def layer_class(name: str) -> type:
-    """The layer class that a name such as `"keras.layers.Dense"` stands for.
+    """Return the layer class of a name such as `"keras.layers.Dense"`.
 
     Raises:
-        ValueError: If there is none in `keras.layers` or `tf_keras.layers`.
+        ValueError: If it is not in `keras.layers` or `tf_keras.layers`, or that package
+            is not imported.
     """
     root, _, rest = name.partition(".")
     namespace, _, class_name = rest.partition(".")
@@ -32,7 +33,7 @@ def layer_class(name: str) -> type:
 
 
 def layer_class_name(kind: type) -> str:
-    """The public name of a built-in layer class; the inverse of `layer_class`.
+    """Return the public name of a built-in layer class; the inverse of `layer_class`.
 
     Raises:
         ValueError: If it is not a class of `keras.layers` or `tf_keras.layers`.
@@ -44,7 +45,7 @@ def layer_class_name(kind: type) -> str:
         known = False
     if not known:
         raise ValueError(
-            "Only built-in layer classes can be written down. Match a custom layer by "
+            "Only built-in layer classes can be serialized. Match a custom layer by "
             f"a regex on its path instead. Received: {kind!r}."
         )
     return name

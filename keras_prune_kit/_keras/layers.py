@@ -1,4 +1,4 @@
-"""The layers of a model, as a person sees them."""
+"""The layers of a model, each with the weights that it owns."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from keras_prune_kit._keras.weights import walk
 
 @dataclass(frozen=True)
 class LayerWeights:
-    """A layer and the weights that are its own, not those of a layer inside it.
+    """A layer and its weights, without the weights of layers inside it.
 
     Attributes:
-        path: Names of the layers from the model down, joined by "/".
+        path: Layer names from the outermost layer to this one, joined by "/".
         layer: The layer.
-        weights: Its variables.
+        weights: The variables that it owns.
     """
 
     path: str
@@ -25,12 +25,12 @@ class LayerWeights:
 
     @property
     def parameters(self) -> int:
-        """How many values the weights have together."""
+        """The number of values in all weights."""
         return sum(math.prod(weight.shape) for weight in self.weights)
 
 
 def find_layers(model: Any) -> list[LayerWeights]:
-    """Every layer of a model once, in order; a cell is a part of its recurrent layer.
+    """Return each layer once, in order; an RNN cell counts as part of its layer.
 
     Args:
         model: A built Keras model of either world.
@@ -45,7 +45,8 @@ def find_layers(model: Any) -> list[LayerWeights]:
             continue
         seen.add(id(layer))
         layers.setdefault(path, layer)
-        # Layers inside come later and claim what is theirs.
+        # `layer.weights` includes those of inner layers, which are visited later and
+        # overwrite the owner.
         owners |= {id(variable): path for variable in layer.weights}
         variables |= {id(variable): variable for variable in layer.weights}
     own: dict[str, list[Any]] = {path: [] for path in layers}

@@ -1,4 +1,4 @@
-"""Layers that look texts or numbers up in a table, which is no weight."""
+"""Layers with lookup tables or hashes, which are not weights."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from keras_prune_kit._keras.models import world
 from keras_prune_kit._keras.weights import walk
 
 _LOOKUPS = ("TextVectorization", "StringLookup", "IntegerLookup", "Hashing")
-_LOOKUPS += ("HashedCrossing",)  # Both make texts of numbers.
+# Hashing and HashedCrossing convert even numbers to strings before hashing them.
+_LOOKUPS += ("HashedCrossing",)
 
 
 def lookup_layers(model: Any) -> dict[str, Any]:
-    """The layers of a model, and of the models in it, with tables or hashes, by path.
+    """Return the layers with lookup tables or hashes by path, nested models included.
 
     Args:
         model: A Keras model.
@@ -28,20 +29,20 @@ def lookup_layers(model: Any) -> dict[str, Any]:
 
 
 def gives_texts(layer: Any) -> bool:
-    """Whether a layer with a table turns numbers into texts."""
+    """Return True if a lookup layer maps integers to strings."""
     return bool(getattr(layer, "invert", False))
 
 
 def inputs_behind(model: Any, layers: Sequence[Any]) -> str | None:
-    """What a model of all that is behind some layers would take, as Python says it.
+    """Return Python code for the inputs of a model cut after some of its layers.
 
     Args:
         model: A model.
-        layers: Some of its layers.
+        layers: Layers of the model whose outputs become inputs.
 
     Returns:
-        Such as `model.get_layer('lookup').output`; `None` where it cannot be cut there:
-        what is behind needs texts, or the model is no graph of these layers.
+        Code such as `model.get_layer('lookup').output`. `None` if the model cannot be
+        cut there: the rest needs strings, or it is not a graph of these layers.
     """
     places = {id(tensor): place for tensor, place in _places(model, layers)}
     try:
@@ -55,7 +56,7 @@ def inputs_behind(model: Any, layers: Sequence[Any]) -> str | None:
 
 
 def _places(model: Any, layers: Sequence[Any]) -> Iterator[tuple[Any, str]]:
-    """The tensors at which a model can be cut, and how one gets hold of them."""
+    """Yield the tensors at which a model can be cut, with the code for each."""
     for number, tensor in enumerate(getattr(model, "inputs", None) or ()):
         yield tensor, f"model.inputs[{number}]"
     for layer in layers:
@@ -66,7 +67,7 @@ def _places(model: Any, layers: Sequence[Any]) -> Iterator[tuple[Any, str]]:
 
 
 def _ends(tensors: list[Any], stops: set[int]) -> Iterator[Any]:
-    """Where one gets to from some tensors, going back to the first stop."""
+    """Yield the tensors reached by going back to the first stop on each path."""
     seen: set[int] = set()
     while tensors:
         tensor = tensors.pop()
@@ -80,7 +81,7 @@ def _ends(tensors: list[Any], stops: set[int]) -> Iterator[Any]:
 
 
 def _before(tensor: Any) -> list[Any]:
-    """What the operation takes that gives a tensor."""
+    """Return the inputs of the operation that produces a tensor."""
     operation, node_index, _ = tensor._keras_history
     node = operation._inbound_nodes[node_index]
     found = node.input_tensors

@@ -13,7 +13,7 @@ _BATCH = 128
 
 
 def check_sample(model: Any, data: Any) -> None:
-    """Raises a `ValueError` unless the data are `(x, y)` and the model has a loss."""
+    """Raise a `ValueError` unless the data are `(x, y)` and the model has a loss."""
     if not isinstance(data, tuple) or len(data) != 2:
         raise ValueError(
             "data are a sample of the training data, (x, y), both arrays. "
@@ -27,11 +27,13 @@ def check_sample(model: Any, data: Any) -> None:
 
 
 class LossProbe:
-    """The loss of what a model predicts now, without penalties on its weights.
+    """The loss of a model on a sample, without regularization losses.
+
+    Calling it evaluates the model with its current weights.
 
     Args:
         model: A compiled model.
-        data: `(x, y)`: arrays, or nests of them for several inputs and outputs.
+        data: `(x, y)`, arrays or nests of arrays for several inputs and outputs.
 
     Raises:
         ValueError: If the model is not compiled or the data are not `(x, y)`.
@@ -47,7 +49,7 @@ class LossProbe:
         self._scorer = scorer(model)
 
     def __call__(self) -> float:
-        # `predict` and `evaluate` take longer to begin than a small model to run.
+        # `predict` and `evaluate` take longer to start than a small model to run.
         parts = [self._model.predict_on_batch(batch) for batch in self._batches]
         predictions = self._nest.map_structure(lambda *a: np.concatenate(a), *parts)
         self._scorer.reset_metrics()

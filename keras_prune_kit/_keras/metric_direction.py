@@ -1,4 +1,4 @@
-"""Which way a metric points: whether more of it is better or less."""
+"""The direction of a metric: higher is better (`"max"`) or lower is (`"min"`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from keras_prune_kit._keras.layer_classes import is_of_keras
 
 Direction = Literal["max", "min"]
 
-# Keras' own classes and functions of metrics, without capitals and underscores.
+# Keras' metric classes and functions, in lower case and without underscores.
 _RISING = frozenset(
     (
         *(
@@ -43,7 +43,7 @@ _PLAIN_ACCURACIES = frozenset(
     ("binaryaccuracy", "categoricalaccuracy", "sparsecategoricalaccuracy")
 )
 
-# What such metrics are called, word by word.
+# Words in the names of metrics that are not from Keras.
 _SCORES = frozenset(
     (
         *("acc", "accuracy", "auc", "precision", "recall", "fmeasure", "fbeta", "f1"),
@@ -60,20 +60,19 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])\d*|[A-Z]?[a-z]+\d*")
 
 
 def metric_direction(model: Any, name: str) -> Direction | None:
-    """Says whether more of a metric is better (`"max"`) or less (`"min"`).
+    """Return `"max"` if a higher metric is better, `"min"` if a lower one is.
 
-    The metric's object knows it: by Keras 3's own mark, or as one of Keras' classes,
-    a subclass, or a function of Keras. Of others the words of the metric's own name
-    decide, never those of an output's, and the last one that is known: a
-    `recall_time_mae` is an error.
+    The metric object decides: Keras 3's `_direction`, or its Keras class or function.
+    Otherwise the last known word of the metric's name decides (`recall_time_mae` is an
+    error); the name of an output never does.
 
     Args:
         model: A compiled model.
-        name: What `evaluate` or the logs of `fit` call the metric; Keras makes most
-            metrics in the first `fit` or `evaluate`.
+        name: The name of the metric in `evaluate` or in the logs of `fit`. Keras
+            creates most metric objects in the first `fit` or `evaluate`.
 
     Returns:
-        `"max"`, `"min"`, or `None` if nothing says which.
+        `"max"`, `"min"`, or `None` if neither the object nor the name tells.
     """
     metrics = logged_metrics(model)
     if name not in metrics:
@@ -83,26 +82,26 @@ def metric_direction(model: Any, name: str) -> Direction | None:
 
 
 def known_direction(name: str, direction: str | None) -> str:
-    """The direction of a metric where there must be one.
+    """Return the direction of a metric, or raise if it is unknown.
 
     Raises:
-        ValueError: If nobody knows it.
+        ValueError: If `direction` is `None`.
     """
     if direction is None:
         raise ValueError(
-            f"Nobody knows whether more or less of '{name}' is better: it is no metric "
-            "of Keras, and its name does not say. Pass mode='max' or mode='min', or "
-            "name another metric."
+            f"It is not known whether a higher or a lower '{name}' is better: it is "
+            "not a Keras metric, and its name does not tell. Pass mode='max' or "
+            "mode='min', or choose another metric."
         )
     return direction
 
 
 def metric_names(model: Any, logged: Iterable[str]) -> tuple[str, ...]:
-    """The names of metrics that are no losses, in the order of `compile`.
+    """Return the names of logged metrics without losses, in the order of `compile`.
 
     Args:
         model: A compiled model.
-        logged: What its logs hold, in any order; Keras 3 sorts them by the alphabet.
+        logged: The names in its logs, in any order; Keras 3 sorts them alphabetically.
     """
     ordered = dict.fromkeys((*logged_metrics(model), *logged))
     known = set(logged) - _left_over(model)
@@ -110,9 +109,9 @@ def metric_names(model: Any, logged: Iterable[str]) -> tuple[str, ...]:
 
 
 def _left_over(model: Any) -> set[str]:
-    """Metrics of a `compile` before, which Keras 3 keeps after one without any.
+    """Return names of metrics that Keras 3 keeps from an earlier `compile`.
 
-    They are no part of how the model is compiled, so a copy has none of them.
+    A `compile` without metrics does not clear them. A copy, compiled once, lacks them.
     """
     config = model._compile_config.config
     if config.get("metrics") is None and config.get("weighted_metrics") is None:
@@ -122,35 +121,36 @@ def _left_over(model: Any) -> set[str]:
 
 
 def logged_metrics(model: Any) -> dict[str, Any]:
-    """The metrics of a model by the names that its logs have, in the order of compile.
+    """Return the metric objects by their names in the logs, in the order of `compile`.
 
     Args:
-        model: A compiled model; before its first `fit` or `evaluate` most are missing.
+        model: A compiled model; before its first `fit` or `evaluate` most metrics are
+            missing.
     """
     found: dict[str, Any] = {}
     for metric in model.metrics:
         if type(metric).__name__ != "CompileMetrics":
             found[metric.name] = metric
-        elif metric.built:  # Keras 3 names them anew in each result.
+        elif metric.built:  # Keras 3 adds the output to their names in results only.
             found |= dict(zip(metric.result(), metric.metrics, strict=True))
     return found
 
 
 def is_plain_accuracy(model: Any, name: str) -> bool:
-    """Whether a metric is what Keras makes of `"accuracy"`, by the form of labels."""
+    """Return True if Keras creates the metric from `"accuracy"` and the label shape."""
     metric = logged_metrics(model).get(name)
-    if metric is None:  # Keras has not made it yet.
+    if metric is None:  # Not created before the first `fit` or `evaluate`.
         return name in ("accuracy", "acc")
     return not _PLAIN_ACCURACIES.isdisjoint(_kinds(metric))
 
 
 def _is_loss_name(name: str) -> bool:
-    """Whether a name in the logs is that of a loss, of the model or of an output."""
+    """Return True if a log name is the loss of the model or of one output."""
     return name.split("_")[-1] == "loss"
 
 
 def _of_object(metric: Any) -> Direction | None:
-    mark = getattr(metric, "_direction", None)
+    mark = getattr(metric, "_direction", None)  # Keras 3, of some classes only.
     if mark in ("up", "down"):
         return "max" if mark == "up" else "min"
     if _is_loss(getattr(metric, "_fn", None)):
@@ -164,7 +164,7 @@ def _of_object(metric: Any) -> Direction | None:
 
 
 def _kinds(metric: Any) -> list[str]:
-    """The names of Keras' classes and of the function behind a metric."""
+    """Return the normalized names of a metric's Keras classes and Keras function."""
     bases = [*type(metric).__mro__, getattr(metric, "_fn", None)]
     return [
         base.__name__.replace("_", "").lower()
@@ -174,7 +174,7 @@ def _kinds(metric: Any) -> list[str]:
 
 
 def _is_loss(function: Any) -> bool:
-    """Whether it is a loss of Keras, or one made from them: all are to be minimized."""
+    """Return True for a loss function or object of Keras; all are minimized."""
     worlds = [
         sys.modules[name] for name in ("keras", "tf_keras") if name in sys.modules
     ]
@@ -185,11 +185,12 @@ def _is_loss(function: Any) -> bool:
 
 
 def _own_name(model: Any, name: str, metric: Any) -> str:
-    """The metric's part of a name: with several outputs each has its output's first."""
+    """Return the name without the output name that Keras adds for several outputs."""
     if metric is not None and metric.name != name:
-        return metric.name  # Keras 3 puts the output before it in the logs alone.
+        return metric.name  # Keras 3 adds the output name in the logs only.
     outputs = getattr(model, "output_names", None) or ()
     if len(outputs) > 1:
+        # Longest first: `out` is also a prefix of the metrics of `out_2`.
         for output in sorted(outputs, key=len, reverse=True):
             if name.startswith(f"{output}_"):
                 return name.removeprefix(f"{output}_")

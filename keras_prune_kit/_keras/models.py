@@ -1,4 +1,4 @@
-"""Whole models: which world they are from, whether they are built, retracing."""
+"""Queries of whole models: their Keras package, state, optimizer and traces."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any
 
 from keras_prune_kit._keras.layer_classes import WORLDS
 
-# How Keras tells of errors in layers.
+# Parts of Keras' messages for errors in layers.
 _COLOR = re.compile(r"\x1b\[\d*m")
 _CAUSE = "Exception encountered:"
 _WRAPPED = "Exception encountered when calling"
 
 
 def world(model: object, name: str = "model") -> ModuleType:
-    """The package that a model is from, right for subclassed models too.
+    """Return the Keras package that a model, subclassed or not, is from.
 
     Args:
         model: A Keras model.
-        name: What the argument is called. Defaults to `"model"`.
+        name: The name of the argument, for messages. Defaults to `"model"`.
 
     Returns:
         The module `keras` (Keras 3) or `tf_keras` (Keras 2).
@@ -29,6 +29,7 @@ def world(model: object, name: str = "model") -> ModuleType:
     Raises:
         TypeError: If it is not a Keras model.
     """
+    # A subclassed model's own class is from a user's module, but a base is Keras'.
     for base in type(model).__mro__:
         root = base.__module__.partition(".")[0]
         if base.__name__ == "Model" and root in WORLDS:
@@ -49,12 +50,10 @@ def is_tf_keras(model: Any) -> bool:
 
 
 def trained_model(model: Any) -> Any:
-    """The model that training is about.
-
-    Of a `keras.distillation.Distiller` that is its student, of others the model itself.
+    """Return the student of a `keras.distillation.Distiller`, else the model itself.
 
     Args:
-        model: A Keras model, such as callbacks are given.
+        model: A Keras model, such as the `model` attribute of a callback.
     """
     distillation = getattr(sys.modules.get("keras"), "distillation", None)
     if distillation is not None and isinstance(model, distillation.Distiller):
@@ -63,27 +62,24 @@ def trained_model(model: Any) -> Any:
 
 
 def callback_namespace(model: object) -> ModuleType:
-    """The `callbacks` of the model's world."""
+    """Return the `callbacks` module of the model's Keras package."""
     return world(model).callbacks
 
 
 def is_built(model: Any) -> bool:
-    """Return True if a model has its weights."""
+    """Return True if a model is built and has weights."""
     model = trained_model(model)
     return bool(model.built and model.weights)
 
 
 def fixed_batch(model: Any) -> int | None:
-    """Return the number of samples that a model takes at once, if that is fixed.
-
-    Layers with `stateful=True` need it to be.
-    """
+    """Return the batch size if it is fixed, as for `stateful=True`, else `None`."""
     inputs = getattr(model, "inputs", None) or ()
     return inputs[0].shape[0] if inputs and len(inputs[0].shape) else None
 
 
 def check_built(model: Any) -> None:
-    """Raises a `ValueError` if the model has no weights yet."""
+    """Raise a `ValueError` if the model is not built."""
     model = trained_model(model)
     if not model.built:
         raise ValueError(
@@ -94,42 +90,42 @@ def check_built(model: Any) -> None:
 
 
 def weights_ending(model: object) -> str:
-    """How the name of a file ends that `save_weights` writes weights alone to.
+    """Return the file suffix for which `save_weights` writes weights only.
 
-    Keras 2 has a newer form with another ending, but that brings back metrics too,
-    which fails where they are spread over several devices.
+    For Keras 2 this is the legacy `.h5`: its `.weights.h5` also restores metrics, which
+    fails if they are distributed over several devices.
     """
     return ".h5" if is_tf_keras(model) else ".weights.h5"
 
 
 def optimizer_of(model: Any) -> Any:
-    """The compiled optimizer without a loss-scaling wrapper, or `None`."""
+    """Return the compiled optimizer without a loss-scaling wrapper, or `None`."""
     return inner_optimizer(getattr(model, "optimizer", None))
 
 
 def inner_optimizer(optimizer: Any) -> Any:
-    """Return the optimizer inside of one that scales the loss, else itself."""
+    """Return the optimizer inside a loss-scaling wrapper, or the optimizer itself."""
     return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 def state_of(model: Any) -> list[Any]:
-    """All variables that training changes: the weights and what the optimizer keeps."""
+    """Return all variables of training: weights and optimizer variables."""
     kept: Any = getattr(getattr(model, "optimizer", None), "variables", [])
-    if not isinstance(kept, list):  # A method, of Keras 2's legacy optimizers.
+    if not isinstance(kept, list):  # A method in legacy optimizers of Keras 2.
         kept = kept()
     return [*variables_among(trained_model(model).weights), *kept]
 
 
 def variables_among(weights: Iterable[Any]) -> list[Any]:
-    """Weights without the tables of texts that Keras 2 counts among them."""
+    """Return the weights without the lookup tables that Keras 2 lists among them."""
     return [weight for weight in weights if hasattr(weight, "assign")]
 
 
 def retrace(model: Any) -> None:
-    """Makes the next train step see constraints that came or went.
+    """Rebuild the train function after constraints were added or removed.
 
-    A train function traced earlier does not know them. `fit` looks the function up
-    at every step, so this also works while it runs.
+    A function traced earlier would ignore the change. `fit` reads the attribute at
+    every step, so this also works while it runs.
     """
     if getattr(model, "train_function", None) is not None:
         model.train_function = None
@@ -137,9 +133,9 @@ def retrace(model: Any) -> None:
 
 
 def first_line(error: Exception) -> str:
-    """Return what an error means in one line, without a full stop.
+    """Return the cause of an error as one line without a final period.
 
-    Keras wraps errors of layers: the cause stands further down, partly in color.
+    Keras wraps errors of layers: the cause is on a later line, partly with color codes.
     """
     lines = [line.strip() for line in _COLOR.sub("", str(error)).splitlines()]
     lines = [line for line in lines if line] or [type(error).__name__]

@@ -1,4 +1,4 @@
-"""The outputs of a model: a tensor, or a list or dict of them, each with a name."""
+"""Names for the outputs of a model: one tensor, or a nest of lists and dicts."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from keras_prune_kit._tools.names import keys_of, unique
 
 
 def named_outputs(model: Any, outputs: Any) -> dict[str, Any]:
-    """What a model gives, by name, in the order in which the model gives it.
+    """Return the outputs of a model by name, in the order of the model.
 
     Args:
         model: A Keras model.
-        outputs: Tensors, arrays or anything else in the structure of its outputs.
+        outputs: Tensors, arrays or other values in the structure of its outputs.
 
     Returns:
-        Outputs by their key in a dict, or by the layer of a functional model that they
-        are of. One output, and those of other models, are `output_0` and so on.
+        The outputs by dict key, or by the name of the layer that produces them in a
+        functional model. A single output, and those of other models, are named
+        `output_0`, `output_1`, ...
     """
     paths, leaves = zip(*_leaves(outputs), strict=True)
     if isinstance(outputs, Mapping) or not all(len(path) == 1 for path in paths):
@@ -28,24 +29,24 @@ def named_outputs(model: Any, outputs: Any) -> dict[str, Any]:
 
 
 def arrange(model: Any, named: Mapping[str, Any], like: Any) -> Any:
-    """Puts what has names into the structure that a model gives.
+    """Arrange named arrays into the structure of a model's outputs.
 
     Args:
         model: A Keras model.
-        named: One array an output, by name, of this model or of a file made of it.
-        like: Outputs of the model, of any samples.
+        named: One array per output, by name, from the model or its exported file.
+        like: Outputs of the model for any samples, for their structure.
 
     Raises:
-        ValueError: If the names are not those of the model.
+        ValueError: If the names do not correspond to those of the model.
     """
     wanted = list(named_outputs(model, like))
     keys = keys_of(wanted, named)
     if keys is None or len(keys) != len(named):
-        # What has an order of its own can do without names.
+        # A list has an order, so names may differ; for dicts only names can decide.
         if len(wanted) != len(named) or (isinstance(like, Mapping) and len(named) > 1):
             raise ValueError(
-                f"Outputs are compared by name, and model '{model.name}' calls its own "
-                f"{wanted}. Received outputs with the names {list(named)}."
+                f"Outputs are compared by name, and those of model '{model.name}' are "
+                f"named {wanted}. Received outputs named {list(named)}."
             )
         keys = list(named)
     return _pack(like, iter([named[key] for key in keys]))
@@ -59,7 +60,7 @@ def _layer_names(model: Any, count: int) -> list[str]:
 
 
 def _leaves(item: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, Any]]:
-    """All that is in a nest, each with the keys and places that lead to it."""
+    """Yield each leaf of a nest with the keys and indices that lead to it."""
     if isinstance(item, Mapping):
         for key, value in item.items():
             yield from _leaves(value, (*path, key))

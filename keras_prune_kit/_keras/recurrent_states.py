@@ -1,4 +1,4 @@
-"""What stateful recurrent layers remember from one batch to the next."""
+"""The states that stateful recurrent layers carry from one batch to the next."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from keras_prune_kit._keras.weights import walk
 
 @contextlib.contextmanager
 def at_rest(model: Any) -> Iterator[None]:
-    """Let stateful layers remember nothing, as after a reset, and bring it back.
+    """Reset the states of stateful layers and restore them after the `with` block.
 
     Args:
         model: A built Keras model of either world.
@@ -31,7 +31,7 @@ def at_rest(model: Any) -> Iterator[None]:
 
 
 def _states(model: Any) -> list[Any]:
-    """List the variables in which stateful layers keep their states, each once."""
+    """Return the state variables of all stateful layers, each once."""
     found = {}
     for _, layers in walk(model):
         layer = layers[-1]

@@ -1,4 +1,4 @@
-"""Keras' own metrics for what some other runtime predicted."""
+"""Keras metrics and loss for predictions of another runtime, such as TFLite."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _PREDICTIONS, _MASKS = "keras_prune_kit_predictions", "keras_prune_kit_masks"
 
 
 def scorer(model: Any) -> Any:
-    """A model that takes predictions as they are, with the metrics of another.
+    """Return a model that passes predictions through and has the metrics of another.
 
-    It calls its outputs what the other model does, so Keras finds the loss, the metrics
-    and the labels of each by the same rules.
+    Its outputs have the names of the other model's, so that Keras assigns losses,
+    metrics and labels to them by the same rules.
 
     Args:
         model: A compiled model.
 
     Returns:
-        A compiled model, to be evaluated on predictions in the structure in which the
-        other one gives them, or on `with_masks` of them.
+        A compiled model, to be evaluated on predictions in the structure of the other
+        model's outputs, or on the result of `with_masks`.
     """
     passthrough = _passthrough_class(world(model).Model)(name=model.name)
     if getattr(model, "output_names", None):
@@ -43,6 +43,7 @@ def scorer(model: Any) -> Any:
 def _passthrough_class(base: Any) -> Any:
     class Passthrough(base):
         def __init__(self, **options: Any) -> None:
+            # Not the global policy: float16 would round the predictions.
             super().__init__(dtype="float32", **options)
 
         def call(self, inputs: Any) -> Any:
@@ -52,6 +53,7 @@ def _passthrough_class(base: Any) -> Any:
 
     def masked(predictions: Any, masks: dict[str, Any]) -> Any:
         tf = sys.modules["tensorflow"]
+        # Keras reads masks from this attribute. Set it on copies, not on the inputs.
         leaves = [tf.identity(leaf) for leaf in tf.nest.flatten(predictions)]
         for place, mask in masks.items():
             leaves[int(place)]._keras_mask = mask
@@ -61,14 +63,14 @@ def _passthrough_class(base: Any) -> Any:
 
 
 def output_masks(model: Any, x: Any) -> dict[str, np.ndarray]:
-    """Return which steps of a model's outputs are no padding, as Keras scores them.
+    """Return the Keras masks of a model's outputs, which exclude padding from scores.
 
     Args:
         model: A Keras model.
         x: Samples of its inputs.
 
     Returns:
-        A boolean array for each output that has a mask, by the output's place.
+        A boolean array for each output that has a mask, by the index of the output.
     """
     outputs = sys.modules["tensorflow"].nest.flatten(model(x, training=False))
     masks = {str(i): getattr(out, "_keras_mask", None) for i, out in enumerate(outputs)}
@@ -76,5 +78,5 @@ def output_masks(model: Any, x: Any) -> dict[str, np.ndarray]:
 
 
 def with_masks(predictions: Any, masks: dict[str, np.ndarray]) -> Any:
-    """Join predictions and the masks of `output_masks` for a `scorer`."""
+    """Combine predictions and `output_masks` into an input of a `scorer` model."""
     return {_PREDICTIONS: predictions, _MASKS: masks} if masks else predictions

@@ -1,4 +1,4 @@
-"""What a Keras model takes: names, shapes and types of its inputs."""
+"""The inputs of a Keras model: names, shapes and dtypes."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ class ModelInput:
     """One input of a model.
 
     Attributes:
-        name: Its name, which is its key if the model takes a dict.
-        shape: With the batch first; `None` where any size will do.
-        dtype: Such as `"float32"`.
+        name: The name, which is also the key if the model is called with a dict.
+        shape: The shape with the batch axis first; `None` for a dynamic size.
+        dtype: The dtype, such as `"float32"`.
     """
 
     name: str
@@ -26,13 +26,18 @@ class ModelInput:
 
 @dataclass(frozen=True)
 class Signature:
-    """All inputs of a model, in its own order, and how its `call` takes them."""
+    """All inputs of a model and the structure in which its `call` expects them.
+
+    Attributes:
+        inputs: The inputs, in the order of the model.
+        container: `dict`, `list`, or `object` for a single tensor.
+    """
 
     inputs: tuple[ModelInput, ...]
     container: type
 
     def pack(self, tensors: Sequence[Any]) -> Any:
-        """What to call the model with, from one tensor an input."""
+        """Arrange one tensor per input into the argument of the model's `call`."""
         if self.container is dict:
             names = (item.name for item in self.inputs)
             return dict(zip(names, tensors, strict=True))
@@ -40,12 +45,12 @@ class Signature:
 
 
 def signature_of(model: Any) -> Signature:
-    """The inputs of a built Keras model.
+    """Return the inputs of a built Keras model.
 
     Raises:
         TypeError: If it is not a Keras model.
-        ValueError: If it is not built, or its inputs are nested deeper than one
-            list or dict.
+        ValueError: If the model is not built, `call` has several arguments, or the
+            inputs are nested deeper than one list or dict.
     """
     is_keras_2 = is_tf_keras(model)
     check_built(model)
@@ -61,8 +66,8 @@ def signature_of(model: Any) -> Signature:
         names, specs = _names_of([structure]), [structure]
     if not all(hasattr(spec, "dtype") for spec in specs):
         raise ValueError(
-            "Only models that take one tensor, a list or a dict of tensors can be "
-            f"exported. Model '{model.name}' takes: {structure}."
+            "Only models whose input is one tensor, a list or a dict of tensors can "
+            f"be exported. Model '{model.name}' has the input: {structure}."
         )
     return Signature(
         tuple(
@@ -81,9 +86,10 @@ class _Spec:
 
 
 def _structure(model: Any, is_keras_2: bool) -> Any:
-    """One spec, a list or a dict of specs: whatever `call` takes."""
+    """Return the input of `call` as one spec, or a list or dict of specs."""
     if getattr(model, "inputs", None):
-        # No public attribute tells a dict of inputs from a list of them.
+        # No public attribute tells whether the inputs are a dict or a list: `inputs`
+        # is a flat list in both cases. The first name is Keras 3's.
         nested = getattr(model, "_inputs_struct", getattr(model, "_nested_inputs", 0))
         if isinstance(nested, dict):
             return dict(nested)
@@ -98,6 +104,7 @@ def _structure(model: Any, is_keras_2: bool) -> Any:
 
 
 def _keras_3_subclass(model: Any) -> Any:
+    # A subclassed model records shapes only, and several arguments as `shapes_dict`.
     config = model.get_build_config() or {}
     _check_one_argument(model, len(config.get("shapes_dict", "1")))
     shape = config.get("input_shape")
@@ -116,9 +123,9 @@ def _keras_2_subclass(model: Any) -> Any:
 def _check_one_argument(model: Any, count: int) -> None:
     if count != 1:
         raise ValueError(
-            "A model to export must take all its inputs as one argument. Model "
-            f"'{model.name}' takes {count} in its call(); pass them as one list or "
-            "dict instead."
+            "A model to export must receive all inputs in one argument of call(). "
+            f"That of model '{model.name}' has {count}; combine them into one list or "
+            "dict."
         )
 
 
@@ -131,7 +138,7 @@ def _specs_of(shape: Any, dtype: str) -> Any:
 
 
 def _names_of(specs: Sequence[Any]) -> list[str]:
-    """The names of inputs; `input_0` and so on where there are none to tell them by."""
+    """Return the input names, or `input_0`, `input_1`, ... if some miss or repeat."""
     names = [(getattr(spec, "name", "") or "").partition(":")[0] for spec in specs]
     if all(names) and len(set(names)) == len(names):
         return names

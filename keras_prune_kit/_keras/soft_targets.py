@@ -1,28 +1,28 @@
-"""Labels mixed with what another model makes of the same inputs."""
+"""Targets for distillation: labels mixed with the predictions of a teacher."""
 
 from __future__ import annotations
 
 import sys
 from typing import Any
 
-_SURE = 1e-7  # Nearer to 0 or 1 a probability has no logarithm in float32.
+_SURE = 1e-7  # Keeps log(p) and log(1 - p) finite: float32 rounds 1 - 1e-8 to 1.
 
 
 def mix_targets(
     outputs: Any, y: Any, *, weight: float, temperature: float, are_logits: bool
 ) -> Any:
-    """Labels, and the classes' probabilities as a teacher sees them, as one tensor.
+    """Return the weighted mean of labels and a teacher's class probabilities.
 
     Args:
-        outputs: What the teacher gives, of shape `(..., classes)`; one class means
+        outputs: Outputs of the teacher, of shape `(..., classes)`; a single class is
             that of a binary classifier.
-        y: Class numbers `(...)` or `(..., 1)`, or probabilities `(..., classes)`.
-        weight: How much of the target is the teacher's, 0 to 1.
-        temperature: Above 1 softens what the teacher says.
-        are_logits: Whether the outputs are logits, not probabilities.
+        y: Class indices `(...)` or `(..., 1)`, or probabilities `(..., classes)`.
+        weight: The share of the teacher in the target, 0 to 1.
+        temperature: The temperature of the teacher's softmax; above 1 softens it.
+        are_logits: If True, the outputs are logits, else probabilities.
 
     Returns:
-        A float32 tensor of the outputs' shape.
+        A float32 tensor of the shape of `outputs`.
     """
     tf = sys.modules["tensorflow"]
     outputs = tf.cast(outputs, tf.float32)
@@ -37,7 +37,7 @@ def mix_targets(
 
 
 def _labels(tf: Any, y: Any, outputs: Any) -> Any:
-    """Labels of either form as probabilities of the outputs' shape."""
+    """Return class indices or probabilities as probabilities of the outputs' shape."""
     y, classes = tf.convert_to_tensor(y), outputs.shape[-1]
     if y.shape.rank < outputs.shape.rank:
         y = y[..., None]

@@ -1,4 +1,4 @@
-"""The callback that tells how far Keras is."""
+"""A callback that reports the progress of Keras to `_tools.progress`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from keras_prune_kit._tools import progress
 
 
 class StageProgress(TwoWorldCallback):
-    """Makes each run of `fit`, `evaluate` or `predict` a stage; see `progress`.
+    """Callback that opens a stage for each `fit`, `evaluate` or `predict`.
 
-    Its steps are batches; where nobody knows how many, `fit` counts its epochs.
+    Steps are batches; if their number is unknown, the steps of `fit` are epochs.
 
     Args:
-        training: What `fit` does. Defaults to `"training"`.
+        training: The name of the stage of `fit`. Defaults to `"training"`.
     """
 
     def __init__(self, training: str = "training") -> None:
@@ -24,7 +24,7 @@ class StageProgress(TwoWorldCallback):
         self._open: list[tuple[contextlib.ExitStack, progress.Stage]] = []
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        self._open.clear()  # An earlier run may have been cut off.
+        self._open.clear()  # An interrupted run leaves its stages open.
         self._begin(self._training, self.params["epochs"] * (self._steps or 1))
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -45,7 +45,7 @@ class StageProgress(TwoWorldCallback):
         self._end()
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
-        # Within `fit` the number of steps is that of the training.
+        # Within `fit`, `params["steps"]` is that of training.
         self._begin("evaluating", None if self._open else self._steps)
 
     def on_test_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:

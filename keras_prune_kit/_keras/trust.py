@@ -1,4 +1,4 @@
-"""What in a model file would run code that is not Keras' own."""
+"""Detection of code in a model file that is not from Keras."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-# Packages whose classes Keras itself loads without asking.
+# Packages whose classes Keras loads even in safe mode.
 _TRUSTED = {"keras", "tf_keras", "keras_hub", "keras_cv", "keras_nlp"}
 _CODE = {
     "Lambda": "a Lambda layer",
@@ -18,17 +18,25 @@ _CODE = {
     "TFSMLayer": "a TFSMLayer",
     "TorchModuleWrapper": "a TorchModuleWrapper",
 }
-# Operations of TensorFlow (`TFOpLambda`) that reach beyond the tensors they are given.
+# TensorFlow operations (`TFOpLambda`) that access more than their input tensors.
 _REACHES_OUT = re.compile(
     r"\b(io|raw_ops|data|summary|saved_model|(read|write|matching)_files?"
     r"|(py|numpy|eager_py)_func(tion)?)\b"
 )
+# Functions of Keras that are not parts of models, such as `keras.utils.get_file`.
 _NO_MODELING = re.compile(r"\.(utils|saving|export|config)\b")
 
 
 @dataclass(frozen=True)
 class ForeignCode:
-    """A part of a model that is not Keras' own, and where it says its code is."""
+    """A part of a model that is not from Keras, and the location of its code.
+
+    Attributes:
+        text: A description for messages.
+        name: The name of the class or function.
+        registered_name: The name under which Keras registered it.
+        module: The module that defines it.
+    """
 
     text: str
     name: str = ""
@@ -39,14 +47,15 @@ class ForeignCode:
 def foreign_code(
     config: Any, world: ModuleType, trusted: frozenset[str] = frozenset()
 ) -> list[ForeignCode]:
-    """Whatever in a configuration would run code that is not Keras' own.
+    """Return the parts of a configuration that would run code that is not from Keras.
 
-    Keras' safe mode stops Lambda layers only, that of Keras 2 not in an .h5, and Keras
-    2 imports any module that a `.keras` file names.
+    Keras' own safe mode is not enough: it blocks only Lambda layers, in Keras 2 not
+    even those in an .h5, and Keras 2 imports any module that a `.keras` file names.
 
     Args:
         config: The configuration of a model or of its compilation, from JSON.
-        world: `keras` or `tf_keras`. What the process registered with it is trusted.
+        world: `keras` or `tf_keras`. Objects registered with it in this process are
+            trusted.
         trusted: More packages whose code may run. Defaults to none.
     """
     registered = world.saving.get_registered_object
@@ -55,10 +64,10 @@ def foreign_code(
 
 
 def import_objects(found: list[ForeignCode]) -> dict[str, Any]:
-    """Imports the modules that a model file names: the `custom_objects` for Keras.
+    """Import the modules that a model file names and return `custom_objects`.
 
     Raises:
-        ValueError: If a module is not there.
+        ValueError: If a module cannot be imported.
     """
     objects = {}
     for item in found:
@@ -75,7 +84,7 @@ def import_objects(found: list[ForeignCode]) -> dict[str, Any]:
 
 
 def _dicts(config: Any) -> Iterator[dict[str, Any]]:
-    """All dicts of a nest, those inside others too."""
+    """Yield all dicts of a nest, including those inside other dicts."""
     waiting = [config]
     while waiting:
         item = waiting.pop()
@@ -100,7 +109,7 @@ def _foreign(
         return ForeignCode(f"the operation {operation}") if found else None
     registered_name = str(node.get("registered_name") or "")
     if "module" not in node or (registered_name and registered(registered_name)):
-        # Without a module Keras looks among its own and the registered classes only.
+        # Without a module Keras searches only its own and registered classes.
         return None
     module, is_function = str(node["module"] or ""), kind == "function"
     name = str(node.get("config")) if is_function else kind
@@ -118,7 +127,8 @@ def _config_of(node: dict[str, Any]) -> dict[str, Any]:
 
 def _is_trusted(module: str, name: str, is_function: bool, trusted: Set[str]) -> bool:
     if module == "builtins":
-        # The names that Keras gives its own functions, never Python's `exec`.
+        # Keras serializes its own functions with this module; a name that Python itself
+        # has, such as `exec`, is never one of those.
         return is_function and not hasattr(builtins, name)
     is_keras = module.partition(".")[0] in trusted and name.isidentifier()
     return is_keras and not (is_function and _NO_MODELING.search(module))

@@ -1,4 +1,4 @@
-"""Finding the weights of a model that can be pruned."""
+"""Search for the prunable weights of a model."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _DEPTHWISE = ("DepthwiseConv1D", "DepthwiseConv2D")
 _SEPARABLE = ("SeparableConv1D", "SeparableConv2D")
 _CELLS = ("LSTMCell", "GRUCell", "SimpleRNNCell", "ConvLSTMCell")
 
-# Layers that round their weights or outputs while they train: ours and TFMOT's.
+# Layers that fake-quantize weights or outputs during training: ours and TFMOT's.
 _QUANTIZING = {
     *("QuantizeKernel", "QuantizeScale", "QuantizeOutput", "FakeQuantize"),
     *("QuantizeWrapper", "QuantizeWrapperV2", "QuantizeLayer"),
 }
 
-# What a layer class calls the weights that are worth pruning.
+# Attributes of the weights that are worth pruning, by layer class.
 _KERNELS: dict[str, tuple[str, ...]] = {
     "Dense": ("kernel",),
     "EinsumDense": ("kernel",),
     "Embedding": ("embeddings",),
     **dict.fromkeys(_CONV + _CONV_TRANSPOSE, ("kernel",)),
     **dict.fromkeys(_SEPARABLE, ("pointwise_kernel",)),
-    # Keras 3 says kernel, Keras 2 depthwise_kernel.
+    # `kernel` in Keras 3, `depthwise_kernel` in Keras 2.
     **dict.fromkeys(_DEPTHWISE, ("kernel", "depthwise_kernel")),
     **dict.fromkeys(_CELLS, ("kernel", "recurrent_kernel")),
 }
@@ -38,17 +38,18 @@ _KERNELS: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class PrunableWeight:
-    """A weight that can be pruned, and where it is.
+    """A prunable weight and its location in the model.
 
     Attributes:
-        layer_path: Names of the layers from the model down, joined by "/".
-        attribute: What the layer calls the weight, such as `"kernel"`.
-        variable: The variable itself.
+        layer_path: Layer names from the outermost layer to the owner, joined by "/".
+        attribute: The layer's attribute for the weight, such as `"kernel"`.
+        variable: The variable.
         layers: The layers from the outermost one inside the model to the owner.
-        is_depthwise: Depthwise kernels are few and precious: pruned on demand only.
-        axes: Order of the axes that puts inputs before outputs.
-        leading: How many of these come before the inputs.
-        inputs: How many of these are inputs.
+        is_depthwise: True for a depthwise kernel, which is pruned only if a rule names
+            it: it has few weights, and each output channel depends on a handful.
+        axes: The order of axes that puts inputs before outputs.
+        leading: The number of axes before the inputs.
+        inputs: The number of input axes.
     """
 
     layer_path: str
@@ -62,7 +63,7 @@ class PrunableWeight:
 
     @property
     def path(self) -> str:
-        """Layer path and attribute."""
+        """The layer path and attribute, joined by "/"."""
         return f"{self.layer_path}/{self.attribute}"
 
     @property
@@ -72,21 +73,21 @@ class PrunableWeight:
 
     @property
     def is_trainable(self) -> bool:
-        """Whether training changes the weight: it and all layers around it train."""
+        """True if the weight and all layers around it are trainable."""
         parts = (*self.layers, self.variable)
         return all(getattr(part, "trainable", True) for part in parts)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of the variable."""
+        """The shape of the variable."""
         return tuple(self.variable.shape)
 
     def canonical_shape(self) -> tuple[int, ...]:
-        """The shape `(..., inputs, outputs)` in which structures see the weight."""
+        """Return the shape `(..., inputs, outputs)` that structures work on."""
         return self.to_canonical(np.broadcast_to(np.int8(0), self.shape)).shape
 
     def to_canonical(self, array: np.ndarray) -> np.ndarray:
-        """Brings an array of the variable's shape into `(..., inputs, outputs)`."""
+        """Rearrange an array of the variable's shape to `(..., inputs, outputs)`."""
         if array.ndim < 2:
             return array
         moved = array.transpose(self.axes)
@@ -95,7 +96,7 @@ class PrunableWeight:
         return moved.reshape(*lead, _product(ins), _product(outs))
 
     def from_canonical(self, array: np.ndarray) -> np.ndarray:
-        """The inverse of `to_canonical`."""
+        """Apply the inverse of `to_canonical`."""
         if len(self.shape) < 2:
             return array
         moved_shape = [self.shape[axis] for axis in self.axes]
@@ -104,17 +105,17 @@ class PrunableWeight:
 
 @dataclass(frozen=True)
 class Unprunable:
-    """A layer with weights of its own that cannot be pruned, and why."""
+    """A layer that owns weights that cannot be pruned, and the reason."""
 
     layer_path: str
     reason: str
 
 
 def find_weights(model: Any) -> Iterator[PrunableWeight | Unprunable]:
-    """Walks a model and yields each weight once, in the order of its layers.
+    """Yield each weight of a model once, in the order of its layers.
 
-    Of a model that trains another one, the other's. A layer or variable that is used
-    twice is yielded where it is met first.
+    For a model that trains another one, yield those of the other. A shared layer or
+    variable is yielded at its first occurrence.
 
     Args:
         model: A built Keras model of either world.
@@ -135,18 +136,18 @@ def find_weights(model: Any) -> Iterator[PrunableWeight | Unprunable]:
 
 
 def check_not_wrapped(model: Any) -> None:
-    """Raises a `ValueError` if TFMOT prunes a layer of the model already."""
+    """Raise a `ValueError` if a layer of the model is wrapped by TFMOT for pruning."""
     for path, layers in walk(model):
         if any(b.__name__ == "PruneLowMagnitude" for b in type(layers[-1]).__mro__):
             raise ValueError(
-                f"Layer '{path}' is wrapped by TFMOT, which prunes it already. Train "
-                "with kpk.tfmot.callbacks(), or take the wrappers off first: "
+                f"Layer '{path}' is wrapped by TFMOT, which already prunes it. Train "
+                "with kpk.tfmot.callbacks(), or remove the wrappers first: "
                 "kpk.tfmot.strip(model)."
             )
 
 
 def is_quantization_aware(model: Any) -> bool:
-    """Whether layers of a model round what they compute, so that it trains as int8."""
+    """Return True if the model contains fake-quant layers, of this package or TFMOT."""
     return any(
         base.__name__ in _QUANTIZING
         for _, layers in walk(model)
@@ -155,7 +156,7 @@ def is_quantization_aware(model: Any) -> bool:
 
 
 def without_range(model: Any) -> list[str]:
-    """Paths of the activations of a quantized Keras 3 model that have no range yet."""
+    """Return paths of the fake-quant layers of a Keras 3 model without a range yet."""
     return [
         path
         for path, layers in walk(model)
@@ -166,7 +167,7 @@ def without_range(model: Any) -> list[str]:
 def walk(
     parent: Any, path: str = "", layers: tuple[Any, ...] = ()
 ) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    """Every layer below a model, with its path and the layers around it."""
+    """Yield the path of each layer in a model and the layers from outermost to it."""
     for child in children(parent):
         child_path = path if _is_core(parent, child) else f"{path}/{child.name}"
         child_path = child_path.lstrip("/")
@@ -176,17 +177,17 @@ def walk(
 
 
 def _is_core(parent: Any, child: Any) -> bool:
-    """Whether a layer is what another one is about, so that the path names that.
+    """Return True for the inner layer of a wrapper, whose name the path leaves out.
 
-    A recurrent layer's weights live in its cell, those of a layer that trains
-    quantized in the layer that it wraps.
+    The weights of a recurrent layer are owned by its cell, those of a
+    quantization-aware layer by the float layer that it wraps.
     """
     cores = (getattr(parent, name, None) for name in ("cell", "float_layer"))
     return any(child is core for core in cores)
 
 
 def children(layer: Any) -> list[Any]:
-    """The layers right inside a layer or model, in the order that it has them."""
+    """Return the layers directly inside a layer or model, in its own order."""
     if hasattr(layer, "layers"):
         return list(layer.layers)
     return list(layer._flatten_layers(recursive=False, include_self=False))
@@ -201,8 +202,8 @@ def _own_weights(
             if _is_float_variable(variable):
                 yield _weight(path, _attribute_of(layer, variable), variable, layers)
             else:
-                # Such as the kernel of a Dense after enable_lora() or quantize().
-                yield Unprunable(path, "it names what is not a plain float variable")
+                # For example the kernel of a Dense after enable_lora() or quantize().
+                yield Unprunable(path, "its weight is not a plain float variable")
         return
     kind = _known_class(layer)
     if kind is None:
@@ -228,6 +229,7 @@ def _weight(
     rank = len(variable.shape)
     axes, leading, inputs = tuple(range(rank)), max(0, rank - 2), 1
     if kind in _CONV_TRANSPOSE:
+        # Keras stores transposed convolution kernels as (..., outputs, inputs).
         axes = (*axes[:-2], axes[-1], axes[-2])
     elif kind == "EinsumDense" and attribute == "kernel":
         axes, leading, inputs = _einsum_layout(layers[-1].equation)
@@ -244,7 +246,7 @@ def _weight(
 
 
 def _einsum_layout(equation: str) -> tuple[tuple[int, ...], int, int]:
-    """Order of a kernel's axes as batch, inputs, outputs; how many of the first two."""
+    """Return a kernel's axes as batch, inputs, outputs; count the first two kinds."""
     operands, _, output = equation.replace(" ", "").partition("->")
     data, _, kernel = operands.partition(",")
     batch = [i for i, c in enumerate(kernel) if c in data and c in output]
@@ -263,8 +265,8 @@ def _known_class(layer: Any) -> str | None:
 def _reason(layer: Any) -> str:
     name = type(layer).__name__
     if "Normalization" in name:
-        return "normalization weights are few and precious"
-    return f"{name} names no prunable weights; give it get_prunable_weights()"
+        return "normalization: pruning it removes whole channels"
+    return f"{name} names no prunable weights; define get_prunable_weights() in it"
 
 
 def _owns_weights(layer: Any) -> bool:

@@ -1,1 +1,1 @@
-"""Tools that every room may use; they know neither Keras nor TensorFlow."""
+"""Helpers for all packages; they import neither Keras nor TensorFlow."""

@@ -1,4 +1,4 @@
-"""Small checks of arguments. Each message names the argument."""
+"""Checks of arguments, whose error messages name the argument."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ if TYPE_CHECKING:
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether it is a real number and not a bool."""
+    """Return True for a real number that is not a bool."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
 def is_whole(value: object) -> TypeGuard[int]:
-    """Whether it is a whole number and not a bool."""
+    """Return True for an integer that is not a bool."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def is_one_of(value: object, choices: Sequence[Any]) -> bool:
-    """Whether it is a choice, in kind too; an array is none, and is not compared."""
+    """Return True if a value equals a choice of the same type."""
+    # Types first: comparing an array would return an array, and True == 1.
     return any(type(value) is type(choice) and value == choice for choice in choices)
 
 
 def check_whole(name: str, value: object, least: int = 1) -> None:
-    """Raises a `ValueError` unless it is a whole number that is large enough."""
+    """Raise a `ValueError` unless a value is an integer of at least `least`."""
     if not is_whole(value) or value < least:
         raise ValueError(
             f"{name} is a whole number of at least {least}. Received: {name}={value!r}."
@@ -38,8 +39,8 @@ def check_whole(name: str, value: object, least: int = 1) -> None:
 
 
 def check_flag(name: str, value: object) -> None:
-    """Raises a `TypeError` unless it is `True` or `False`."""
-    # numpy's own is called bool_ or bool, by its version.
+    """Raise a `TypeError` unless a value is `True` or `False`."""
+    # numpy's type is named bool_ or bool, depending on its version.
     if type(value).__name__ not in ("bool", "bool_"):
         raise TypeError(f"{name} is True or False. Received: {name}={value!r}.")
 
@@ -47,45 +48,46 @@ def check_flag(name: str, value: object) -> None:
 def check_number(
     name: str, value: object, least: float, most: float = math.inf
 ) -> None:
-    """Raises a `ValueError` unless it is a finite number within bounds."""
+    """Raise a `ValueError` unless a value is a finite number within bounds."""
     if not is_number(value) or not math.isfinite(value) or not least <= value <= most:
         bounds = f"of {least} to {most}" if most < math.inf else f"of at least {least}"
         raise ValueError(f"{name} is a number {bounds}. Received: {name}={value!r}.")
 
 
 def check_decision(objective: object, mode: object) -> None:
-    """Raises an error unless these can say which metric decides, and which way."""
+    """Raise an error unless `objective` and `mode` are of a valid form."""
     if objective is not None and not isinstance(objective, str):
         raise TypeError(
-            "objective is the name of the metric that decides, as evaluate gives it. "
+            "objective is the name of the metric that decides, as evaluate returns it. "
             f"Received: objective={objective!r}."
         )
     if not is_one_of(mode, ("auto", "max", "min")):
         raise ValueError(
-            "mode is 'max' if more of the metric is better, 'min' if less is, or "
+            "mode is 'max' if a higher metric is better, 'min' if a lower one is, or "
             f"'auto'. Received: mode={mode!r}."
         )
 
 
 def check_objective(objective: str, names: Collection[str]) -> None:
-    """Raises a `ValueError` unless the metric that decides is one that there is."""
+    """Raise a `ValueError` unless the objective is one of the metrics."""
     if objective not in names:
         raise ValueError(
-            f"objective is one of what the model is evaluated by: {', '.join(names)}. "
+            f"objective is one of the metrics that the model is evaluated by: "
+            f"{', '.join(names)}. "
             f"Received: objective={objective!r}."
         )
 
 
 def as_path(name: str, value: Any) -> Path:
-    """The path that a value stands for.
+    """Return a value as a `Path`.
 
     Raises:
-        TypeError: If it is neither a text nor a path.
-        ValueError: If no file can be called so.
+        TypeError: If it is neither a string nor a path.
+        ValueError: If it cannot be the path of a file, such as an empty string.
     """
     if not isinstance(value, str | os.PathLike):
         raise TypeError(
-            f"{name} is a path: a text or a pathlib.Path. Received: {name}={value!r}."
+            f"{name} is a path: a str or a pathlib.Path. Received: {name}={value!r}."
         )
     path = Path(value)
     try:
@@ -94,30 +96,32 @@ def as_path(name: str, value: Any) -> Path:
     except UnicodeEncodeError:
         is_possible = False
     if not is_possible:
-        raise ValueError(f"{name} can be no file's. Received: {name}={value!r}.")
+        raise ValueError(
+            f"{name} must be a valid path of a file. Received: {name}={value!r}."
+        )
     return path
 
 
 def as_array(name: str, value: Any, least_axes: int = 0) -> np.ndarray:
-    """A value as an array of real numbers.
+    """Return a value as an array of real numbers.
 
     Args:
         name: The name of the argument.
-        value: An array, or what numpy makes one of.
-        least_axes: How many axes it must have.
+        value: An array, or anything that numpy converts to one.
+        least_axes: The minimum number of axes. Defaults to 0.
 
     Raises:
-        TypeError: If it holds anything else than numbers.
+        TypeError: If it contains anything but numbers.
         ValueError: If it has fewer axes.
     """
-    # Here, because `--help` needs paths alone, and no numpy.
+    # Imported here so that `--help`, which only checks paths, starts without numpy.
     import numpy as np
 
     try:
         array = np.asarray(value)
-    except Exception as error:  # Whatever the parts of a nest think of it.
+    except Exception as error:  # Objects inside a list can raise any error.
         raise _no_array(name, value) from error
-    if array.dtype.kind not in "biufV":  # V is what bfloat16 counts as.
+    if array.dtype.kind not in "biufV":  # bfloat16 has kind V.
         raise _no_array(name, value)
     if array.ndim < least_axes:
         raise ValueError(
@@ -128,19 +132,19 @@ def as_array(name: str, value: Any, least_axes: int = 0) -> np.ndarray:
 
 
 def widened(array: np.ndarray) -> np.ndarray:
-    """The array in float32 at least: in half precision products and means become 0."""
-    import numpy as np  # Here, as above.
+    """Cast to float32 at least: in float16, small products and means become 0."""
+    import numpy as np  # Imported here for the same reason as in `as_array`.
 
     return array.astype(np.promote_types(array.dtype, np.float32), copy=False)
 
 
 @contextlib.contextmanager
 def using(name: str, but: type[Exception] | tuple[()] = ()) -> Iterator[None]:
-    """Say which argument it was that code of others could not use.
+    """Turn errors of third-party code into a `ValueError` that names an argument.
 
     Args:
-        name: The name of the argument.
-        but: An error that is about something else and passes as it is.
+        name: The name of the argument that the code uses.
+        but: Errors with another cause, which are not changed. Defaults to none.
     """
     try:
         yield

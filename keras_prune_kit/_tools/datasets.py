@@ -1,4 +1,4 @@
-"""Data as Keras takes them: arrays, nests of arrays, datasets, generators."""
+"""Data in the forms that Keras accepts: arrays, nests, datasets, generators."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Any
 
 import numpy as np
 
-# What can be iterated over, and gives no batches.
+# Iterables that do not contain batches.
 _NO_BATCHES = (str, bytes, bytearray, dict, set, range, type, np.ndarray, np.generic)
 
 
 def fit_arguments(data: Any) -> dict[str, Any]:
-    """The data under the names that `fit` and `evaluate` know them by."""
+    """Return the data as keyword arguments of `fit` and `evaluate`."""
     if not isinstance(data, tuple):
         return {"x": data}
     return dict(zip(("x", "y", "sample_weight"), data, strict=False))
 
 
 def as_arrays(data: Any, name: str) -> Any:
-    """Turn the tensors and frames that `fit` takes into numpy arrays.
+    """Convert the tensors and data frames that `fit` accepts to numpy arrays.
 
     Args:
         data: Arrays, tensors of TensorFlow, JAX or torch, pandas frames or nests of
-            them, such as `(x, y)`. What gives batches is left as it is, and so are
-            tensors of text.
-        name: What the data are called in messages.
+            them, such as `(x, y)`. Datasets, generators and string tensors are returned
+            unchanged.
+        name: The name of the data in messages.
 
     Raises:
         TypeError: If a tensor is ragged or sparse.
@@ -39,7 +39,7 @@ def _as_array(name: str, item: Any) -> Any:
     if hasattr(item, "row_splits") or hasattr(item, "dense_shape"):
         way_out = "to_tensor()" if hasattr(item, "row_splits") else "tf.sparse.to_dense"
         raise TypeError(
-            f"{name} hold dense arrays, whose samples can be picked one by one. "
+            f"{name} must be dense arrays, whose samples can be indexed. "
             f"Received: a {type(item).__name__}. Make it dense first ({way_out}), or "
             "pass a tf.data.Dataset of batches."
         )
@@ -53,12 +53,12 @@ def _as_array(name: str, item: Any) -> Any:
 
 
 def is_text(item: Any) -> bool:
-    """Return True for a tensor of text, which Keras does not take as an array."""
+    """Return True for a string tensor, which Keras does not accept as an array."""
     return getattr(getattr(item, "dtype", None), "name", "") == "string"
 
 
 def batches(data: Any) -> Iterator[tuple[Any, ...]]:
-    """Arrays as one batch, a dataset batch by batch, as numpy arrays."""
+    """Yield arrays as one batch, or the batches of a dataset as numpy arrays."""
     if isinstance(data, tuple):
         yield data
     elif hasattr(data, "__getitem__") and hasattr(data, "__len__"):
@@ -68,7 +68,7 @@ def batches(data: Any) -> Iterator[tuple[Any, ...]]:
 
 
 def batch_count(data: Any) -> int | None:
-    """How many batches there are; `None` if nobody knows."""
+    """Return the number of batches, or `None` if it is unknown."""
     if isinstance(data, tuple):
         return 1
     try:
@@ -78,11 +78,12 @@ def batch_count(data: Any) -> int | None:
 
 
 def check_data(data: Any, name: str) -> None:
-    """Raises a `TypeError` or `ValueError` unless `fit` could take the data.
+    """Raise a `TypeError` or `ValueError` unless `fit` accepts data of this form.
 
     Args:
-        data: `(x, y)` or `(x, y, sample_weight)`, or whatever gives such batches.
-        name: What the data are called in messages.
+        data: `(x,)`, `(x, y)` or `(x, y, sample_weight)`, or a dataset or generator of
+            such batches.
+        name: The name of the data in messages.
     """
     if isinstance(data, tuple):
         if not 1 <= len(data) <= 3:
@@ -101,14 +102,14 @@ def check_data(data: Any, name: str) -> None:
 
 
 def check_samples(item: Any, name: str) -> None:
-    """Raises a `TypeError` or `ValueError` unless it is samples, a nest of arrays."""
+    """Raise an error unless all arrays of a nest have the same number of samples."""
     lengths: set[int] = set()
 
     def note(array: Any) -> None:
         if not getattr(array, "shape", ()):
             raise TypeError(
-                f"{name} hold arrays with one row a sample. Received: a value of type "
-                f"{type(array).__name__}."
+                f"{name} must be arrays with one row per sample. Received: a value of "
+                f"type {type(array).__name__}."
             )
         lengths.add(int(array.shape[0]))
 
@@ -121,23 +122,23 @@ def check_samples(item: Any, name: str) -> None:
 
 
 def check_rereadable(data: Any, name: str) -> None:
-    """Raises a `ValueError` if the data can be read only once."""
+    """Raise a `ValueError` if the data can be read only once."""
     if isinstance(data, Iterator):
         raise ValueError(
-            f"{name} are read more than once: give arrays or a dataset, not a "
-            f"generator that runs dry. Received: {data!r}."
+            f"{name} are read more than once: pass arrays or a dataset, not a "
+            f"generator that ends after one pass. Received: {data!r}."
         )
 
 
 def input_samples(data: Any, count: int) -> Any:
-    """Samples of the inputs, spread over the arrays or from the first batches."""
+    """Return input samples at even distances in arrays, or from the first batches."""
     if isinstance(data, tuple):
         return _spread(data[0], count)
     return _first(data, count)[0]
 
 
 def labelled_samples(data: Any, count: int) -> tuple[Any, Any] | None:
-    """Samples as `(x, y)`, likewise; `None` of data without labels or read once."""
+    """Return samples as `(x, y)`, or `None` for data without labels or read once."""
     if isinstance(data, Iterator):
         return None
     x, *rest = (
@@ -147,7 +148,7 @@ def labelled_samples(data: Any, count: int) -> tuple[Any, Any] | None:
 
 
 def _first(data: Any, count: int) -> Any:
-    """The first batches, joined and cut to `count` samples."""
+    """Return the first `count` samples of the batches, joined."""
     taken, total = [], 0
     for batch in batches(data):
         taken.append(batch)
@@ -158,19 +159,19 @@ def _first(data: Any, count: int) -> Any:
 
 
 def length(item: Any) -> int:
-    """The number of samples in a nest of arrays that are alike."""
+    """Return the number of samples in a nest of arrays of equal length."""
     while isinstance(item, dict | list | tuple):
         item = next(iter(item.values() if isinstance(item, dict) else item))
     return len(item)
 
 
 def shape_of(item: Any) -> Any:
-    """The shape of one sample, in a nest like that of the data."""
+    """Return the shapes of one sample, in the structure of the data."""
     return map_arrays(lambda array: np.shape(array)[1:], item)
 
 
 def join(parts: list[Any]) -> Any:
-    """Nests of arrays that are alike, joined batch after batch."""
+    """Concatenate nests of arrays of the same structure along the batch axis."""
     first = parts[0]
     if isinstance(first, dict):
         return {key: join([part[key] for part in parts]) for key in first}
@@ -182,17 +183,17 @@ def join(parts: list[Any]) -> Any:
 
 
 def parts(item: Any, size: int) -> Iterator[Any]:
-    """Yield a nest of arrays in parts of some samples."""
+    """Yield a nest of arrays in parts of `size` samples."""
     for start in range(0, length(item), size):
         yield map_arrays(lambda a, start=start: a[start : start + size], item)
 
 
 def _spread(item: Any, count: int) -> Any:
-    """Samples at even distances, whatever order the data are in."""
+    """Return samples at even distances, so that sorted data are covered, too."""
 
     def spread(array: Any) -> Any:
         chosen = np.linspace(0, len(array) - 1, count).astype(int)
-        if is_text(array):  # Tensors know no list of places.
+        if is_text(array):  # A tensor cannot be indexed by an array.
             return sys.modules["tensorflow"].gather(array, chosen)
         return array[chosen]
 
@@ -206,7 +207,7 @@ def _numpy(item: Any) -> Any:
 
 
 def map_arrays(function: Callable[[Any], Any], item: Any) -> Any:
-    """Applies a function to each array of a nest of dicts, lists and tuples."""
+    """Apply a function to each array of a nest of dicts, lists and tuples."""
     if isinstance(item, dict):
         return {key: map_arrays(function, value) for key, value in item.items()}
     if isinstance(item, list | tuple):

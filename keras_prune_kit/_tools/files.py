@@ -1,4 +1,4 @@
-"""Writing files whole or not at all."""
+"""Atomic writing of files and folders, and checks for writability."""
 
 from __future__ import annotations
 
@@ -24,16 +24,19 @@ _SCRATCH = ".keras_prune_kit-"
 
 @contextlib.contextmanager
 def scratch_folder(parent: str | os.PathLike[str] | None = None) -> Iterator[Path]:
-    """Gives a folder that is gone at the end.
+    """Create a temporary folder that is removed after the `with` block.
 
-    What a process that was killed has left behind goes when the next one asks for a
-    folder in the same place (on Windows it stays).
+    The folder of a killed process is removed by the next call for the same parent (not
+    on Windows).
 
     Args:
-        parent: Where to make it. Defaults to `None`: where the system keeps its own.
+        parent: The folder to create it in. Defaults to the system's temporary folder.
+
+    Yields:
+        The path of the folder.
 
     Raises:
-        OSError: If it cannot be made.
+        OSError: If it cannot be created.
     """
     place = Path(parent or tempfile.gettempdir())
     for left in place.glob(f"{_SCRATCH}*"):
@@ -43,7 +46,7 @@ def scratch_folder(parent: str | os.PathLike[str] | None = None) -> Iterator[Pat
     while True:
         folder = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=place))
         with _lock(folder, wait=True):
-            if not folder.exists():  # Taken for a left one before it was locked.
+            if not folder.exists():  # Another process removed it before it was locked.
                 continue
             try:
                 yield folder
@@ -54,20 +57,20 @@ def scratch_folder(parent: str | os.PathLike[str] | None = None) -> Iterator[Pat
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Gives a path to write to; what is written there replaces `path` at the end.
+    """Yield a temporary path, which replaces `path` after the `with` block.
 
-    After an error, whatever was at `path` is still there and nothing else is.
+    After an error, `path` is unchanged and no other file remains.
 
     Args:
-        path: The file to write. Its folder must be there.
+        path: The file to write. Its folder must exist.
 
     Raises:
-        OSError: At once, if the folder is missing or cannot be written to.
+        OSError: Before the block, if the folder is missing or cannot be written to.
     """
     target = as_path("path", path)
     check_writable(target)
     with scratch_folder(target.parent) as folder:
-        # The ending stays: Keras and matplotlib choose the format by it.
+        # Same suffix: Keras and matplotlib choose the format by it.
         part = folder / target.name
         with telling_full_disk(target):
             yield part
@@ -76,21 +79,20 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Gives a folder to write files to, which all move to `path` at the end.
+    """Yield a temporary folder, whose files move to `path` after the `with` block.
 
-    After an error, whatever was at `path` is still there and nothing else is. Files of
-    other names that are there stay.
+    After an error, `path` is unchanged. Existing files of other names are kept.
 
     Args:
-        path: The folder to write. It is made if it is not there.
+        path: The folder to write. It is created if missing.
 
     Raises:
-        OSError: At once, if it cannot be made or written to.
+        OSError: Before the block, if it cannot be created or written to.
     """
     target = as_path("path", path)
     check_writable_folder(target)
     if target.is_dir():
-        # Inside, as the folder may be a file system of its own.
+        # Inside it, as the folder may be a mount point, across which no rename works.
         with scratch_folder(target) as folder:
             with telling_full_disk(target):
                 yield folder
@@ -107,18 +109,20 @@ def replacing_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
         except OSError:
             if not target.is_dir():
                 raise
-            _move_all(part, target)  # Another process has made it meanwhile.
+            _move_all(part, target)  # Another process has created it meanwhile.
 
 
 @contextlib.contextmanager
 def telling_full_disk(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Says where there is no space left, in whatever words code of others found out.
+    """Turn any error about a full disk into an `OSError` that names the path.
+
+    HDF5 and other libraries raise errors of their own, with only the text of the cause.
 
     Args:
         path: The file or folder that is being written.
 
     Raises:
-        OSError: In place of any error that means so.
+        OSError: If the disk is full.
     """
     try:
         yield
@@ -130,7 +134,7 @@ def telling_full_disk(path: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Raises an `OSError` that says so if a file cannot be written at `path`."""
+    """Raise an `OSError` if a file cannot be written at `path`."""
     target = as_path("path", path)
     if target.is_dir():
         raise IsADirectoryError(
@@ -138,13 +142,13 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         )
     if not target.parent.is_dir():
         raise FileNotFoundError(
-            f"The folder to write to is not there; make it first. Received: {target}."
+            f"The folder to write to is not there; create it first. Received: {target}."
         )
     _try_to_write(target.parent)
 
 
 def check_writable_folder(path: str | os.PathLike[str]) -> None:
-    """Raises an `OSError` that says so if `path` cannot be a folder with files."""
+    """Raise an `OSError` if files cannot be written to a folder at `path`."""
     target = Path(path)
     there = next(item for item in (target, *target.absolute().parents) if item.exists())
     if not there.is_dir():
@@ -155,8 +159,9 @@ def check_writable_folder(path: str | os.PathLike[str]) -> None:
 
 
 def _try_to_write(folder: Path) -> None:
-    """Raises an `OSError` if nothing can be written to the folder."""
-    # Permissions alone do not tell: root has them all, even where no disk is.
+    """Raise an `OSError` if nothing can be written to the folder."""
+    # Permission bits do not tell: root has them all, even where nothing can be made,
+    # as in /proc.
     try:
         with scratch_folder(folder):
             pass
@@ -168,20 +173,20 @@ def _try_to_write(folder: Path) -> None:
 
 @contextlib.contextmanager
 def _lock(folder: Path, *, wait: bool) -> Iterator[bool]:
-    """Holds the lock that every process has on its own; tells whether it could."""
+    """Lock a folder for this process during the block; yield True on success."""
     if sys.platform == "win32":
         yield False
         return
     try:
         descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:  # Gone, or another user's.
+    except OSError:  # Removed meanwhile, or another user's.
         yield False
         return
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             has_it = True
-        except OSError:  # In use, or a file system without locks.
+        except OSError:  # Locked by a process, or a file system without locks.
             has_it = False
         yield has_it
     finally:
@@ -202,7 +207,7 @@ def _move(source: Path, target: Path) -> None:
 
 @contextlib.contextmanager
 def _interrupts_wait() -> Iterator[None]:
-    """Lets Ctrl-C take effect only after the block."""
+    """Delay Ctrl-C until after the block."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -217,7 +222,7 @@ def _interrupts_wait() -> Iterator[None]:
 
 
 def gzip_size(content: bytes) -> int:
-    """Return the bytes of a gzip file of level 9 without a timestamp.
+    """Return the size in bytes after gzip at level 9, without a timestamp.
 
     Args:
         content: The bytes to compress.

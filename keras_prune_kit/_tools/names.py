@@ -1,4 +1,4 @@
-"""Names of inputs and outputs, and what belongs to which of them."""
+"""Names of inputs and outputs, and matching of data to them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any
 
 
 def plain(name: object) -> str:
-    """The name in letters, digits and underscores, as functions have it."""
+    """Return the name with only letters, digits and underscores, as in a signature."""
     return re.sub(r"\W", "_", str(name), flags=re.ASCII).strip("_")
 
 
 def plain_names(names: Sequence[str], fallback: str) -> list[str]:
-    """Names that a function can have; `fallback_0` and so on if they are no good."""
+    """Return plain names, or `fallback_0`, `fallback_1`, ... if some miss or repeat."""
     spelled = list(map(plain, names))
     if all(spelled) and len(set(spelled)) == len(spelled):
         return spelled
@@ -21,7 +21,7 @@ def plain_names(names: Sequence[str], fallback: str) -> list[str]:
 
 
 def unique(names: Iterable[str]) -> list[str]:
-    """The names, repeated ones with a number: `b`, `b_1`."""
+    """Return the names with numbers appended to repeated ones: `b`, `b_1`."""
     found: list[str] = []
     for name in names:
         proposal, count = name, 0
@@ -33,17 +33,17 @@ def unique(names: Iterable[str]) -> list[str]:
 
 
 def keys_of(names: Sequence[str], given: Mapping[Any, Any]) -> list[Any] | None:
-    """The keys that stand for names, in the order of the names.
+    """Return the key of a mapping for each name, in the order of the names.
 
-    A key may be spelled plainly where the name is not, and the other way round: files
-    are made by programs that know only plain names.
+    A key and a name also match if their plain forms are equal, because converters write
+    only plain names to files.
 
     Args:
-        names: What is asked for, such as the inputs of a file.
-        given: What there is; it may have more.
+        names: The required names, such as those of the inputs of a file.
+        given: The available values; it may contain more keys.
 
     Returns:
-        One key a name; `None` where one is missing or not clear.
+        One key per name; `None` if one is missing or ambiguous.
     """
     others = [key for key in given if key not in names]
     keys = []
@@ -57,15 +57,15 @@ def keys_of(names: Sequence[str], given: Mapping[Any, Any]) -> list[Any] | None:
 
 
 def labels_by_output(y: Any, names: Sequence[str]) -> list[Any]:
-    """The labels of each output.
+    """Return the labels of each output, in the order of the outputs.
 
     Args:
-        y: One array for one output; for several a list in their order, or a dict by
-            their names.
+        y: One array for a single output; for several outputs a list in their order, or
+            a dict by name.
         names: The names of the outputs.
 
     Raises:
-        ValueError: If it is not clear which labels are of which output.
+        ValueError: If the labels cannot be assigned to the outputs.
     """
     if isinstance(y, Mapping):
         keys = keys_of(names, y)

@@ -1,6 +1,6 @@
-"""How far a long job is, for whoever listens; by default nobody does.
+"""Progress of long jobs, reported to a listener; by default there is no listener.
 
-The library names its long stages here, the command line shows them as bars.
+The library reports its long stages here, and the command line shows them as bars.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ Item = TypeVar("Item")
 
 
 class Stage(Protocol):
-    """A part of a job that is under way."""
+    """A running part of a job."""
 
     def advance(self) -> None:
-        """Says that one more of its steps is done."""
+        """Report that one more step is done."""
 
     def rename(self, name: str) -> None:
-        """Says what it is doing now."""
+        """Change the name of the stage."""
 
     def show(self, text: str) -> None:
-        """Shows lines of text for as long as it lasts, or until the next ones."""
+        """Show lines of text until the stage ends or the next call."""
 
 
 Listener = Callable[[str, int | None], contextlib.AbstractContextManager[Stage]]
@@ -50,11 +50,11 @@ _listener: ContextVar[Listener] = ContextVar("listener", default=_nobody)
 
 @contextlib.contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Lets a listener hear of every stage, within the `with` block.
+    """Report every stage within the `with` block to a listener.
 
     Args:
-        listener: Takes the name of a stage and the number of its steps (`None` if
-            nobody knows), and gives a context manager that lasts as long as the stage.
+        listener: A function of the name of a stage and its number of steps (`None` if
+            unknown) that returns a context manager for the duration of the stage.
     """
     token = _listener.set(listener)
     try:
@@ -66,21 +66,21 @@ def listening(listener: Listener) -> Iterator[None]:
 def stage(
     name: str, total: int | None = None
 ) -> contextlib.AbstractContextManager[Stage]:
-    """A part of a job, which lasts as long as the `with` block.
+    """Return a context manager for a stage, which lasts as long as the `with` block.
 
     Args:
-        name: What is being done, such as `"converting"`.
-        total: The number of steps. Defaults to `None`: not known.
+        name: The activity, such as `"converting"`.
+        total: The number of steps. Defaults to `None`, which means unknown.
     """
     return _listener.get()(name, total)
 
 
 def track(items: Sequence[Item], name: str) -> Iterator[Item]:
-    """Gives the items one by one, as the steps of a stage.
+    """Yield the items as the steps of a stage.
 
     Args:
-        items: What to work through.
-        name: What is being done with them.
+        items: The items to iterate over.
+        name: The activity, such as `"converting"`.
 
     Example:
 

@@ -1,1 +1,1 @@
-"""Data that come with the package."""
+"""Data sets that are part of the package."""

@@ -1,4 +1,4 @@
-"""A small data set of handwritten digits that comes with the package."""
+"""A small data set of handwritten digits that is part of the package."""
 
 from importlib import resources
 
@@ -12,14 +12,14 @@ MAX_PIXEL = 16
 def load_digits() -> tuple[
     tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]
 ]:
-    """Loads 1,797 handwritten digits of 8x8 pixels, split into training and test data.
+    """Load 1,797 handwritten digits of 8x8 pixels, split into training and test data.
 
     Use it to try the package without a download: a small convolutional network learns
-    it in seconds. The answer has the form of `keras.datasets.mnist.load_data()`.
+    it in seconds. The result has the form of `keras.datasets.mnist.load_data()`.
 
-    The split is fixed: of each digit, in the order of the file, every fourth image is a
-    test image. Both parts therefore hold all digits in the same proportions, and the
-    same 13 writers: test accuracy says nothing about handwriting never seen.
+    The split is fixed: of each digit, every fourth image in the order of the file is a
+    test image. Both parts have the same proportions of digits and the same 13 writers,
+    so test accuracy does not show how well a model reads unseen handwriting.
 
     Returns:
         `(x_train, y_train), (x_test, y_test)`, with 1,352 training and 445 test images.
@@ -45,7 +45,7 @@ def load_digits() -> tuple[
 
 
 def _every_nth_of_each_class(labels: np.ndarray, n: int) -> np.ndarray:
-    """Marks the n-th, 2n-th, 3n-th... place of every label, of shape `labels.shape`."""
+    """Return a mask of each n-th occurrence of every label, of shape `labels.shape`."""
     marked = np.zeros(labels.shape, bool)
     for label in np.unique(labels):
         marked[np.flatnonzero(labels == label)[n - 1 :: n]] = True

@@ -1,4 +1,4 @@
-"""Policies answer one question: which layers get which schedule and structure?"""
+"""Policies: the assignment of schedules, structures and criteria to layers."""
 
 from keras_prune_kit.policies.plan import PlannedWeight, PrunePlan
 from keras_prune_kit.policies.policy import (

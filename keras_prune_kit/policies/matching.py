@@ -1,4 +1,4 @@
-"""Where weights are, and which of them a match is meant for."""
+"""Matching of regexes, layer classes and callables to layers and weights."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _SPECIAL = re.compile(r"[][.^$*+?{}\\|()]")
 
 
 class Places:
-    """The weights of a model by their paths.
+    """An index of the weights of a model by path.
 
-    A regex looks at each path once, for all weights below it: asking each weight about
-    each rule takes minutes where there are thousands of both.
+    A regex is tested once per path, for all weights below it: testing each rule on each
+    weight takes minutes for thousands of both.
 
     Args:
-        weights: What can be pruned.
+        weights: The prunable weights.
     """
 
     def __init__(self, weights: Iterable[_keras.PrunableWeight]) -> None:
@@ -30,7 +30,7 @@ class Places:
                 self._below.setdefault(path, []).append(weight)
 
     def covered(self, match: Any) -> list[_keras.PrunableWeight]:
-        """The weights that a single match is meant for; one may come twice."""
+        """Return the weights that a single match covers, possibly with duplicates."""
         if isinstance(match, str):
             found = [w for path in self._paths(match) for w in self._below[path]]
         else:
@@ -38,8 +38,8 @@ class Places:
         return [w for w in found if not w.is_depthwise or _names_depthwise(match, w)]
 
     def _paths(self, regex: str) -> Iterable[str]:
-        """The paths that a regex matches as a whole."""
-        if not _SPECIAL.search(regex):  # A name, as most of many rules have.
+        """Return the paths that a regex matches in full."""
+        if not _SPECIAL.search(regex):  # A plain name: a dict lookup suffices.
             return [regex] if regex in self._below else []
         return filter(re.compile(regex).fullmatch, self._below)
 
@@ -47,13 +47,13 @@ class Places:
 def covers_layer(
     match: Any, path: str, layers: Sequence[Any], name: str = "match"
 ) -> bool:
-    """Whether a single match is meant for a layer, or for one that it is in.
+    """Return True if a single match covers a layer or one that contains it.
 
     Args:
         match: A regex, a layer class or a callable.
-        path: Names from the model down, joined by "/".
+        path: Layer names from the outermost layer to this one, joined by "/".
         layers: The layers from the outermost one inside the model to this one.
-        name: What the argument is called. Defaults to `"match"`.
+        name: The name of the argument in messages. Defaults to `"match"`.
     """
     if isinstance(match, str):
         return any(re.fullmatch(match, path) for path in prefixes(path))
@@ -64,13 +64,13 @@ def covers_layer(
 
 
 def prefixes(path: str) -> list[str]:
-    """The path itself and those of all layers around it."""
+    """Return a path and those of all layers around it, outermost first."""
     parts = path.split("/")
     return ["/".join(parts[: i + 1]) for i in range(len(parts))]
 
 
 def _names_depthwise(match: Any, weight: _keras.PrunableWeight) -> bool:
-    """Whether a match is meant for a depthwise kernel: its class or its own name."""
+    """Return True if a match names a depthwise kernel by its class or attribute."""
     if isinstance(match, str):
         return match.endswith(weight.attribute)
     return isinstance(match, type) and isinstance(weight.layer, match)

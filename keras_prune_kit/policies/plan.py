@@ -1,4 +1,4 @@
-"""What a policy will do, weight by weight."""
+"""Pruning plans: the decisions of a policy for each weight of a model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ from keras_prune_kit.structures import Structure
 
 @dataclass(frozen=True)
 class PlannedWeight:
-    """One line of a plan."""
+    """The settings that a plan has for one weight.
+
+    Attributes:
+        path: The path of the layer and the attribute, joined by "/".
+        shape: The shape of the weight.
+        schedule: The schedule of its sparsity.
+        structure: The shape of its zeros.
+        reason: The rule that decides, or `"policy"`.
+    """
 
     path: str
     shape: tuple[int, ...]
@@ -22,11 +30,11 @@ class PlannedWeight:
 
 @dataclass(frozen=True)
 class PrunePlan:
-    """What a policy will do to a model.
+    """The weights that a policy will prune and those that it will skip.
 
     Attributes:
         weights: The weights that will be pruned.
-        skipped: What stays dense, each with its reason.
+        skipped: The weights and layers that stay dense, with reasons.
     """
 
     weights: tuple[PlannedWeight, ...]

@@ -1,4 +1,4 @@
-"""A policy: which layers get which schedule, structure and criterion."""
+"""Policies: the assignment of schedules, structures and criteria to layers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _FROZEN = (
 
 @dataclass(frozen=True)
 class Assignment:
-    """What a policy decides for a weight that it prunes, and because of what."""
+    """The settings for a weight that a policy prunes, and the rule that set them."""
 
     weight: _keras.PrunableWeight
     schedule: Schedule
@@ -51,29 +51,31 @@ class Assignment:
 
 @dataclass(frozen=True)
 class PrunePolicy:
-    """Which layers get which schedule, structure and criterion.
+    """The schedules, structures and criteria for the layers of a model.
 
     Without rules it covers the kernels of Dense, convolution, EinsumDense, Embedding
-    and recurrent layers, wherever they are in the model, and what a custom layer's
-    `get_prunable_weights()` names; not biases, normalization or depthwise kernels
-    (a rule that names a depthwise class or weight covers those too).
+    and recurrent layers, also in nested layers and models, and the weights that a
+    custom layer's `get_prunable_weights()` returns. It does not cover biases,
+    normalization weights and depthwise kernels, but a rule that names a depthwise class
+    or weight does.
 
     Args:
         schedule: A schedule, or a final sparsity (0 to 1), which means
             `PolynomialDecay(0, sparsity)`.
-        rules: `Rule`s for some of the layers; the last that covers a weight wins.
-        structure: Defaults to `Unstructured()`.
-        criterion: Defaults to `magnitude`.
-        scope: `"layer"` brings each weight to its own sparsity. `"global"` ranks the
-            weights of all layers together, so that layers that matter less lose
-            more; it needs `Unstructured()`. Defaults to `"layer"`.
-        include_frozen: Whether weights that do not train (`trainable = False`) are
-            pruned too. They cannot recover from it. Defaults to `False`: they are
-            skipped, whatever rules say.
+        rules: `Rule`s for some of the layers; the last one that covers a weight wins.
+        structure: The shape of the zeros. Defaults to `Unstructured()`.
+        criterion: The scores of the weights. Defaults to `magnitude`.
+        scope: `"layer"` prunes each weight to its own sparsity. `"global"` ranks the
+            weights of all layers together, so that less important layers lose more; it
+            needs `Unstructured()`. Defaults to `"layer"`.
+        include_frozen: If True, also prune weights with `trainable = False`, although
+            training cannot compensate for it. Defaults to `False`: they are skipped,
+            even if a rule covers them.
 
     Raises:
-        TypeError: If an argument is of the wrong kind.
-        ValueError: If a sparsity or the scope is not possible.
+        TypeError: If an argument is of the wrong type.
+        ValueError: If a sparsity is out of range, or the scope is unknown or does not
+            fit the structures.
 
     Example:
 
@@ -106,18 +108,18 @@ class PrunePolicy:
         self._check_scope()
 
     def plan(self, model: Any) -> PrunePlan:
-        """Shows what will happen to each weight, without touching the model.
+        """Return the decision for each weight, without changing the model.
 
         Args:
-            model: A built Keras model of either world, or the path of one.
+            model: A built Keras model of either world, or the path of a model file.
 
         Returns:
-            A record that prints as a table.
+            A `PrunePlan`, which prints as a table.
 
         Raises:
-            TypeError: If it is not a Keras model.
-            ValueError: If the model is not built, has nothing to prune, a rule covers
-                nothing, or a structure does not fit a kernel.
+            TypeError: If `model` is not a Keras model.
+            ValueError: If the model is not built or has nothing to prune, a rule covers
+                no weight, or a structure does not fit a kernel.
         """
         assignments, skipped = self.assign(_keras.opened(model))
         return PrunePlan(
@@ -135,7 +137,7 @@ class PrunePolicy:
         )
 
     def assign(self, model: Any) -> tuple[list[Assignment], list[Skipped]]:
-        """Decides for each weight of a model; what `plan` shows and `Pruner` does."""
+        """Return the assignments and the skipped weights for `plan` and `Pruner`."""
         _keras.world(model)
         _keras.check_built(model)
         _keras.check_not_wrapped(model)
@@ -158,16 +160,16 @@ class PrunePolicy:
 
     @property
     def needs_data(self) -> bool:
-        """Whether a criterion looks at gradients, for which it needs a sample."""
+        """True if a criterion uses gradients and so needs a sample of data."""
         criteria = [self.criterion, *(rule.criterion for rule in self.rules)]
         return any(criterion and gradients_needed(criterion) for criterion in criteria)
 
     def to_dict(self) -> dict[str, Any]:
-        """The policy as plain data, ready for JSON.
+        """Return the policy as a dict of plain values, ready for JSON.
 
         Raises:
-            ValueError: If a rule matches by a callable or a custom class, or a part
-                is not one of this package's.
+            ValueError: If a rule matches by a callable or a custom class, or a
+                schedule, structure or criterion is not from this package.
         """
         return {
             "schedule": encode(self.schedule),
@@ -188,10 +190,10 @@ class PrunePolicy:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> PrunePolicy:
-        """The policy that `to_dict` wrote down.
+        """Create a policy from the result of `to_dict`.
 
         Raises:
-            ValueError: If the data do not describe a policy.
+            ValueError: If `data` does not describe a policy.
         """
         try:
             rules = [
@@ -211,12 +213,12 @@ class PrunePolicy:
             return cls(decode(data["schedule"]), rules, **optional)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(
-                "A policy is a dict as PrunePolicy.to_dict() writes it. "
+                "A policy is a dict as PrunePolicy.to_dict() returns it. "
                 f"Received: data={data!r} ({error})."
             ) from error
 
     def _winners(self, found: Iterable[Any]) -> dict[int, Rule]:
-        """The rule that decides, by the id of the weight; none for most weights."""
+        """Return the rule that decides, by the id of each weight that a rule covers."""
         places = Places(w for w in found if isinstance(w, _keras.PrunableWeight))
         winners: dict[int, Rule] = {}
         for rule in self.rules:
@@ -227,7 +229,7 @@ class PrunePolicy:
         self, weight: _keras.PrunableWeight, winner: Rule | None
     ) -> Assignment | Skipped:
         if winner is None and weight.is_depthwise:
-            return Skipped(weight.path, "depthwise kernels are few and precious")
+            return Skipped(weight.path, "depthwise: too few weights to save much")
         if not (weight.is_trainable or self.include_frozen):
             return Skipped(weight.path, _FROZEN)
         rule = Rule(".*", self.schedule) if winner is None else winner
@@ -244,7 +246,7 @@ class PrunePolicy:
 
     def _timing(self) -> Schedule:
         if not isinstance(self.schedule, Schedule):
-            raise TypeError(f"Not a schedule: {self.schedule!r}.")
+            raise TypeError(f"schedule is not a Schedule: {self.schedule!r}.")
         return self.schedule
 
     def _check_scope(self) -> None:
@@ -262,11 +264,11 @@ class PrunePolicy:
 
 
 def as_policy(policy: object) -> PrunePolicy:
-    """The policy itself, or the one that a schedule or a final sparsity stands for.
+    """Return a policy itself, or one for a schedule or a final sparsity.
 
     Raises:
-        TypeError: If it is neither.
-        ValueError: If it is a number that is no sparsity.
+        TypeError: If `policy` is none of these.
+        ValueError: If it is a number outside 0 to 1.
     """
     if isinstance(policy, PrunePolicy):
         return policy
@@ -282,7 +284,7 @@ def as_policy(policy: object) -> PrunePolicy:
 
 
 def described(policy: PrunePolicy) -> Any:
-    """The policy as plain data, or as text where a part of it is the user's own."""
+    """Return the policy as plain data, or as text if it contains custom parts."""
     try:
         return policy.to_dict()
     except ValueError:

@@ -1,4 +1,4 @@
-"""A rule: what some of the layers get."""
+"""Rules: the pruning settings of some of the layers."""
 
 from __future__ import annotations
 
@@ -17,23 +17,22 @@ Match = str | type | Callable[[Any], bool] | Sequence[Any]
 
 @dataclass(frozen=True)
 class Rule:
-    """What the layers that match get.
+    """The pruning settings of the layers that match.
 
-    A rule that matches a layer covers all that is inside it, so the name of a nested
-    model stands for its layers. Of the rules that cover a weight the last one wins.
+    A rule that matches a layer also covers the layers inside it, so the name of a
+    nested model stands for all its layers. The last rule that covers a weight wins.
 
     Args:
-        match: A regex that matches the whole of the layer's path, such as
-            `"encoder/.*"` (or the weight's, such as `"lstm/recurrent_kernel"`), a
-            layer class (its subclasses match too), a callable that takes the layer,
-            or a list of these.
-        schedule: A schedule, a final sparsity (0 to 1) with the timing of the policy,
-            or `None` to keep the layer dense.
-        structure: Defaults to the policy's.
-        criterion: Defaults to the policy's.
+        match: A regex for the full path of the layer, such as `"encoder/.*"`, or of
+            the weight, such as `"lstm/recurrent_kernel"`; a layer class (subclasses
+            match too); a callable that is called with the layer; or a list of these.
+        schedule: A schedule; a final sparsity (0 to 1), with the timing of the policy's
+            schedule; or `None` to keep the layer dense.
+        structure: The shape of the zeros. Defaults to the policy's.
+        criterion: The scores of the weights. Defaults to the policy's.
 
     Raises:
-        TypeError: If `match`, `schedule` or `structure` is of another kind.
+        TypeError: If an argument is of the wrong type.
         ValueError: If the sparsity is out of range or the regex does not compile.
 
     Example:
@@ -59,10 +58,10 @@ class Rule:
             check_criterion(self.criterion)
 
     def covered(self, places: Places) -> set[int]:
-        """The ids of the weights that the rule says something about.
+        """Return the ids of the weights that the rule covers.
 
         Raises:
-            ValueError: If there are none. Most often that is a typo.
+            ValueError: If it covers none, most often because of a typo.
         """
         found = {
             id(weight) for match in self.matches() for weight in places.covered(match)
@@ -77,12 +76,12 @@ class Rule:
         return found
 
     def matches(self) -> tuple[Any, ...]:
-        """The single matches of the rule."""
+        """Return the single matches of the rule as a tuple."""
         return self.match if isinstance(self.match, tuple) else (self.match,)
 
 
 def single_matches(match: Match, name: str = "match") -> tuple[Any, ...]:
-    """The parts of a match, checked.
+    """Return the single parts of a match after checking them.
 
     Raises:
         TypeError: If one is neither a regex, a class nor a callable.
@@ -98,15 +97,15 @@ def single_matches(match: Match, name: str = "match") -> tuple[Any, ...]:
 def covered_layers(
     match: Match, places: Iterable[tuple[str, tuple[Any, ...]]], name: str = "match"
 ) -> set[int]:
-    """The ids of all layers that a match is meant for.
+    """Return the ids of all layers that a match covers.
 
     Args:
         match: As in `Rule`.
-        places: Path, and layers from the outermost one to this, of each layer.
-        name: What the argument is called. Defaults to `"match"`.
+        places: For each layer, its path and the layers from the outermost one to it.
+        name: The name of the argument in messages. Defaults to `"match"`.
 
     Raises:
-        TypeError: If the match is of no known kind.
+        TypeError: If a part of the match is neither a regex, a class nor a callable.
         ValueError: If a regex does not compile, or a part of it covers no layer.
     """
     places = list(places)
@@ -128,7 +127,7 @@ def covered_layers(
 
 
 def check_structure(structure: object, name: str = "structure") -> None:
-    """Raises a `TypeError` unless it is a structure."""
+    """Raise a `TypeError` unless a value is a structure."""
     if not isinstance(structure, Structure):
         raise TypeError(
             f"{name} is a value such as Unstructured() or NofM(2, 4). "
@@ -137,7 +136,7 @@ def check_structure(structure: object, name: str = "structure") -> None:
 
 
 def check_criterion(criterion: object) -> None:
-    """Raises a `TypeError` unless it is a function, not a class."""
+    """Raise a `TypeError` unless a value is a callable other than a class."""
     if not callable(criterion) or isinstance(criterion, type):
         raise TypeError(
             "criterion is a function from weights to scores, such as magnitude. "
@@ -156,12 +155,12 @@ def _check_match(match: object, name: str) -> None:
     elif not callable(match):
         raise TypeError(
             f"{name} is a regex on the layer's path, a layer class, a callable that "
-            f"takes the layer, or a list of these. Received: {match!r}."
+            f"is called with the layer, or a list of these. Received: {match!r}."
         )
 
 
 def name_of(match: Any) -> str:
-    """A match as a person would write it."""
+    """Return a match as text for messages and tables."""
     if isinstance(match, tuple):
         return " or ".join(map(name_of, match))
     return (

@@ -1,4 +1,4 @@
-"""Which weights a call is about."""
+"""Selection of the weights that a call works on."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ from keras_prune_kit.reports import Skipped, skipped_lines
 def choose_weights(
     model: Any, match: Match | None
 ) -> tuple[list[_keras.PrunableWeight], list[Skipped]]:
-    """The weights that match, and what is left out with its reason.
+    """Return the weights that match, and the others with the reasons.
 
     Args:
         model: A built Keras model of either world.
-        match: As in `Rule`; `None` for whatever a policy without rules covers.
+        match: As in `Rule`; `None` for all weights that a policy without rules covers.
+
+    Returns:
+        The chosen weights and the skipped ones; the latter only if `match` is `None`.
 
     Raises:
-        TypeError: If it is not a Keras model, or `match` is of another kind.
-        ValueError: If the model is not built, nothing matches, or there is nothing.
+        TypeError: If `model` is not a Keras model, or `match` is of the wrong type.
+        ValueError: If the model is not built, or has no weight that is covered.
     """
     _keras.world(model)
     _keras.check_built(model)
@@ -39,7 +42,7 @@ def choose_weights(
         if isinstance(item, _keras.Unprunable)
     ]
     skipped += [
-        Skipped(weight.path, "not trainable; name it by match to include it")
+        Skipped(weight.path, "not trainable; name it in match to include it")
         for weight in usual
         if not weight.is_trainable
     ]

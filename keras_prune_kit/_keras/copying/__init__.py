@@ -1,9 +1,9 @@
-"""Copying layers and models: the same computation, with variables of its own.
+"""Copies of layers and models that compute the same with variables of their own.
 
-Keras keeps a model as a configuration, variables and assets (a vocabulary, say), each
-asked of the layer itself: `get_config`, `save_own_variables`, `save_assets`. A copy is
-made from the same three, in memory. Functions alone are handed over as they are, where
-Keras would look them up by name or rebuild them from bytecode.
+Keras saves a layer as a configuration, variables and assets (such as a vocabulary),
+through its methods `get_config`, `save_own_variables` and `save_assets`. A copy is made
+from the same three, in memory. Only functions are shared: Keras would look them up by
+name or rebuild them from bytecode.
 """
 
 from keras_prune_kit._keras.copying.layers import copy_layer

@@ -1,6 +1,6 @@
-"""Functions that layers were given, and handing them over as they are.
+"""Sharing of the functions that layers were given between a layer and its copy.
 
-Keras would look them up by name or rebuild them from bytecode.
+Keras would look functions up by name or rebuild them from bytecode.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from keras_prune_kit._keras.copying.parts import is_keras_2, world_of_layer
 from keras_prune_kit._keras.layer_classes import is_of_keras
 
-# The functions that layers being copied were given, by the names of their stand-ins.
+# Functions of the layers that are being copied, by the names of their stand-ins.
 _handed_over: dict[str, Any] = {}
 
 _FUNCTIONS = (types.FunctionType, functools.partial)
@@ -23,10 +23,10 @@ _FUNCTIONS = (types.FunctionType, functools.partial)
 
 @contextlib.contextmanager
 def named_functions(parts: list[Any]) -> Iterator[dict[str, Any]]:
-    """Put stand-ins with names of their own in place of functions, for `get_config`.
+    """Replace functions by stand-ins with unique names, for calls of `get_config`.
 
     Yields:
-        The functions by the names of their stand-ins.
+        The functions, by the names of their stand-ins.
     """
     functions: dict[str, Any] = {}
     held = [
@@ -46,7 +46,7 @@ def named_functions(parts: list[Any]) -> Iterator[dict[str, Any]]:
 
 
 def _functions_of(layer: Any) -> dict[str, Any]:
-    """List the functions that a layer was given, by attribute; not its methods."""
+    """Return the functions that a layer was given, by attribute, without methods."""
     return {
         key: value
         for key, value in vars(layer).items()
@@ -55,14 +55,14 @@ def _functions_of(layer: Any) -> dict[str, Any]:
 
 
 def _is_function(value: Any) -> bool:
-    """Return True for functions that Keras may not find again by their name."""
+    """Return True for a function that Keras may not find by its name."""
     return isinstance(value, _FUNCTIONS) and not is_of_keras(value)
 
 
 def _stand_in(name: str) -> Callable[..., Any]:
     def stand_in(*args: Any, **kwargs: Any) -> Any:
-        # Keras 2 makes a Lambda inside another layer from the bytecode of this, which
-        # brings no module along.
+        # Keras 2 rebuilds a Lambda inside another layer from this function's bytecode,
+        # without the globals of this module, so the import must be in here.
         from keras_prune_kit._keras.copying.functions import (
             call_handed_over,
         )
@@ -74,12 +74,12 @@ def _stand_in(name: str) -> Callable[..., Any]:
 
 
 def call_handed_over(name: str, args: Any, kwargs: Any) -> Any:
-    """Call the function that a stand-in stands for, while a copy is made."""
+    """Call the original function of a stand-in, during copying only."""
     return _handed_over[name](*args, **kwargs)
 
 
 def hand_over(parts: list[Any], fresh: list[Any]) -> None:
-    """Give copied layers the functions themselves where they got stand-ins."""
+    """Replace the stand-ins in copied layers by the original functions."""
     for source, target in zip(parts, fresh, strict=False):
         for key, value in _functions_of(source).items():
             if key in _functions_of(target):
@@ -88,14 +88,17 @@ def hand_over(parts: list[Any], fresh: list[Any]) -> None:
 
 
 def _adapt(source: Any, target: Any) -> None:
-    """Hand over what Keras 2 neither configures nor saves of an adapted layer."""
+    """Copy the adapted state that Keras 2 neither configures nor saves."""
     if type(source).__name__ == "Discretization" and is_keras_2(source):
         target.bin_boundaries = list(source.bin_boundaries)
 
 
 @contextlib.contextmanager
 def loading(parts: list[Any], functions: dict[str, Any]) -> Iterator[None]:
-    """Let Keras find what a configuration names, and load Lambdas inside others."""
+    """Let Keras resolve the custom classes and functions of the layers being copied.
+
+    Safe mode is off, as it refuses a Lambda inside another layer.
+    """
     keras = world_of_layer(parts[0])
     objects = [*parts, *(v for part in parts for v in _vars(part))]
     classes = {type(item) for item in objects if hasattr(item, "get_config")}
@@ -119,7 +122,7 @@ def loading(parts: list[Any], functions: dict[str, Any]) -> Iterator[None]:
 
 
 def sharing(layer: Any) -> contextlib.AbstractContextManager[Any]:
-    """Let Keras 3 know a layer again that is in the configuration of another one."""
+    """Let Keras 3 recognize a layer that occurs twice in a configuration as shared."""
     if is_keras_2(layer):
         return contextlib.nullcontext()
     library = importlib.import_module("keras.src.saving.serialization_lib")
@@ -127,7 +130,7 @@ def sharing(layer: Any) -> contextlib.AbstractContextManager[Any]:
 
 
 def _vars(part: Any) -> list[Any]:
-    """List the values of a layer's attributes, those in lists and dicts too."""
+    """Return the values of a layer's attributes, including those in lists and dicts."""
     found = []
     for value in vars(part).values():
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Making a layer anew from its configuration."""
+"""Re-creation of a layer from its configuration."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _OF_EVERY_LAYER = ("name", "trainable", "dtype")
 
 
 def copy_layer(layer: Any) -> Any:
-    """Make a layer or operation of the same configuration, without its state.
+    """Create a layer or operation of the same configuration, without its state.
 
     Raises:
-        CopyError: If its class cannot be made from its configuration.
+        CopyError: If it cannot be created from its configuration.
     """
     try:
         if _is_lambda(layer):
             return _copy_lambda(layer)
         return _from_config(layer)
-    except Exception as error:  # Custom layers can raise anything.
+    except Exception as error:  # A custom layer can raise any error.
         raise CopyError(
             f"Keras cannot copy layer '{layer.name}' of class {type(layer).__name__}: "
             f"{first_line(error)}. {advice_on(layer)}"
@@ -46,9 +46,9 @@ def _from_config(layer: Any) -> Any:
 
 
 def _accepted(layer: Any, config: Any) -> Any:
-    """Leave out what Keras adds to a configuration that a constructor does not take.
+    """Drop the keys that Keras adds to every config if the constructor rejects them.
 
-    Name and trainability are handed over later, with the state.
+    Name and trainability are copied later, with the state.
     """
     parameters = inspect.signature(type(layer).__init__).parameters
     kinds = {parameter.kind for parameter in parameters.values()}
@@ -62,7 +62,7 @@ def _accepted(layer: Any, config: Any) -> Any:
 
 
 def _unbuilt(config: Any) -> Any:
-    """Leave out how layers inside were built: those around them build them anew."""
+    """Drop the build configs of inner layers, which the outer layers will build."""
     if isinstance(config, dict):
         is_object = "class_name" in config
         return {

@@ -1,4 +1,4 @@
-"""Making sure that a copy is one."""
+"""Verification that a copied model computes the same as the original."""
 
 from __future__ import annotations
 
@@ -13,24 +13,27 @@ from keras_prune_kit._keras.models import world
 
 
 def check_copy(model: Any, copied: Any, x: Any) -> None:
-    """Make sure that a copy computes what the model does, by weights of its own.
+    """Raise a `CopyError` unless a copy predicts the same, with weights of its own.
+
+    Stateful models are skipped, because predicting would change their state. Outputs
+    are not compared if the model itself predicts randomly.
 
     Args:
         model: A built model.
         copied: Its copy.
-        x: Some samples of its inputs.
+        x: Some input samples.
 
     Raises:
-        CopyError: If it gives other outputs, or reaches back into the model.
+        CopyError: If its outputs differ, or it uses a variable of the model.
     """
     if any(_is_stateful(part) for part in parts_of(model)):
-        return  # Running it would change it.
+        return
     first, second, got = (part.predict_on_batch(x) for part in (model, model, copied))
     if _are_equal(first, second) and not _are_equal(first, got):
         raise CopyError(
-            f"A copy of model '{model.name}' computes something else than the model "
-            "does: one of its layers keeps something that neither its get_config() nor "
-            "its save_own_variables() tells. Add it there, or prune the model itself "
+            f"A copy of model '{model.name}' computes something else than the model: "
+            "one of its layers has state that neither its get_config() nor its "
+            "save_own_variables() includes. Add it there, or prune the model itself "
             "with PruningCallback."
         )
     _check_not_tied(model, copied, x)
@@ -54,7 +57,7 @@ def _is_stateful(layer: Any) -> bool:
 
 
 def _check_not_tied(model: Any, copied: Any, x: Any) -> None:
-    """Raise if a copy computes with a weight of the model itself, as closures do."""
+    """Raise a `CopyError` if a copy uses a weight of the model, as closures do."""
     tf = sys.modules.get("tensorflow")
     if tf is None or world(model).backend.backend() != "tensorflow":
         return
@@ -66,12 +69,12 @@ def _check_not_tied(model: Any, copied: Any, x: Any) -> None:
         raise CopyError(
             f"A copy of model '{model.name}' would compute with a weight of the model "
             f"itself ({shared[0].name} of shape {tuple(shared[0].shape)}): a function "
-            "in it, such as that of a Lambda, reaches for a layer from outside. Pass "
+            "in it, such as that of a Lambda, uses a layer defined outside of it. Pass "
             "the layer as an argument of a layer class with get_config(), or prune the "
             "model itself with PruningCallback."
         )
 
 
 def _tf_variable(weight: Any) -> Any:
-    """Return the TensorFlow variable inside a Keras or an autocast one."""
+    """Return the TensorFlow variable inside a Keras 3 or an autocast variable."""
     return getattr(weight, "_value", getattr(weight, "_variable", weight))

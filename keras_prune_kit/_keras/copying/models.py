@@ -1,4 +1,4 @@
-"""Copying whole models."""
+"""Copies of whole models."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from keras_prune_kit._keras.models import first_line, world
 
 
 def clone(model: Any) -> Any:
-    """Copy a model, compiled alike with a fresh optimizer.
+    """Copy a model and compile the copy alike, with a new optimizer.
 
     Args:
         model: A built and compiled model.
 
     Returns:
-        A model that computes the same to the bit, with variables of its own.
+        A model with bit-identical outputs and variables of its own.
 
     Raises:
         CopyError: If Keras cannot copy the model.
-        ValueError: If it was never compiled.
+        ValueError: If the model was never compiled.
     """
     check_compiled(model)
     copied = copy_model(model)
@@ -38,7 +38,7 @@ def clone(model: Any) -> Any:
 
 
 def copy_model(model: Any) -> Any:
-    """Copy a built model with its state; the copy is not compiled.
+    """Copy a built model and its state, without compiling the copy.
 
     Raises:
         CopyError: If Keras cannot copy the model.
@@ -49,7 +49,7 @@ def copy_model(model: Any) -> Any:
 
 
 def inputs_like(model: Any) -> Any:
-    """Make the inputs of a functional Keras 3 model anew, under their own names.
+    """Create new inputs for a functional Keras 3 model, with the names of the old.
 
     `clone_model` would name them after tensors instead of layers.
     """
@@ -63,10 +63,10 @@ def inputs_like(model: Any) -> Any:
 
 @contextlib.contextmanager
 def uncompiled(model: Any) -> Iterator[None]:
-    """Let Keras' `clone_model` leave the loss alone.
+    """Make a model look uncompiled, so that `clone_model` does not compile the clone.
 
-    It would compile the clone anew from what it can write down of the loss and the
-    metrics, which fails for a function of the user's own.
+    It would recreate the loss and the metrics from their configurations, which fails
+    for a user's own functions.
     """
     parts = [part for part in parts_of(model) if getattr(part, "compiled", False)]
     for part in parts:
@@ -79,7 +79,7 @@ def uncompiled(model: Any) -> Iterator[None]:
 
 
 class _Copier:
-    """Copies models and the models in them; what is used twice is copied once."""
+    """Copier of models and nested models that copies shared layers only once."""
 
     def __init__(self) -> None:
         self._made: dict[int, Any] = {}
@@ -92,7 +92,8 @@ class _Copier:
     def _make(self, layer: Any) -> Any:
         copied = self._clone_or_load(layer) if is_graph(layer) else copy_layer(layer)
         if type(copied) is not type(layer):
-            # Its constructor takes something else than layers: as Keras loads it.
+            # `clone_model` returned a plain model, as the constructor of this subclass
+            # does not accept layers; its `from_config` keeps the class.
             copied = copy_layer(layer)
         is_model = hasattr(layer, "get_build_config") and hasattr(layer, "fit")
         if is_model and layer.built and not copied.built:
@@ -100,7 +101,7 @@ class _Copier:
         return copied
 
     def _clone_or_load(self, model: Any) -> Any:
-        """Clone layer by layer; where a layer holds another one, as Keras loads it."""
+        """Clone layer by layer, or copy from the config if a layer cannot be copied."""
         try:
             return self._clone(model)
         except CopyError:
@@ -118,15 +119,15 @@ class _Copier:
                 return keras.models.clone_model(model, **arguments)
             except CopyError:
                 raise
-            except Exception as error:  # Layers are called, those of users too.
+            except Exception as error:  # It calls layers, which can raise any error.
                 raise _cannot(model, error) from error
 
     @staticmethod
     def _build(model: Any, copied: Any) -> None:
         try:
             copied.build_from_config(model.get_build_config())
-            copied.built = True  # As Keras says, too, of what it has loaded.
-        except Exception as error:  # As above.
+            copied.built = True  # As Keras sets it after loading.
+        except Exception as error:  # A custom layer can raise any error.
             raise _cannot(model, error) from error
 
 

@@ -1,4 +1,4 @@
-"""What models are made of, as far as copying has to know."""
+"""Kinds and parts of layers, as copying distinguishes them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from keras_prune_kit._keras.weights import walk
 
 
 class CopyError(ValueError):
-    """A layer or model cannot be copied; the message has Keras' own reason."""
+    """A layer or model cannot be copied; the message contains the reason from Keras."""
 
 
 def is_graph(model: Any) -> bool:
@@ -27,17 +27,17 @@ def is_graph(model: Any) -> bool:
 
 
 def parts_of(layer: Any) -> list[Any]:
-    """List a layer and all layers in it once, each before those in it."""
+    """Return a layer and all layers inside it once, outer layers first."""
     inside = (
         [layers[-1] for _, layers in walk(layer)]
         if hasattr(layer, "layers") or hasattr(layer, "_flatten_layers")
-        else []  # An operation.
+        else []  # An operation, which contains no layers.
     )
     return list({id(part): part for part in (layer, *inside)}.values())
 
 
 def world_of_layer(layer: Any) -> types.ModuleType:
-    """Return the package that a layer or operation is from."""
+    """Return the Keras package that a layer or operation is from."""
     for base in type(layer).__mro__:
         root = base.__module__.partition(".")[0]
         if root in WORLDS:
@@ -51,7 +51,7 @@ def is_keras_2(layer: Any) -> bool:
 
 
 def advice_on(layer: Any) -> str:
-    """Say what helps with a layer or model of its class."""
+    """Return the advice for an error message about a layer that cannot be copied."""
     if is_graph(layer) and is_of_keras(type(layer)):
         return "Prune the model itself with PruningCallback."
     return (

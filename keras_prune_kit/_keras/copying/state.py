@@ -1,4 +1,4 @@
-"""Bringing variables and assets of a layer or model into its copy."""
+"""Transfer of the variables and assets of a layer or model to its copy."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ from keras_prune_kit._keras.models import first_line
 
 
 def copy_state(old: Any, new: Any) -> None:
-    """Give a copied layer or model the variables and assets of the old one.
+    """Copy the variables and assets of a layer or model to its copy.
 
     Args:
         old: A built layer or model.
-        new: Its copy, built too.
+        new: Its built copy.
 
     Raises:
-        CopyError: If the copy has other layers or weights.
+        CopyError: If the copy has different layers or weights.
     """
     pairs = list(zip(parts_of(old), parts_of(new), strict=False))
     for source, target in pairs:
         try:
             _copy_own_state(source, target)
-        except Exception as error:  # As above.
+        except Exception as error:  # A custom layer can raise any error.
             raise CopyError(
-                f"Keras cannot bring the state of layer '{source.name}' of class "
-                f"{type(source).__name__} into a copy: {first_line(error)}. "
+                f"Keras cannot copy the state of layer '{source.name}' of class "
+                f"{type(source).__name__}: {first_line(error)}. "
                 f"{advice_on(source)}"
             ) from error
     _check_weights(old, new)
 
 
 def _copy_own_state(source: Any, target: Any) -> None:
-    """Copy the state of one layer, without that of the layers in it."""
+    """Copy the state of one layer, without that of its inner layers."""
     if type(source) is not type(target):
         raise ValueError(f"the copy has a layer of class {type(target).__name__} there")
-    if target.name != source.name:  # One that a constructor makes is numbered anew.
+    if target.name != source.name:  # Inner layers get new numbers.
         setattr(target, "_name" if is_keras_2(target) else "name", source.name)
     if target.trainable != source.trainable:
         target.trainable = source.trainable
@@ -62,39 +62,39 @@ def _copy_own_state(source: Any, target: Any) -> None:
 
 
 class _Store(dict):
-    """What `load_own_variables` reads from: arrays, as they would be in a file."""
+    """A store for `load_own_variables` that returns arrays, as one of a file does."""
 
     def __getitem__(self, key: str) -> Any:
         return as_array(super().__getitem__(key))
 
 
 def _seeds(layer: Any) -> list[Any]:
-    """List the seed generators of a Keras 3 layer."""
+    """Return the seed generators of a Keras 3 layer."""
     return list(getattr(layer, "_seed_generators", ()))
 
 
 def _check_weights(old: Any, new: Any) -> None:
     wanted, got = (
-        # Tables of Keras 2 are among the weights, too.
+        # Keras 2 lists lookup tables among the weights; they have no value to compare.
         [as_array(weight) for weight in part.weights if hasattr(weight, "numpy")]
         for part in (old, new)
     )
     if len(wanted) == len(got) and all(map(is_same_array, wanted, got)):
         return
     raise CopyError(
-        f"A copy of '{old.name}' has other weights than it: {len(got)} of shapes "
-        f"{[w.shape for w in got][:8]} for {len(wanted)} of shapes "
+        f"The weights of a copy of '{old.name}' differ: {len(got)} of shapes "
+        f"{[w.shape for w in got][:8]} instead of {len(wanted)} of shapes "
         f"{[w.shape for w in wanted][:8]}. A layer that uses a weight of another one "
-        "(a tied embedding) or makes layers outside of its constructor and build() "
+        "(a tied embedding) or creates layers outside of its constructor and build() "
         "cannot be copied: prune the model itself with PruningCallback."
     )
 
 
 def as_array(value: Any) -> np.ndarray:
-    """Return the value of a variable, or what is an array already."""
+    """Return the value of a variable, or an array as it is."""
     return value.numpy() if hasattr(value, "numpy") else np.asarray(value)
 
 
 def is_same_array(a: np.ndarray, b: np.ndarray) -> bool:
-    """Return True if two arrays are the same to the bit, NaN included."""
+    """Return True if two arrays are bit-identical, including NaN."""
     return a.shape == b.shape and a.tobytes() == b.tobytes()

@@ -1,4 +1,4 @@
-"""Allocation answers one question: which layers get how much of the sparsity?"""
+"""Allocation: the distribution of a model's sparsity over its layers."""
 
 from keras_prune_kit.policies.allocation.allocate import allocate
 from keras_prune_kit.policies.allocation.sensitivity import sensitivity

@@ -1,4 +1,4 @@
-"""From one sparsity for the model to one for each weight."""
+"""Distribution of one sparsity for the model over its weights."""
 
 from __future__ import annotations
 
@@ -31,38 +31,39 @@ def allocate(
     match: Match | None = None,
     schedule: Schedule | None = None,
 ) -> PrunePolicy:
-    """A policy with a sparsity for each weight, and one in all that was asked for.
+    """Create a policy that distributes a sparsity over the weights of a model.
 
-    Which method is best depends on the model; `examples/benchmarks/allocate.py`
-    compares them. All keep at least one value of each weight.
+    The best method depends on the model; `examples/benchmarks/allocate.py` compares
+    them. All keep at least one value of each weight.
 
-    - `"erk"` (Erdos-Renyi-Kernel) looks at shapes alone: a weight keeps values in
-      proportion to the sum of its dimensions, so that large ones lose most.
-    - `"global"` ranks the magnitudes of all weights together, once, and fixes what
-      each then gets. `PrunePolicy(scope="global")` ranks anew at each update.
-    - `"sensitivity"` prunes each weight alone at several levels, measures the loss on a
-      sample, and takes zeros from where they cost least: along the lower convex hull
-      of each curve, the flattest stretch of all first. If losses add up that is the
-      best there is, and it needs no search.
+    - `"erk"` (Erdos-Renyi-Kernel) uses only shapes: a weight keeps values in proportion
+      to the sum of its dimensions, so that large weights lose most.
+    - `"global"` ranks the magnitudes of all weights together, once, and fixes the
+      resulting sparsities. `PrunePolicy(scope="global")` ranks again at each update.
+    - `"sensitivity"` prunes one weight at a time at several levels, measures the loss
+      on a sample, and puts zeros where they cost least: along the lower convex hull of
+      each curve, flattest segment first. This is optimal if losses are additive, and it
+      needs no search.
 
     Args:
-        model: A trained and built model of either world. It is left as it was.
+        model: A trained and built model of either world. It is not changed.
         sparsity: The fraction of zeros over all covered weights, 0 to 1.
         method: `"erk"`, `"global"` or `"sensitivity"`. Defaults to `"erk"`.
-        data: For `"sensitivity"` alone: `(x, y)`, a sample of some hundred training
-            data, or a `SensitivityReport` that was measured before. Defaults to `None`.
-        match: Which layers share the zeros, as in `Rule`; the others stay dense.
-            Defaults to `None`: whatever a `PrunePolicy` without rules would prune.
-        schedule: The timing, whose final sparsity each weight replaces with its own.
-            Defaults to `PolynomialDecay(0, sparsity)`.
+        data: For `"sensitivity"` only: `(x, y)`, a few hundred training samples, or a
+            `SensitivityReport` from an earlier measurement. Defaults to `None`.
+        match: The layers that share the zeros, as in `Rule`; others stay dense.
+            Defaults to `None`: all that a `PrunePolicy` without rules covers.
+        schedule: The timing; its final sparsity is replaced for each weight. Defaults
+            to `PolynomialDecay(0, sparsity)`.
 
     Returns:
-        A policy with one rule a weight.
+        A policy with one rule per weight.
 
     Raises:
-        TypeError: If an argument is of the wrong kind.
-        ValueError: If the sparsity or the method is not possible, data are missing,
-            nothing matches, or a report is of another model.
+        TypeError: If an argument is of the wrong type.
+        ValueError: If the sparsity is out of range or unreachable, the method is
+            unknown, data are missing, nothing matches, or the report is of another
+            model.
 
     Example:
 
@@ -98,6 +99,7 @@ def allocate(
         _check_reach(curves, sizes, total)
         zeros = sensitivity_zeros(curves, total)
     timing = PolynomialDecay(0.0, sparsity) if schedule is None else schedule
+    # The last rule that covers a weight wins, so this one comes first.
     others = [] if match is None else [Rule(".*", None)]
     rules = [
         Rule(re.escape(path), count / size)
@@ -116,7 +118,7 @@ def _check_options(method: object, data: Any, schedule: object) -> None:
         )
     if method != "sensitivity" and data is not None:
         raise ValueError(
-            f"method='{method}' looks at no data. Leave data out, or choose "
+            f"method='{method}' uses no data. Leave data out, or choose "
             f"method='sensitivity'. Received: data of {type(data)}."
         )
     if schedule is not None and not isinstance(schedule, Schedule):
@@ -130,8 +132,8 @@ def _check_unique(paths: list[str]) -> None:
     twice = sorted({path for path in paths if paths.count(path) > 1})
     if twice:
         raise ValueError(
-            "Rules tell weights apart by their paths, and some are there twice: "
-            f"{', '.join(twice)}. Give the layers names of their own."
+            "Rules identify weights by their paths, but some paths are not unique: "
+            f"{', '.join(twice)}. Give the layers unique names."
         )
 
 
@@ -139,16 +141,16 @@ def _check_reach(curves: list[list[Point]], sizes: list[int], total: int) -> Non
     reach = sum(curve[-1][0] for curve in curves)
     if reach < total:
         raise ValueError(
-            f"The levels that were measured reach {reach / sum(sizes):.4g}, and "
-            f"{total / sum(sizes):.4g} was asked for. Call sensitivity(model, data) "
-            "with levels up to 1, as it does by default."
+            f"The measured levels reach a sparsity of {reach / sum(sizes):.4g}, less "
+            f"than the required {total / sum(sizes):.4g}. Call sensitivity(model, "
+            "data) with levels up to 1, as by default."
         )
 
 
 def _curves(
     report: SensitivityReport, paths: list[str], sizes: list[int]
 ) -> list[list[Point]]:
-    """By weight the points `(zeros, rise of the loss)` that were measured."""
+    """Return the measured points `(zeros, increase of the loss)` of each weight."""
     measured = {weight.path: weight for weight in report.weights}
     known = {weight.path: weight.size for weight in report.weights}
     if any(known.get(p) != size for p, size in zip(paths, sizes, strict=True)):

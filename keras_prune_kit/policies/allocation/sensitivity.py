@@ -1,4 +1,4 @@
-"""What pruning each weight alone does to the loss."""
+"""Measurement of the loss after pruning one weight at a time."""
 
 from __future__ import annotations
 
@@ -25,26 +25,27 @@ def sensitivity(
     levels: Sequence[float] = _LEVELS,
     match: Match | None = None,
 ) -> SensitivityReport:
-    """Prunes each weight alone at several levels and measures the loss on a sample.
+    """Measure the loss on a sample after pruning one weight at a time.
 
-    Shows which layers can do with little. `allocate` makes a policy of it. Takes one
-    pass over the sample a level and weight; nothing is trained.
+    The result shows which layers tolerate a high sparsity; `allocate` creates a policy
+    from it. It takes one pass over the sample per level and weight, without training.
 
     Args:
-        model: A trained and compiled model of either world. It is left as it was.
-        data: `(x, y)`, a sample of some hundred training data: arrays, or nests of
-            them for several inputs and outputs.
-        levels: Sparsities to try, above 0; 1 leaves a single value. Defaults to eight
-            from 0.5 to 1.
-        match: Which layers, as in `Rule`. Defaults to `None`: whatever a `PrunePolicy`
-            without rules would prune.
+        model: A trained and compiled model of either world. It is not changed.
+        data: `(x, y)`, a few hundred training samples: arrays, or nests of arrays for
+            several inputs and outputs.
+        levels: The sparsities to measure, above 0; 1 keeps a single value. Defaults to
+            eight from 0.5 to 1.
+        match: The layers to measure, as in `Rule`. Defaults to `None`: all that a
+            `PrunePolicy` without rules covers.
 
     Returns:
-        The loss (without penalties on weights) at each level, by weight. It prints as
-        a table and draws the curves.
+        The loss, without regularization losses, at each level by weight. It prints as a
+        table and plots the curves.
 
     Raises:
-        TypeError: If it is not a Keras model, or `match` or `levels` of another kind.
+        TypeError: If `model` is not a Keras model, or `match` or `levels` is of the
+            wrong type.
         ValueError: If the model is not built or compiled, the data are not `(x, y)`, a
             level is out of range, or a weight or the loss is not finite.
 
@@ -83,7 +84,7 @@ def sensitivity(
 def _restored(
     handle: _keras.Variables, variable: Any, kernel: np.ndarray
 ) -> Iterator[None]:
-    """Puts a value back, whatever happens."""
+    """Restore the value of a variable after the block, even after an error."""
     try:
         yield
     finally:
@@ -108,7 +109,7 @@ def _check_levels(levels: Sequence[float]) -> tuple[float, ...]:
 def _finite(loss: float) -> float:
     if not np.isfinite(loss):
         raise ValueError(
-            f"The loss on the sample is {loss}, so there is nothing to compare. Look "
-            "at the data, or train the model first."
+            f"The loss on the sample is {loss}, so levels cannot be compared. Check "
+            "the data for NaN or infinity, or train the model first."
         )
     return loss

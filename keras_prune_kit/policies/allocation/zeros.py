@@ -1,4 +1,4 @@
-"""How many zeros each weight gets, of so many in all."""
+"""Distribution of a number of zeros over weights."""
 
 from __future__ import annotations
 
@@ -13,14 +13,17 @@ Point = tuple[float, float]
 
 
 def erdos_renyi_zeros(shapes: Sequence[tuple[int, ...]], total: int) -> list[int]:
-    """Erdos-Renyi-Kernel: each keeps values in proportion to the sum of its dimensions.
+    """Distribute zeros by the Erdos-Renyi-Kernel rule.
 
-    Where that would be more than it has it stays dense, and the others share what is
-    left.
+    Each weight keeps values in proportion to the sum of its dimensions. A weight with
+    fewer values than that stays dense, and the others share the rest.
 
     Args:
-        shapes: Shape of each weight.
-        total: Zeros in all.
+        shapes: The shape of each weight.
+        total: The total number of zeros.
+
+    Returns:
+        The number of zeros of each weight.
 
     Example:
 
@@ -41,11 +44,16 @@ def erdos_renyi_zeros(shapes: Sequence[tuple[int, ...]], total: int) -> list[int
 
 
 def global_zeros(kernels: Sequence[np.ndarray], total: int) -> list[int]:
-    """Where the smallest magnitudes are; each weight keeps its largest.
+    """Distribute zeros to the smallest magnitudes of all weights.
+
+    Each weight keeps at least its largest value.
 
     Args:
-        kernels: Values of each weight.
-        total: Zeros in all.
+        kernels: The values of each weight.
+        total: The total number of zeros.
+
+    Returns:
+        The number of zeros of each weight.
 
     Example:
 
@@ -61,16 +69,19 @@ def global_zeros(kernels: Sequence[np.ndarray], total: int) -> list[int]:
 
 
 def sensitivity_zeros(curves: Sequence[Sequence[Point]], total: int) -> list[int]:
-    """The split with the least loss, if losses add up.
+    """Distribute zeros so that the loss is least, if losses are additive.
 
-    Along the lower convex hull of each curve a zero costs more the more there are
-    already, so taking the flattest stretch of all curves first is optimal (Lagrange: in
-    the end one more zero costs the same everywhere).
+    On the lower convex hull of a curve, each further zero costs at least as much as the
+    one before, so it is optimal to take the flattest segments of all curves first
+    (Lagrange: in the end, one more zero costs the same everywhere).
 
     Args:
-        curves: For each weight the points `(zeros, rise of the loss)` up to the most
-            zeros that it may get. Without zeros there is no rise.
-        total: Zeros in all.
+        curves: For each weight the points `(zeros, increase of the loss)` up to its
+            maximum number of zeros. The point `(0, 0)` is implied.
+        total: The total number of zeros.
+
+    Returns:
+        The number of zeros of each weight.
 
     Example:
 
@@ -91,7 +102,7 @@ def sensitivity_zeros(curves: Sequence[Sequence[Point]], total: int) -> list[int
 
 
 def lower_hull(points: Sequence[Point]) -> list[Point]:
-    """The points of the lower convex hull, from left to right.
+    """Return the points of the lower convex hull, from left to right.
 
     Example:
 
@@ -114,12 +125,12 @@ def _is_above(left: Point, middle: Point, right: Point) -> bool:
 
 
 def apportion(zeros: np.ndarray, sizes: np.ndarray, total: int) -> list[int]:
-    """Whole numbers that add up to the total: the largest fractions are rounded up.
+    """Round to integers with a given sum: the largest fractions are rounded up.
 
     Args:
-        zeros: What each weight should get.
-        sizes: How many values it has; it keeps at least one.
-        total: Zeros in all.
+        zeros: The fractional number of zeros of each weight.
+        sizes: The number of values of each weight, of which it keeps at least one.
+        total: The sum of the result.
 
     Example:
 
