@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_prune_kit._tools.datasets import labelled_samples
+from keras_prune_kit._keras.datasets import labelled_samples
 from keras_prune_kit.cli import models
 from keras_prune_kit.cli.data import adapt, adapt_inputs
 from keras_prune_kit.cli.data.arrays import hold_out

@@ -11,7 +11,7 @@ import tensorflow as tf
 import tf_keras
 
 import keras_prune_kit as kpk
-from keras_prune_kit._tools.datasets import fit_arguments
+from keras_prune_kit._keras.datasets import fit_arguments
 from keras_prune_kit.compression.attempt import Setting
 from keras_prune_kit.compression.bisection import Bisection, Ladder, ramp_to
 from keras_prune_kit.compression.distilled_training import DistilledTraining

@@ -10,7 +10,7 @@ import numpy as np
 
 import keras_prune_kit.layers  # noqa: F401  so that Keras can load PrunableDense
 from keras_prune_kit import _keras
-from keras_prune_kit._tools.datasets import labelled_samples
+from keras_prune_kit._keras.datasets import labelled_samples
 from keras_prune_kit._tools.progress import stage
 from keras_prune_kit.cli.data import PictureSource, Source, source_of
 from keras_prune_kit.tflite import TFLiteModel

@@ -16,8 +16,8 @@ from typing import Any
 from keras_tuner.oracles import BayesianOptimizationOracle
 
 from keras_prune_kit import _keras
+from keras_prune_kit._keras.datasets import input_samples
 from keras_prune_kit._keras.stage_progress import StageProgress
-from keras_prune_kit._tools.datasets import input_samples
 from keras_prune_kit._tools.files import replacing_folder
 from keras_prune_kit._tools.progress import Stage, stage
 from keras_prune_kit._tools.quantizations import CALIBRATION_SAMPLES

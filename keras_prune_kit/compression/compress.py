@@ -7,6 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_prune_kit import _keras
+from keras_prune_kit._keras.datasets import (
+    as_arrays,
+    check_data,
+    check_rereadable,
+    input_samples,
+    labelled_samples,
+)
 from keras_prune_kit._tools.checks import (
     as_path,
     check_decision,
@@ -14,13 +21,6 @@ from keras_prune_kit._tools.checks import (
     is_number,
     is_one_of,
     using,
-)
-from keras_prune_kit._tools.datasets import (
-    as_arrays,
-    check_data,
-    check_rereadable,
-    input_samples,
-    labelled_samples,
 )
 from keras_prune_kit._tools.files import check_writable_folder
 from keras_prune_kit._tools.quantizations import CALIBRATED, CALIBRATION_SAMPLES

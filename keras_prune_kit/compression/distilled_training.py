@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit import _keras
-from keras_prune_kit._tools.datasets import (
+from keras_prune_kit._keras.datasets import (
     fit_arguments,
     input_samples,
     labelled_samples,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from keras_prune_kit import _keras
-from keras_prune_kit._tools.datasets import labelled_samples
+from keras_prune_kit._keras.datasets import labelled_samples
 from keras_prune_kit._tools.files import scratch_folder
 from keras_prune_kit.callbacks import PruningCallback, TargetSparsityCheckpoint
 

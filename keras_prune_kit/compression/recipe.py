@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from keras_prune_kit._tools.datasets import batch_count, fit_arguments, length
+from keras_prune_kit._keras.datasets import batch_count, fit_arguments, length
 from keras_prune_kit.measuring.evaluation import Evaluation
 from keras_prune_kit.policies import described
 

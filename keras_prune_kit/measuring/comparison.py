@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit import _keras
-from keras_prune_kit._tools.checks import as_path, check_whole
-from keras_prune_kit._tools.datasets import (
+from keras_prune_kit._keras.datasets import (
     as_arrays,
     check_data,
     check_samples,
     length,
     shape_of,
 )
+from keras_prune_kit._tools.checks import as_path, check_whole
 from keras_prune_kit._tools.progress import track
 from keras_prune_kit.measuring.entropy import entropy_bound
 from keras_prune_kit.measuring.evaluation import Evaluation

@@ -9,10 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit import _keras
-from keras_prune_kit._keras.stage_progress import StageProgress
-from keras_prune_kit._tools import progress
-from keras_prune_kit._tools.checks import check_objective, using
-from keras_prune_kit._tools.datasets import (
+from keras_prune_kit._keras.datasets import (
     batch_count,
     batches,
     check_rereadable,
@@ -23,6 +20,9 @@ from keras_prune_kit._tools.datasets import (
     map_arrays,
     parts,
 )
+from keras_prune_kit._keras.stage_progress import StageProgress
+from keras_prune_kit._tools import progress
+from keras_prune_kit._tools.checks import check_objective, using
 from keras_prune_kit._tools.names import labels_by_output
 from keras_prune_kit.tflite import TFLiteModel, accuracy
 

@@ -25,12 +25,11 @@ from keras_prune_kit.pruner.errors import (
     IncompletePruningWarning,
     ZerosGrowBackWarning,
     check_on_incomplete,
-    regrowth_message,
-    shortfall_message,
 )
 from keras_prune_kit.pruner.global_ranking import global_masks
 from keras_prune_kit.pruner.gradients import Gradients
 from keras_prune_kit.pruner.last_good import LastGood
+from keras_prune_kit.pruner.messages import regrowth_message, shortfall_message
 from keras_prune_kit.pruner.pruned_weight import PrunedWeight
 from keras_prune_kit.reports import SparsityReport
 from keras_prune_kit.schedules import Schedule

@@ -11,8 +11,8 @@ import numpy as np
 from keras_tuner.errors import FatalValueError
 
 from keras_prune_kit import _keras
+from keras_prune_kit._keras.datasets import check_rereadable
 from keras_prune_kit._tools.checks import check_objective
-from keras_prune_kit._tools.datasets import check_rereadable
 from keras_prune_kit.compression.attempt import copy_for, prunes_while_quantized
 from keras_prune_kit.measuring.evaluation import Evaluation
 from keras_prune_kit.measuring.sizes import gzip_bytes

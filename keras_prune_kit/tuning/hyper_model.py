@@ -11,8 +11,8 @@ import keras_tuner
 from keras_tuner.errors import FatalValueError
 
 from keras_prune_kit import _keras
+from keras_prune_kit._keras.datasets import as_arrays, check_rereadable
 from keras_prune_kit._tools.checks import check_decision
-from keras_prune_kit._tools.datasets import as_arrays, check_rereadable
 from keras_prune_kit.compression.attempt import Setting
 from keras_prune_kit.structures import Structure, Unstructured
 from keras_prune_kit.tflite import check_exportable, check_samples

@@ -7,7 +7,7 @@ from typing import Any
 
 from keras_tuner.errors import FatalValueError
 
-from keras_prune_kit._tools.datasets import check_rereadable
+from keras_prune_kit._keras.datasets import check_rereadable
 from keras_prune_kit.callbacks.sparsity_summaries import EventFile
 from keras_prune_kit.compression.attempt import LATENCY_RUNS, Setting, run_attempt
 from keras_prune_kit.compression.fine_tuning import FineTuning

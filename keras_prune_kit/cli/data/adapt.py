@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_prune_kit._tools.datasets import map_arrays
+from keras_prune_kit._keras.datasets import map_arrays
 
 Scale = tuple[float, float]
 

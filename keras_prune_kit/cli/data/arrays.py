@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_prune_kit._tools.datasets import map_arrays
+from keras_prune_kit._keras.datasets import map_arrays
 
 SEED = 0
 HELD_OUT = 0.1

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_prune_kit._tools.datasets import map_arrays
+from keras_prune_kit._keras.datasets import map_arrays
 from keras_prune_kit.cli.data.arrays import check_arrays, hold_out
 
 

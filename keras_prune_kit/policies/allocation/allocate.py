@@ -10,7 +10,7 @@ from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import is_one_of
 from keras_prune_kit.policies import Match, PrunePolicy, Rule, choose_weights
 from keras_prune_kit.policies.allocation.sensitivity import sensitivity
-from keras_prune_kit.policies.allocation.zeros import (
+from keras_prune_kit.policies.allocation.zero_counts import (
     Point,
     erdos_renyi_zeros,
     global_zeros,

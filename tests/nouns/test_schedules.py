@@ -116,17 +116,3 @@ def test_with_final_sparsity_keeps_the_timing():
 def test_bad_values_are_named(build, message):
     with pytest.raises(ValueError, match=message):
         build()
-
-
-@pytest.mark.parametrize("step", range(0, 130, 3))
-def test_same_sparsity_as_tfmot(step):
-    import tensorflow_model_optimization as tfmot
-
-    theirs = tfmot.sparsity.keras
-    for arguments in ((0.1, 0.8, 10, 110), (0.5, 0.92, 0, 100, 2)):
-        ours = kpk.PolynomialDecay(*arguments)(step)
-        assert ours == pytest.approx(
-            float(theirs.PolynomialDecay(*arguments)(step)[1]), abs=1e-6
-        )
-    constant = theirs.ConstantSparsity(0.7, 10)(step)
-    assert kpk.ConstantSparsity(0.7, 10)(step) == pytest.approx(float(constant[1]))
