@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import keras_prune_kit as kpk
+from keras_prune_kit._tools.files import _SCRATCH, scratch_folder
 from keras_prune_kit.cli import main
 from keras_prune_kit.cli.models import compile_for
 
@@ -54,7 +55,13 @@ def test_compress_writes_everything_and_prints_the_table(files, capsys):
 
 
 def list_parts():
-    return [name for name in os.listdir(".") if name.startswith(".part")]
+    return [name for name in os.listdir(".") if name.startswith(_SCRATCH)]
+
+
+def test_parts_are_called_what_these_tests_look_for():
+    with scratch_folder("."):
+        assert len(list_parts()) == 1
+    assert not list_parts()
 
 
 def test_json_is_all_there_is_on_stdout(files, capsys):

@@ -1,5 +1,7 @@
 """Layers that say themselves what can be pruned."""
 
+import importlib
+
 import keras
 import numpy as np
 import pytest
@@ -116,3 +118,14 @@ def test_a_kernel_that_is_computed_is_skipped_with_a_reason():
 def test_a_bias_that_is_not_there_cannot_be_pruned():
     with pytest.raises(ValueError, match="use_bias=False"):
         kpk.PrunableDense(4, use_bias=False, prune_bias=True)
+
+
+def test_names_in_saved_models_stay():
+    """Keras finds a layer in a file of an older version by this name alone."""
+    importlib.import_module("keras_prune_kit.quantization.keras_3")
+    names = {
+        *("Barrier", "FakeQuantize", "PrunableDense", "QuantizeAverage"),
+        *("QuantizeKernel", "QuantizeOutput", "QuantizeScale"),
+    }
+    known = set(keras.saving.get_custom_objects())
+    assert {f"keras_prune_kit>{name}" for name in names} <= known
