@@ -4,6 +4,7 @@ Neither Keras nor TensorFlow is imported here, so that `pytest tests/nouns`, whi
 neither, ends in seconds.
 """
 
+import functools
 import gc
 import importlib
 import os
@@ -22,13 +23,20 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 WORLDS = ("keras", "tf_keras")
 
 
-def pytest_collection_finish():
+def pytest_collect_file(file_path):
+    """Prepare TensorFlow before the first module that may use it is imported."""
+    if file_path.suffix == ".py" and file_path.parent.name != "nouns":
+        make_two_devices()
+
+
+@functools.cache
+def make_two_devices():
     """Give TensorFlow two logical devices, for distribution strategies to use."""
-    tf = sys.modules.get("tensorflow")
-    if tf is not None:
-        device = tf.config.LogicalDeviceConfiguration()
-        (cpu,) = tf.config.list_physical_devices("CPU")
-        tf.config.set_logical_device_configuration(cpu, [device, device])
+    import tensorflow as tf
+
+    device = tf.config.LogicalDeviceConfiguration()
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(cpu, [device, device])
 
 
 @pytest.fixture(params=WORLDS)
