@@ -73,7 +73,7 @@ class BackupAndRestore(TwoWorldCallback):
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self._at_work.on_train_end(logs)
-        self._at_work = None  # It refers to the model, which cannot be deep-copied.
+        self._at_work = None  # KerasTuner deep-copies callbacks.
 
 
 class _WholeBackup(keras.callbacks.Callback):

@@ -59,7 +59,8 @@ class PruningCallback(TwoWorldCallback):
         ValueError: If `on_incomplete` is neither; from `fit`, before the first step, if
             the policy does not fit the model.
         DivergedError: From `fit`, if the loss or a weight becomes NaN or infinite.
-        IncompletePruningError: From `fit`, if `on_incomplete="raise"` applies.
+        IncompletePruningError: From `fit`, if a weight misses its final sparsity and
+            `on_incomplete` is `"raise"`.
 
     Example:
 
@@ -161,7 +162,7 @@ class PruningCallback(TwoWorldCallback):
             self._pruner.set_run_length(self._steps_per_epoch, self.params["epochs"])
 
     def _start(self, moment: str) -> None:
-        """Attach the masks; in `on_train_begin`, BackupAndRestore still loads weights."""
+        """Attach the masks; BackupAndRestore loads weights in `on_train_begin` before."""
         self._engine().start(self._steps_done())
         self._is_started = True
         self._engine().keep_last_good(moment)

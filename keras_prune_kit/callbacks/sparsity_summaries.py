@@ -85,7 +85,7 @@ class SparsitySummaries(TwoWorldCallback):
 
 
 class EventFile:
-    """An event file for TensorBoard, written without `tf.summary` and TensorFlow.
+    """An event file for TensorBoard, written without TensorFlow's `tf.summary`.
 
     Args:
         folder: The folder to create it in.
@@ -143,6 +143,6 @@ class EventFile:
 def _require_tensorboard() -> None:
     if importlib.util.find_spec("tensorboard") is None:
         raise ImportError(
-            "SparsitySummaries needs TensorBoard, which TensorFlow does not install. "
+            "SparsitySummaries needs TensorBoard, which TensorFlow no longer installs. "
             "Install it: pip install keras-prune-kit[tensorboard]"
         )

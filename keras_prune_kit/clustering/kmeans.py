@@ -1,4 +1,4 @@
-"""One-dimensional k-means, which sorts the values once and needs no distances."""
+"""One-dimensional k-means, for which one sort of the values is enough."""
 
 from __future__ import annotations
 

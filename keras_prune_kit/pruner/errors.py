@@ -15,29 +15,29 @@ _MOST_NAMED = 5
 
 
 class IncompletePruningWarning(UserWarning):
-    """Training ended before a weight reached the sparsity that its policy asks for."""
+    """Training ended before a weight reached its final sparsity."""
 
 
 class IncompletePruningError(RuntimeError):
-    """An `IncompletePruningWarning` where `on_incomplete="raise"` was asked for."""
+    """An `IncompletePruningWarning` as an error, for `on_incomplete="raise"`."""
 
 
 class DivergedError(ValueError):
     """The loss or a weight became NaN or infinite.
 
     Attributes:
-        restored_moment: The moment whose weights and optimizer state were brought back,
-            such as "after step 40"; `None` if none had been kept.
+        restored_moment: The moment whose weights and optimizer state were restored,
+            such as "after step 40"; `None` if there was no snapshot.
     """
 
     restored_moment: str | None = None
 
     def __str__(self) -> str:
-        """Return what happened, what was brought back, and what to do."""
+        """Return what happened, what was restored, and what to do."""
         parts = [super().__str__()]
         if self.restored_moment is not None:
             moment = self.restored_moment
-            parts.append(f"Weights and optimizer are what they were {moment}.")
+            parts.append(f"Weights and optimizer are restored to their state {moment}.")
         parts.append(
             "A lower learning rate or clipnorm=1.0 in the optimizer often helps; "
             "otherwise look for NaN in the data."
@@ -50,7 +50,7 @@ class MaskNotAppliedWarning(UserWarning):
 
 
 class ZerosGrowBackWarning(UserWarning):
-    """A policy asks for fewer zeros than a weight has, so that some will be lost."""
+    """A policy asks for fewer zeros than a weight has, so some will grow back."""
 
 
 def check_on_incomplete(on_incomplete: object) -> None:
@@ -75,8 +75,8 @@ def regrowth_message(weights: Sequence[PrunedWeight]) -> str:
         for record in records
     )
     return (
-        f"Zeros will grow back: {found}. Ask for at least as much, or keep what is "
-        "zero with KeepZeros() as the policy or in a rule."
+        f"Zeros will grow back: {found}. Ask for at least the present sparsity, or "
+        "keep the zeros with KeepZeros() as the policy or in a rule."
     )
 
 
@@ -86,7 +86,7 @@ def shortfall_message(
     """Return the text of an `IncompletePruningWarning`.
 
     Args:
-        weights: All weights that are pruned.
+        weights: All pruned weights.
         unmet: The records of those below their targets.
         step: The last step of the training.
     """
@@ -97,8 +97,8 @@ def shortfall_message(
     )
     if not all(weight.is_projected() for weight in weights):
         return (
-            "The weights were replaced after the last step, by a callback or a call "
-            f"that brings others back, so the model is not pruned: {found}. Keep the "
+            "The weights were replaced after the last step, such as by a callback that "
+            f"restores earlier ones, so the model is not pruned: {found}. Keep the "
             "best epoch at the target with TargetSparsityCheckpoint, or with an "
             "EarlyStopping in the same fit as PruningCallback, which makes it count "
             "only epochs at the target."
