@@ -1,4 +1,4 @@
-"""A callback that lets a killed training resume."""
+"""A callback with which a killed training run can resume."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _EPOCH = "epoch_"
 class BackupAndRestore(TwoWorldCallback):
     """Keras' `BackupAndRestore` with a backup that is complete at any moment.
 
-    Keras 3 overwrites its only backup. A process that is killed meanwhile cannot resume
-    from it, even with `double_checkpoint=True` if it was the first backup. Here, the
-    files that Keras writes for an epoch go to a temporary folder, which is then renamed
-    in one step; only after that is the previous backup removed. For a `tf_keras` model,
-    the callback of `tf_keras` is used as it is.
+    Keras 3 overwrites its only backup. A process that is killed while writing it cannot
+    resume; with `double_checkpoint=True`, that is still so for the first backup. Here,
+    Keras writes the files of an epoch to a temporary folder, which is then renamed in
+    one step; only after that is the previous backup removed. For a `tf_keras` model,
+    the callback of `tf_keras` is used unchanged.
 
     Args:
         backup_dir: A folder for the backup only; created if missing.

@@ -14,8 +14,8 @@ from keras_prune_kit.reports import ClusteringReport
 class ClusteringCallback(TwoWorldCallback):
     """Callback that restricts each weight to a few distinct values during `fit`.
 
-    The file of such a model compresses well: with 16 values, a weight takes 4 bits, and
-    fewer if many are zero. Cluster a trained (and pruned) model for an epoch or two
+    The file of such a model compresses well: 16 values need 4 bits each, and fewer if
+    many are zero. Cluster a trained (and pruned) model for an epoch or two
     with a small learning rate. Nothing is wrapped, and the clusters hold after every
     step, so an interrupted run resumes from any checkpoint.
 

@@ -38,7 +38,7 @@ class Clusterer(Engine):
     Args:
         model: A built `keras` or `tf_keras` model. It stays an ordinary model.
         clusters: The number of distinct values per weight, 2 to 256, including zero if
-            the weight has zeros. 16 take 4 bits per value. Defaults to 16.
+            the weight has zeros. 16 values need 4 bits each. Defaults to 16.
         match: The layers to cluster: a regex on the path, a layer class, a callable, or
             a list of these, as in `Rule`. Defaults to `None`: those that a
             `PrunePolicy` without rules prunes.
@@ -90,6 +90,7 @@ class Clusterer(Engine):
             self._is_attached = True
             for weight in self._weights:
                 weight.attach(self.model)
+            # A train function that was traced before does not apply the constraints.
             _keras.retrace(self.model)
             undo.pop_all()
 

@@ -1,4 +1,4 @@
-"""Search strategies: the settings to try, one after another. They see no model."""
+"""Search strategies: the settings of the next attempt, from the earlier results."""
 
 from __future__ import annotations
 
@@ -35,9 +35,10 @@ def ramp_to(sparsity: float, begin: float = 0.0) -> PrunePolicy:
 class Bisection:
     """Search for the highest sparsity that holds, from high to low.
 
-    Until one holds, the density (1 - sparsity) is doubled, then multiplied by four,
-    then by eight. After that it is bisected on a logarithmic scale, between the
-    sparsest setting that held and the least sparse one that did not.
+    A setting holds if its file stays within the accepted drop of the metric. Until one
+    holds, the density (1 - sparsity) is doubled, then multiplied by four, then by
+    eight. After that it is bisected on a logarithmic scale, between the sparsest
+    setting that held and the least sparse one that did not.
 
     Args:
         quantization: The quantization of all settings.

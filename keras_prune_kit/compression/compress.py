@@ -65,17 +65,17 @@ def compress(
     both on the validation data. As these data select the epoch, measure the result
     again on separate test data before you publish a figure.
 
-    With `target="smallest"`, it searches for the smallest file whose metric holds. Up
-    to four attempts share the epochs. The first gets half of them, and a sparsity that
-    this number of steps is likely to allow; the others bisect between the sparsities
-    that held and those that did not. Each starts from the sparsest weights that an
-    earlier attempt passed and that are no sparser than its own target (a temporary
-    folder stores the weights of every epoch). Attempts train with Adam and a cosine
-    learning rate, and rank the weights of all layers together. If the model is a
-    classifier with one output, half of each label comes from the dense model
-    (distillation). On Keras 3, pruning runs during 4-bit quantization-aware training;
-    on `tf_keras`, TFMOT's 8-bit training follows it. Whether an attempt holds is
-    decided by its .tflite on the validation data; the report lists every attempt.
+    With `target="smallest"`, it searches for the smallest file whose metric on the
+    validation data drops by at most `max_accuracy_drop`. Up to four attempts share the
+    epochs. The first gets half of them, and a sparsity that this number of steps is
+    likely to allow; the others bisect between the sparsities within the limit and those
+    beyond it. Each starts from the sparsest weights that an earlier attempt passed and
+    that are no sparser than its own target (a temporary folder stores the weights of
+    every epoch). Attempts train with Adam and a cosine learning rate, and rank the
+    weights of all layers together. If the model is a classifier with one output, half
+    of each label comes from the dense model (distillation). On Keras 3, pruning runs
+    during 4-bit quantization-aware training; on `tf_keras`, TFMOT's 8-bit training
+    follows it. The report lists every attempt.
 
     Args:
         model: A trained and compiled `keras` or `tf_keras` model, or the path of one

@@ -1,4 +1,4 @@
-"""The search for the smallest file whose metric holds."""
+"""The search for the smallest file within the accepted drop of the metric."""
 
 from __future__ import annotations
 

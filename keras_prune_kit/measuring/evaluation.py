@@ -188,7 +188,7 @@ class Evaluation:
 
     @functools.cached_property
     def _example(self) -> Any:
-        """The outputs of the reference for one sample, as an example of the structure."""
+        """The reference's outputs for one sample, as an example of their structure."""
         return self.predict(self._reference, self.inputs(1))
 
     @staticmethod

@@ -103,7 +103,7 @@ class HeldWeight(abc.ABC):
         """Return True if the projection would not change the weight."""
 
     def check_applied(self) -> None:
-        """Warn if the train step ignored the constraint; then project every step."""
+        """Warn if the train step ignored the constraint, and set `needs_projection`."""
         if self.needs_projection or self.is_projected():
             return
         self.needs_projection = True

@@ -202,7 +202,7 @@ class PrunedWeight(HeldWeight):
         self.project()
 
     def check_applied(self) -> None:
-        """Warn if the train step ignored the mask, and apply it after each step.
+        """Warn if the train step ignored the mask, and set `needs_projection`.
 
         Only the first step after a mask update is checked: masked values that become
         nonzero later were written by other code, such as a callback.

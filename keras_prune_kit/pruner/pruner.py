@@ -164,6 +164,7 @@ class Pruner(Engine):
             for weight in self._weights:
                 weight.attach(self.model)
             _active[id(_keras.trained_model(self.model))] = self
+            # A train function that was traced before does not apply the constraints.
             _keras.retrace(self.model)
             self._current_step = self._initial_step if step is None else step
             self._update(self._weights)

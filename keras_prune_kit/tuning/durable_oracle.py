@@ -27,8 +27,8 @@ def keep_whole(oracle: Any) -> None:
     that moment, the resumed search would run the trial again.
 
     Args:
-        oracle: An oracle of this process. A client of a chief oracle is left alone, as
-            it writes nothing.
+        oracle: An oracle of this process. A client of a chief oracle is ignored, as it
+            writes nothing.
     """
     if not isinstance(oracle, keras_tuner.Oracle) or "save" in vars(oracle):
         return

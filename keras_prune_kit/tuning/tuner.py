@@ -120,6 +120,7 @@ class CompressionTuner(keras_tuner.Tuner):
         callbacks = copy.deepcopy(list(fit_kwargs.pop("callbacks", ())))
         model = self._copy(trial)
         for callback in callbacks:
+            # By name, as it may be of `keras` or of `tf_keras`.
             if type(callback).__name__ == "TensorBoard":
                 callback.log_dir = os.path.join(callback.log_dir, trial.trial_id)
                 _tell_tensorboard(callback.log_dir, trial)
