@@ -162,7 +162,7 @@ class PruningCallback(TwoWorldCallback):
             self._pruner.set_run_length(self._steps_per_epoch, self.params["epochs"])
 
     def _start(self, moment: str) -> None:
-        """Attach the masks; too early in `on_train_begin`, as BackupAndRestore loads there."""
+        """Attach the masks, later than BackupAndRestore loads weights."""
         self._engine().start(self._steps_done())
         self._is_started = True
         self._engine().keep_last_good(moment)
