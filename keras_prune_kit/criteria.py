@@ -1,12 +1,12 @@
-"""Criteria answer one question: which weights matter least?
+"""Criteria: functions that score how much each weight matters.
 
 A criterion is a function from weights to scores of the same shape; the weights with the
 lowest scores are pruned first. A weight that is zero already must score lowest, so that
 pruned weights stay pruned. A criterion that needs gradients of the loss declares which
 with `needs_gradients`, and receives them as its second argument.
 
-Every public function of this file whose first parameter is called `weights` is a
-criterion of the package: policies with it can be written down, and the tests of all
+Every public function of this file whose first parameter is named `weights` is a
+criterion of the package: policies with it can be serialized, and the tests of all
 criteria run on it.
 """
 
@@ -79,17 +79,17 @@ def gradients_needed(criterion: Criterion) -> GradientsNeeded | None:
 
 
 def is_criterion(item: object) -> bool:
-    """Return True for a function that takes `weights` first and is not private."""
+    """Return True for a public function whose first parameter is `weights`."""
     if not inspect.isfunction(item) or item.__name__.startswith("_"):
         return False
     return next(iter(inspect.signature(item).parameters), None) == "weights"
 
 
 def magnitude(weights: np.ndarray) -> np.ndarray:
-    """Scores a weight by its absolute value: small weights go first.
+    """Score weights by their absolute value: small weights are pruned first.
 
-    The strongest simple baseline there is (Han et al. 2015, arXiv 1506.02626), and
-    what TFMOT's `prune_low_magnitude` does.
+    This is the strongest simple baseline (Han et al. 2015, arXiv 1506.02626), and the
+    criterion of TFMOT's `prune_low_magnitude`.
 
     Args:
         weights: Array of any shape.
@@ -106,13 +106,14 @@ def magnitude(weights: np.ndarray) -> np.ndarray:
 
 
 def lamp(weights: np.ndarray) -> np.ndarray:
-    """Scores a weight by its share in what its layer has left: `w**2` over the sum of
-    the squares of all weights of the layer that are at least as large.
+    """Score weights by their share of the remaining squared norm of their layer.
 
-    Within a layer it ranks as `magnitude` does. Between layers it compares what can be
-    compared, so it is made for `scope="global"`: a layer of few or of small weights is
-    not emptied, and the last weight of a layer scores highest of all (Lee et al. 2021,
-    "Layer-adaptive sparsity for the magnitude-based pruning", arXiv 2010.07611).
+    The score is `w**2` divided by the sum of the squares of all weights of the layer
+    that are at least as large. Within a layer, it ranks like `magnitude`. Across
+    layers, the scores are comparable, which suits `scope="global"`: a layer of few or
+    small weights is not emptied, as the largest weight of each layer scores 1 (Lee et
+    al. 2021, "Layer-adaptive sparsity for the magnitude-based pruning", arXiv
+    2010.07611).
 
     Args:
         weights: Array of any shape, one layer's kernel.
@@ -136,7 +137,7 @@ def lamp(weights: np.ndarray) -> np.ndarray:
 
 
 def _pair(weights: object, gradients: object) -> tuple[np.ndarray, np.ndarray]:
-    """Weights and gradients as arrays of one shape, in float32 at least."""
+    """Return weights and gradients as arrays of the same shape, at least float32."""
     kernel, slope = as_array("weights", weights), as_array("gradients", gradients)
     if kernel.shape != slope.shape:
         raise ValueError(
@@ -148,8 +149,9 @@ def _pair(weights: object, gradients: object) -> tuple[np.ndarray, np.ndarray]:
 
 @needs_gradients("absolute", batch_size=32)
 def taylor(weights: np.ndarray, gradients: np.ndarray) -> np.ndarray:
-    """Scores a weight by `|w * g|`: what removing it changes the loss by, to first
-    order (Molchanov et al. 2017, arXiv 1611.06440).
+    """Score weights by `|w * g|`, the first-order change of the loss without them.
+
+    Source: Molchanov et al. 2017, arXiv 1611.06440.
 
     Args:
         weights: Array of any shape.
@@ -169,15 +171,15 @@ def taylor(weights: np.ndarray, gradients: np.ndarray) -> np.ndarray:
 
 @needs_gradients("squared", batch_size=1)
 def optimal_brain_damage(weights: np.ndarray, gradients: np.ndarray) -> np.ndarray:
-    """Scores a weight by `h * w**2 / 2`: what removing it costs at a minimum, to
-    second order (LeCun et al. 1990, "Optimal Brain Damage").
+    """Score weights by `h * w**2 / 2`, the second-order loss increase without them.
 
-    The second derivative `h` is taken from the diagonal of the empirical Fisher
-    matrix: the mean square of single samples' gradients.
+    It assumes a minimum of the loss (LeCun et al. 1990, "Optimal Brain Damage"). The
+    second derivative `h` is approximated by the diagonal of the empirical Fisher
+    matrix: the mean square of per-sample gradients.
 
     Args:
         weights: Array of any shape.
-        gradients: Mean squared gradient of single samples, of the same shape.
+        gradients: Mean square of per-sample gradients, of the same shape.
 
     Returns:
         Scores of the same shape.
@@ -193,12 +195,12 @@ def optimal_brain_damage(weights: np.ndarray, gradients: np.ndarray) -> np.ndarr
 
 @needs_gradients("signed", batch_size=32)
 def movement(weights: np.ndarray, gradients: np.ndarray) -> np.ndarray:
-    """Scores a weight by `-w * g`: weights that training moves to zero go first.
+    """Score weights by `-w * g`: those that move towards zero are pruned first.
 
-    From Sanh et al. 2020 (arXiv 2005.07683), who add this up over the whole of the
-    training; here it is taken anew at each update, so that a run can be resumed
-    from its weights alone. For fine-tuning on another task than the model was trained
-    for, and along a schedule: at once, on a trained model, it says little.
+    Sanh et al. 2020 (arXiv 2005.07683) sum the score over the whole training; here it
+    is computed anew at each mask update, so that a run can be resumed from its weights
+    only. Use it along a schedule, when fine-tuning on another task than the model was
+    trained for; in one shot on a trained model, it says little.
 
     Args:
         weights: Array of any shape.
@@ -214,6 +216,7 @@ def movement(weights: np.ndarray, gradients: np.ndarray) -> np.ndarray:
     """
     weights, gradients = _pair(weights, gradients)
     scores = -weights * gradients
+    # A zero would score 0, more than any weight with a negative score.
     lowest = scores.min(initial=0.0) - 1
     return np.where(weights == 0, lowest, scores)
 
@@ -230,11 +233,11 @@ class RandomScores:
 
 
 def random_scores(seed: int = 0) -> Criterion:
-    """Scores weights at random: the control that any other criterion must beat.
+    """Return a criterion of random scores, the control for any other criterion.
 
     Args:
-        seed: The same seed gives the same scores for the same shape, so masks only
-            grow along a schedule. Defaults to 0.
+        seed: The seed of the generator. The same seed and shape produce the same
+            scores, so that zeros stay zero along a schedule. Defaults to 0.
 
     Returns:
         A criterion.

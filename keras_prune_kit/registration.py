@@ -1,9 +1,9 @@
-"""So that Keras finds this package's layers when it loads a model.
+"""Registration of this package's layers with Keras, for loading saved models.
 
-Keras loads no class that nobody has imported, and this package imports nothing before
-it is asked for. So its layers are imported, which registers them with Keras, as soon
-as both packages are: `import keras_prune_kit`, before or after `import keras`, is all
-that a process needs to load a model with such layers in it.
+Keras can only load classes that were imported, and this package imports lazily. Its
+layers are therefore imported, and so registered, as soon as both packages are: to load
+a model with such layers, a process only needs `import keras_prune_kit`, before or after
+`import keras`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LAYERS = ("keras_prune_kit.layers", "keras_prune_kit.quantization.quantize_kern
 
 
 def register_with_keras() -> None:
-    """Registers the layers now if Keras is imported, or else right after it is."""
+    """Register the layers now if Keras is imported, else right after its import."""
     if "keras" in sys.modules:
         _register()
     elif not any(isinstance(finder, _AfterKeras) for finder in sys.meta_path):
@@ -27,7 +27,7 @@ def register_with_keras() -> None:
 
 
 class _AfterKeras(importlib.abc.MetaPathFinder):
-    """Finds Keras where it is, and leaves once that has been imported."""
+    """Import hook that registers the layers after the import of Keras, once."""
 
     def find_spec(
         self, fullname: str, path: Any, target: ModuleType | None = None
@@ -52,7 +52,7 @@ class _AfterKeras(importlib.abc.MetaPathFinder):
 
 def _register() -> None:
     keras: Any = sys.modules["keras"]
-    # Another backend need not import TensorFlow for layers that it cannot run.
+    # Other backends cannot run these layers and must not import TensorFlow for them.
     if hasattr(keras, "backend") and keras.backend.backend() == "tensorflow":
         for name in _LAYERS:
             importlib.import_module(name)

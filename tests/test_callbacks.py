@@ -393,7 +393,7 @@ def test_a_loss_that_becomes_nan_brings_the_last_good_weights_back(
             *data, epochs=4, batch_size=16, verbose=0, callbacks=[pruning, Spoil()]
         )
     moment = "after batch 2 of epoch 3" if rest == 0 else "when training began"
-    assert f"Weights and optimizer are what they were {moment}." in str(info.value)
+    assert f"are restored to their state {moment}." in str(info.value)
     weights, iterations = seen[moment]
     assert all(map(np.array_equal, model.get_weights(), weights))
     assert int(model.optimizer.iterations) == iterations
@@ -424,7 +424,7 @@ def test_without_room_for_the_weights_training_goes_on(mlp, data, monkeypatch, c
     pruning = kpk.PruningCallback(kpk.ConstantSparsity(0.8))
     model = mlp()
     model.fit(*data, verbose=0, callbacks=[pruning])
-    assert "could not be kept for a NaN loss (no space left)" in caplog.text
+    assert "No snapshot could be saved for a NaN loss (no space left)" in caplog.text
     model.layers[-1].bias.assign(model.layers[-1].bias * np.nan)
     with pytest.raises(ValueError, match="The loss is nan. A lower learning rate"):
         model.fit(*data, verbose=0, callbacks=[pruning])

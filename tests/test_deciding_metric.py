@@ -150,7 +150,7 @@ def test_a_score_for_each_class_is_no_number(K, samples):
     model = K.Sequential([K.layers.Input((6,)), K.layers.Dense(2, "softmax")])
     model.compile("adam", "mse", metrics=[K.metrics.F1Score(), "accuracy"])
     data = {"validation_data": (x, two), "epochs": 1, "verbose": 0}
-    with pytest.raises(ValueError, match=r"'f1_score' with 2 of them.*average='macro'"):
+    with pytest.raises(ValueError, match=r"'f1_score' with 2 values.*average='macro'"):
         kpk.compress(model, (x, two), **data)
     options = {"quantization": "float16", "objective": "accuracy", **data}
     report = kpk.compress(model, (x, two), **options)

@@ -360,7 +360,7 @@ def test_a_loop_that_diverges_gets_its_last_good_weights_back(
     found = "The loss is nan." if broken == "loss" else "holds NaN"
     assert found in str(info.value)
     assert info.value.restored_moment == "after step 3"
-    assert "Weights and optimizer are what they were after step 3." in str(info.value)
+    assert "are restored to their state after step 3." in str(info.value)
     assert all(map(np.array_equal, model.get_weights(), weights))
     assert int(model.optimizer.iterations) == iterations
     assert kpk.sparsity_report(model).zeros == 140
@@ -403,6 +403,6 @@ def test_an_unknown_run_length_is_asked_for(K):
 
 def test_a_criterion_of_the_wrong_shape_is_named(K):
     policy = kpk.PrunePolicy(kpk.ConstantSparsity(0.5), criterion=lambda w: w.sum())
-    with pytest.raises(ValueError, match="one score a weight"):
+    with pytest.raises(ValueError, match="one score per weight"):
         with kpk.Pruner(models.sequential(K), policy):
             pass

@@ -269,9 +269,9 @@ def test_tensorboard_gets_what_was_measured(K, trained, data, tmp_path):
     ("arguments", "message"),
     [
         ({"quantization": []}, "at least one"),
-        ({"quantization": "int8"}, "a list of those to try"),
+        ({"quantization": "int8"}, "a list of choices"),
         ({"quantization": ["int4"]}, "Received: 'int4'"),
-        ({"quantization": ["none", "none"]}, "stands once"),
+        ({"quantization": ["none", "none"]}, "must not repeat"),
         ({"quantization": ["int8"]}, "need representative_data"),
         ({"quantization": ["int16x8"]}, "need representative_data"),
         ({"max_accuracy_drop": -0.01}, "at least 0 and below 1"),
@@ -295,7 +295,7 @@ def test_arguments_of_the_wrong_kind(trained_3):
         hypermodel_of(trained_3, structures=["block"])
     with pytest.raises(TypeError, match="policy is a function"):
         hypermodel_of(trained_3, policy=0.5)
-    with pytest.raises(TypeError, match="must give a PrunePolicy"):
+    with pytest.raises(TypeError, match="must return a PrunePolicy"):
         hypermodel_of(trained_3, policy=lambda hp: 0.5)
     with pytest.raises(TypeError, match="keras .* or tf_keras"):
         hypermodel_of(5)
@@ -319,7 +319,7 @@ def test_a_baseline_that_cannot_be_one(K, data):
 
 def test_quantization_aware_training_with_tf_keras_is_refused(data):
     trained = train(models.sequential(tf_keras), data)
-    with pytest.raises(ValueError, match="Keras 3 alone. Received: 'qat8'"):
+    with pytest.raises(ValueError, match="needs a Keras 3 model. Received: 'qat8'"):
         hypermodel_of(trained, quantization=["qat8"])
 
 

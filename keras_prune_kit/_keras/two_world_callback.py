@@ -1,4 +1,4 @@
-"""What makes one callback class serve both worlds."""
+"""The base class of callbacks that serve both worlds."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from keras.callbacks import Callback
 
 
 class TwoWorldCallback(Callback):
-    """A Keras 3 callback that `tf_keras` models take too.
+    """A Keras 3 callback that `tf_keras` accepts, too.
 
-    Keras 2 asks each callback which batch hooks it implements.
+    Keras 2 asks each callback which batch hooks it implements; Keras 3 callbacks lack
+    these methods.
     """
 
     def _implements_train_batch_hooks(self) -> bool:

@@ -1,4 +1,4 @@
-"""Reading, writing and constraining variables, in either world."""
+"""Access to variables of either world: read, write and constrain."""
 
 from __future__ import annotations
 
@@ -16,50 +16,50 @@ class NotFiniteError(ValueError):
 
 
 class Variables(abc.ABC):
-    """How the variables of one world are handled."""
+    """Access to the variables of one world."""
 
     @abc.abstractmethod
     def read(self, variable: Any) -> np.ndarray:
-        """The value as an array; not to be written to."""
+        """Return the value as an array, which must not be modified."""
 
     @abc.abstractmethod
     def write(self, variable: Any, value: np.ndarray) -> None:
-        """Assigns a value, on every replica."""
+        """Assign a value, on every replica."""
 
     @abc.abstractmethod
     def make_mask(self, shape: tuple[int, ...]) -> Any:
-        """A boolean variable, all `True`: one byte a weight, never trained."""
+        """Return a non-trainable boolean variable of `True`, one byte per weight."""
 
     @abc.abstractmethod
     def make_index(self, index: np.ndarray) -> Any:
-        """A variable of small whole numbers: one byte a weight, never trained."""
+        """Return a non-trainable variable of cluster indices, one byte per weight."""
 
     @abc.abstractmethod
     def masked(self, mask: Any, value: Any) -> Any:
-        """The value as a tensor, with a plain zero wherever the mask is `False`."""
+        """Return the value as a tensor, with +0.0 wherever the mask is `False`."""
 
     @abc.abstractmethod
     def constraint(self, variable: Any) -> Any:
-        """The constraint that optimizers apply to the variable, or `None`."""
+        """Return the constraint that optimizers apply to the variable, or `None`."""
 
     @abc.abstractmethod
     def constrain(self, variable: Any, constraint: Any) -> None:
-        """Sets the constraint; `None` removes it."""
+        """Set the constraint; `None` removes it."""
 
     @abc.abstractmethod
     def moving_average(self, optimizer: Any, variable: Any) -> Any:
-        """What `use_ema=True` keeps for the variable, or `None` if nothing yet."""
+        """Return the average that `use_ema=True` keeps, or `None` if there is none."""
 
     def read_finite(self, variable: Any, path: str) -> np.ndarray:
-        """The value in float32 or float64, checked.
+        """Return the value in float32 or float64.
 
         Raises:
-            NotFiniteError: If it holds NaN or infinity.
+            NotFiniteError: If it contains NaN or infinity.
         """
         kernel = self.read(variable)
         if kernel.dtype.itemsize < 4:
             kernel = kernel.astype(np.float32)
-        # A sum is finite only if all is, and costs a fraction of looking at each.
+        # A finite sum proves that all values are, at a fraction of the cost of a check.
         with np.errstate(over="ignore", invalid="ignore"):
             is_suspicious = not np.isfinite(kernel.sum())
         if is_suspicious and not np.isfinite(kernel).all():
@@ -71,18 +71,18 @@ class Variables(abc.ABC):
         return kernel
 
     def clustered(self, index: Any, counts: np.ndarray, value: Any) -> Any:
-        """The value as a tensor, with each cluster's mean in place of its members.
+        """Return the value as a tensor, with members replaced by their cluster's mean.
 
         Args:
-            index: Which cluster each weight belongs to.
-            counts: Members of each cluster; one that counts none becomes zero.
+            index: The cluster index of each value.
+            counts: The number of members per cluster; a count of 0 makes its mean zero.
             value: A variable or tensor.
         """
         tf = sys.modules["tensorflow"]
         value = tf.convert_to_tensor(value)
         index = tf.cast(index, tf.int32)
-        # In float32 the sum of many equal values is off, always to the same side, so
-        # that weights would drift from step to step.
+        # In float32, sums of many equal values have an error of constant sign, so that
+        # weights would drift from step to step.
         sums = tf.math.bincount(
             tf.reshape(index, [-1]),
             weights=tf.reshape(tf.cast(value, tf.float64), [-1]),
@@ -93,12 +93,12 @@ class Variables(abc.ABC):
         return tf.gather(tf.cast(means, value.dtype), index)
 
     def ignores_constraint(self, model: Any, variable: Any, layer: Any) -> bool:
-        """Whether the model's optimizer cannot apply a constraint to the variable."""
+        """Return True if the model's optimizer cannot apply a constraint to it."""
         return False
 
 
 class Keras3Variables(Variables):
-    """Variables of `keras`, through its public interface."""
+    """Access to the variables of Keras 3."""
 
     def __init__(self, keras: Any) -> None:
         self._keras = keras
@@ -133,7 +133,7 @@ class Keras3Variables(Variables):
     def constrain(self, variable: Any, constraint: Any) -> None:
         try:
             variable.constraint = constraint
-        except ValueError:  # Until 3.12 it takes no class but Keras' own.
+        except ValueError:  # Until 3.12, only Keras' own classes are accepted.
             variable._constraint = constraint
 
     def moving_average(self, optimizer: Any, variable: Any) -> Any:
@@ -144,7 +144,7 @@ class Keras3Variables(Variables):
 
 
 class Keras2Variables(Variables):
-    """Variables of `tf_keras`: TensorFlow's, often wrapped once or twice."""
+    """Access to `tf_keras` variables: TensorFlow's, often wrapped once or twice."""
 
     def __init__(self, tf_keras: Any, tensorflow: Any) -> None:
         self._tf_keras = tf_keras
@@ -186,18 +186,18 @@ class Keras2Variables(Variables):
         )
 
     def _parts(self, variable: Any) -> list[Any]:
-        """The variables that optimizers look at.
+        """Return the inner variables, whose constraints optimizers apply.
 
         Mixed precision wraps a variable in an `AutoCastVariable`, a distribution
-        strategy in one that has a copy per replica; a constraint set on the
-        wrapper would be ignored.
+        strategy in one with a copy per replica; a constraint set on the wrapper would
+        be ignored.
         """
         inner = getattr(variable, "_variable", variable)
         return list(getattr(inner, "values", [inner]))
 
 
 def variables_of(model: Any) -> Variables:
-    """Handles the variables of the model's world."""
+    """Return the access to the variables of the model's world."""
     keras = world(model)
     if keras.__name__ == "keras":
         return Keras3Variables(keras)
@@ -205,7 +205,7 @@ def variables_of(model: Any) -> Variables:
 
 
 def _view(tensor: Any) -> np.ndarray:
-    """A TensorFlow tensor's own memory, where its type is one that numpy has.
+    """Return a read-only view of a TensorFlow tensor, or a copy for bfloat16.
 
     TensorFlow copies on write, so the view keeps its values; copying a large model
     takes as long as ranking it.

@@ -1,4 +1,4 @@
-"""Callbacks: they forward the hooks of `fit`, in either world, to what works."""
+"""Callbacks that forward the hooks of `fit` to the engines, in either world."""
 
 from keras_prune_kit.callbacks.backup_and_restore import BackupAndRestore
 from keras_prune_kit.callbacks.clustering_callback import ClusteringCallback

@@ -1,4 +1,4 @@
-"""The callback that a killed training goes on from."""
+"""A callback with which a killed training run can resume."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ _EPOCH = "epoch_"
 
 
 class BackupAndRestore(TwoWorldCallback):
-    """Keras' callback of that name, with a backup that is whole at any moment.
+    """Keras' `BackupAndRestore` with a backup that is complete at any moment.
 
-    Keras 3 writes over its only backup; a process that is killed meanwhile cannot go on
-    from it, and neither from the first with `double_checkpoint=True`. Here Keras' own
-    files of an epoch are written elsewhere and moved to their place at once, and only
-    then those of the epoch before go. With a `tf_keras` model this is its own callback.
+    Keras 3 overwrites its only backup. A process that is killed while writing it cannot
+    resume; with `double_checkpoint=True`, that is still so for the first backup. Here,
+    Keras writes the files of an epoch to a temporary folder, which is then renamed in
+    one step; only after that is the previous backup removed. For a `tf_keras` model,
+    the callback of `tf_keras` is used unchanged.
 
     Args:
-        backup_dir: A folder of its own for the backup. It is made if it is not there.
-        delete_checkpoint: Whether to remove it when training has come to its end.
-            Defaults to `True`.
+        backup_dir: A folder for the backup only; created if missing.
+        delete_checkpoint: If True, remove the backup at the end of training. Defaults
+            to `True`.
 
     Raises:
         OSError: From `fit`, if the folder cannot be written to.
@@ -72,11 +73,11 @@ class BackupAndRestore(TwoWorldCallback):
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self._at_work.on_train_end(logs)
-        self._at_work = None  # So that it can be copied.
+        self._at_work = None  # KerasTuner deep-copies callbacks.
 
 
 class _WholeBackup(keras.callbacks.Callback):
-    """Backups in folders of their own, each filled by Keras' callback."""
+    """Callback that has Keras' callback write each epoch's backup to a new folder."""
 
     def __init__(self, backup_dir: str, *, delete_checkpoint: bool) -> None:
         super().__init__()
@@ -96,28 +97,28 @@ class _WholeBackup(keras.callbacks.Callback):
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self._goes_at_the_end and self._place.is_dir():
             self._remove(self._backups())
-            with contextlib.suppress(OSError):  # What else is in it stays.
+            with contextlib.suppress(OSError):  # The user has other files in it.
                 self._place.rmdir()
 
     def _backups(self) -> list[Path]:
-        """All that are there, the latest last: more than one after a kill."""
+        """Return all backups, the latest last; a kill can leave more than one."""
         found = self._place.glob(f"{_EPOCH}*")
         return sorted(filter(_number, found), key=lambda path: int(_number(path)))
 
     def _remove(self, backups: list[Path]) -> None:
-        """Removes folders, of which nobody ever sees a half."""
+        """Remove backups; a rename first ensures that no partial one is ever found."""
         with scratch_folder(self._place) as trash:
             for folder in backups:
                 os.replace(folder, trash / folder.name)
 
     def _in(self, folder: Path) -> Any:
-        """Keras' own callback at work in a folder."""
+        """Return Keras' callback for the backup in a folder."""
         callback = keras.callbacks.BackupAndRestore(os.fspath(folder))
         callback.set_model(self.model)
         return callback
 
 
 def _number(backup: Path) -> str:
-    """The epoch of a backup; empty if it is none of ours."""
+    """Return the epoch in the name of a backup; empty if it is not one."""
     number = backup.name.removeprefix(_EPOCH)
     return number if number.isdecimal() else ""

@@ -1,4 +1,4 @@
-"""The callback that clusters."""
+"""A callback that clusters the weights of a model."""
 
 from __future__ import annotations
 
@@ -12,29 +12,28 @@ from keras_prune_kit.reports import ClusteringReport
 
 
 class ClusteringCallback(TwoWorldCallback):
-    """Trains a model with few different values in each weight while `fit` runs.
+    """Callback that restricts each weight to a few distinct values during `fit`.
 
-    A file of such a model compresses well: 16 values take 4 bits each, and fewer where
-    many are zero. Cluster a trained model, after pruning it if you do, for an epoch or
-    two with a small learning rate. Nothing is wrapped, and the clusters hold after
-    every step, so a run that was cut off goes on from any checkpoint.
+    The file of such a model compresses well: 16 values need 4 bits each, and fewer if
+    many are zero. Cluster a trained (and pruned) model for an epoch or two
+    with a small learning rate. Nothing is wrapped, and the clusters hold after every
+    step, so an interrupted run resumes from any checkpoint.
 
-    Zeros stay zeros and are one of the values. A `PruningCallback` in the same `fit` is
-    not needed for that; it may be there with `ConstantSparsity`, whose masks do not
-    change any more.
+    Zeros stay zero and count as one of the values, without a `PruningCallback` in the
+    same `fit`. One is allowed with `ConstantSparsity`, whose masks no longer change.
 
     Args:
-        clusters: Different values that a weight may have, 2 to 256, zero among them
-            if there are zeros. Defaults to 16.
-        match: Which layers: a regex on the path, a layer class, a callable, or a list
-            of these, as in `Rule`. Defaults to `None`: whatever a `PrunePolicy`
-            without rules would prune.
+        clusters: The number of distinct values per weight, 2 to 256, including zero if
+            the weight has zeros. Defaults to 16.
+        match: The layers to cluster: a regex on the path, a layer class, a callable, or
+            a list of these, as in `Rule`. Defaults to `None`: those that a
+            `PrunePolicy` without rules prunes.
 
     Attributes:
-        report: A `ClusteringReport` once training has ended, before that `None`.
+        report: A `ClusteringReport` after training; `None` before.
 
     Raises:
-        TypeError: If `match` is of another kind.
+        TypeError: If `match` is of the wrong kind.
         ValueError: If `clusters` is out of range, and from `fit`, before the first
             step, if the model is not built or nothing matches.
 
@@ -64,7 +63,7 @@ class ClusteringCallback(TwoWorldCallback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.report = None
         if self._clusterer is not None:
-            # An earlier fit was cut off.
+            # An earlier fit was interrupted.
             self._clusterer.detach()
         self._clusterer = None
         self._is_started = False
@@ -88,7 +87,7 @@ class ClusteringCallback(TwoWorldCallback):
         self._engine().step()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        self._start_once()  # A run that was killed at its very end has no batches left.
+        self._start_once()  # A resumed run may have no batches left.
         clusterer, self._clusterer = self._engine(), None
         self.report = clusterer.finalize()
 

@@ -1,4 +1,4 @@
-"""What PruningCallback does to the other callbacks of a `fit`: it ends after them."""
+"""The end of a `fit`, after the `on_train_end` of all callbacks."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ _log = logging.getLogger(__name__)
 def stand_last(
     callback: Any, finish: Callable[[], None], is_at_target: Callable[[], bool]
 ) -> bool:
-    """Have something called when `fit` has ended, after all other callbacks.
+    """Register a function to be called after all other callbacks of `fit` have ended.
 
-    Those may write weights at their end, as `EarlyStopping` does. It is shown only the
-    epochs at the target, so that the best of them comes back.
+    Others may write weights in `on_train_end`, as `EarlyStopping` does. That one is
+    shown only the epochs at the target sparsity, so that it restores the best of these.
 
     Args:
-        callback: The callback from whose `on_train_begin` this is called.
-        finish: What to call.
-        is_at_target: Tells whether an epoch counts.
+        callback: The callback whose `on_train_begin` calls this.
+        finish: The function.
+        is_at_target: A function that returns True if the model is at the target.
 
     Returns:
-        `False` if the other callbacks are not known: then nothing comes last.
+        `False` if the other callbacks cannot be found; nothing is registered then.
     """
     callbacks = _keras.callbacks_beside(callback)
     if callbacks is None:
         return False
     for index, other in enumerate(callbacks):
         if _keras.is_early_stopping(other):
-            _log.info("EarlyStopping counts the epochs at the target sparsity alone.")
+            _log.info("EarlyStopping counts only the epochs at the target sparsity.")
             callbacks[index] = _OnlyAtTarget(other, is_at_target)
     callbacks.append(_Last(callbacks, finish))
     return True
 
 
 class _Last(TwoWorldCallback):
-    """Ends last, and leaves the list as it was."""
+    """Callback at the end of the list, which it restores before it calls `finish`."""
 
     def __init__(self, callbacks: list[Any], finish: Callable[[], None]) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class _Last(TwoWorldCallback):
 
 
 class _OnlyAtTarget:
-    """A callback that is not told of epochs below the target sparsity."""
+    """Proxy of a callback that hides the ends of epochs below the target sparsity."""
 
     def __init__(self, callback: Any, is_at_target: Callable[[], bool]) -> None:
         self.callback = callback

@@ -1,4 +1,4 @@
-"""The callback that tells how small the model is by now."""
+"""A callback that logs the compressed size of the model."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from keras_prune_kit.measuring.sizes import gzip_bytes
 
 
 class GzipSizeLogger(TwoWorldCallback):
-    """Puts `gzip_bytes`, the size of the gzipped weights, into `logs` every epoch.
+    """Callback that logs `gzip_bytes`, the size of the gzipped weights, every epoch.
 
-    The progress bar and `History` show it, `EarlyStopping` and a tuner can watch it.
+    The progress bar and `History` show it, `EarlyStopping` and tuners can monitor it.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""The callback that prunes."""
+"""A callback that prunes a model."""
 
 from __future__ import annotations
 
@@ -17,47 +17,50 @@ _log = logging.getLogger(__name__)
 
 
 class PruningCallback(TwoWorldCallback):
-    """Prunes a model while `fit` trains it.
+    """Callback that prunes a model during `fit`.
 
-    Works with `keras` and `tf_keras` models alike, compiled in any way. Nothing is
-    wrapped: the model stays what it was and saves as it did. The weights are exactly
-    sparse after every step, so every checkpoint is, and a run that was cut off goes
-    on from any of them. `logs` gains `sparsity`, the fraction of the covered weights
-    that is zero. Of a `keras.distillation.Distiller` the student is pruned, never the
-    teacher.
+    It works with `keras` and `tf_keras` models, however they are compiled. Nothing is
+    wrapped: the model stays an ordinary model and is saved as one. The weights are
+    exactly sparse after every step, so every checkpoint is sparse, and an interrupted
+    run resumes from any of them. `logs` gains `sparsity`, the fraction of the covered
+    weights that is zero. In a `keras.distillation.Distiller`, only the student is
+    pruned.
 
-    A loss that becomes NaN or infinite ends training with an error, and weights and
-    optimizer are again what they were when they were last kept, which is as often as a
-    fiftieth of the time allows.
+    If the loss becomes NaN or infinite, training ends with an error, and weights and
+    optimizer state are restored from the last snapshot. Snapshots are taken as often as
+    2 % of the training time allows.
 
-    The report and the warnings speak of the model when `fit` has ended, after all other
+    The report and the warnings describe the model at the end of `fit`, after all other
     callbacks. An `EarlyStopping` in the same `fit` counts only epochs at the target
-    sparsity, so what it restores is pruned. A model that `fit` builds in its first step
-    is pruned from then on.
+    sparsity, so that the weights it restores are pruned. A model that is built by the
+    first step of `fit` is pruned from then on.
 
-    `fit` without this callback lets the zeros grow back: to train a pruned model on,
-    use `PruningCallback(kpk.KeepZeros())`.
+    A later `fit` without this callback lets the zeros grow back: to continue training a
+    pruned model, use `PruningCallback(kpk.KeepZeros())`.
 
-    Where the number of batches is not known beforehand (a generator, a dataset of
-    unknown length), a schedule in `Epochs` or `Fraction` waits for the end of the
-    first epoch; `fit(steps_per_epoch=...)` spares it the wait.
+    If the number of batches is unknown before training (a generator, a dataset of
+    unknown length), a schedule in `Epochs` or `Fraction` starts after the first epoch.
+    Pass `steps_per_epoch` to `fit` to avoid that.
 
     Args:
-        policy: A `PrunePolicy`; a schedule or a final sparsity (0 to 1) stands for the
-            policy made from it.
-        on_incomplete: What to do if training ends before a weight has reached its
-            final sparsity: `"warn"` or `"raise"`. Defaults to `"warn"`.
-        data: `(x, y)`, a sample of some hundred training data for criteria that look
-            at gradients, such as `taylor`. Defaults to `None`.
+        policy: A `PrunePolicy`, or a schedule or a final sparsity (0 to 1) to create
+            one from.
+        on_incomplete: `"warn"` or `"raise"`: what to do if training ends before a
+            weight has reached its final sparsity. Defaults to `"warn"`.
+        data: `(x, y)`, some hundred training samples for criteria that need gradients,
+            such as `taylor`. Defaults to `None`.
 
     Attributes:
-        report: A `SparsityReport` of the model as it is when it is looked at, once
-            training has ended; before that `None`.
+        report: A `SparsityReport` of the current weights, once training has ended;
+            `None` before.
 
     Raises:
-        TypeError: If the policy is none.
+        TypeError: If `policy` is of the wrong kind.
         ValueError: If `on_incomplete` is neither; from `fit`, before the first step, if
-            the policy does not fit the model, and later, if the loss is NaN.
+            the policy does not fit the model.
+        DivergedError: From `fit`, if the loss or a weight becomes NaN or infinite.
+        IncompletePruningError: From `fit`, if a weight misses its final sparsity and
+            `on_incomplete` is `"raise"`.
 
     Example:
 
@@ -89,17 +92,17 @@ class PruningCallback(TwoWorldCallback):
 
     @property
     def report(self) -> SparsityReport | None:
-        """The zeros in the model as it is now, once training has ended, else `None`."""
+        """The zeros in the current weights, once training has ended; `None` before."""
         return None if self._ended is None else self._ended.report()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the models of a `fit` out of a copy."""
+        """Return the state for a copy, without references to the model of a `fit`."""
         idle = dict.fromkeys(("_pruner", "_ended", "_model"))
         return {**vars(self), **idle}
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self._pruner is not None:
-            # An earlier fit was cut off.
+            # An earlier fit was interrupted.
             self._pruner.detach()
         self._pruner, self._ended = None, None
         self._is_started = False
@@ -143,10 +146,10 @@ class PruningCallback(TwoWorldCallback):
             self._finish()
 
     def _finish(self) -> None:
-        """Check what is in the model when no other callback comes any more."""
+        """Check the result, after all other callbacks have ended."""
         if not self._is_started:
-            # BackupAndRestore has left no epoch to train: the process was killed when
-            # it had done the last one.
+            # A run that was killed after its last epoch and resumed by
+            # BackupAndRestore has no epoch left to train.
             self._epoch = self.params["epochs"]
             self._start("at the end")
         pruner, self._pruner = self._engine(), None
@@ -159,7 +162,7 @@ class PruningCallback(TwoWorldCallback):
             self._pruner.set_run_length(self._steps_per_epoch, self.params["epochs"])
 
     def _start(self, moment: str) -> None:
-        """Attach masks; not in `on_train_begin`, as BackupAndRestore loads there."""
+        """Attach the masks, later than BackupAndRestore loads weights."""
         self._engine().start(self._steps_done())
         self._is_started = True
         self._engine().keep_last_good(moment)

@@ -1,4 +1,4 @@
-"""The callback that shows TensorBoard how pruning goes, weight by weight."""
+"""A callback that writes the progress of pruning for TensorBoard."""
 
 from __future__ import annotations
 
@@ -18,25 +18,24 @@ _BUCKETS = 50
 
 
 class SparsitySummaries(TwoWorldCallback):
-    """Writes the sparsity of every pruned weight for TensorBoard, every epoch.
+    """Callback that writes the sparsity of each pruned weight for TensorBoard.
 
-    Shows which layer is pruned how far and what is left of it. For each weight:
-    `sparsity`, the fraction that is zero; `target`, what its schedule asks for by now
-    (not for `scope="global"`, where layers have no targets of their own);
-    `threshold`, the smallest magnitude that is kept; and `weights`, a histogram of
-    those that are kept, beside which the zeros would dwarf everything. TFMOT calls
-    its like `PruningSummaries`.
+    For each weight and epoch, it writes `sparsity`, the fraction that is zero;
+    `target`, the sparsity scheduled by then (not for `scope="global"`, where weights
+    have no targets of their own); `threshold`, the smallest nonzero magnitude; and
+    `weights`, a histogram of the nonzero values, which would be invisible next to the
+    zeros. TFMOT's counterpart is `PruningSummaries`.
 
-    It goes anywhere in the list of callbacks. In a training loop of your own it works
-    inside a `CallbackList`, as the callbacks of Keras do.
+    Its position in the list of callbacks does not matter. In a custom training loop, it
+    works inside a `CallbackList`, like Keras' own callbacks.
 
     Args:
-        log_dir: The folder to write an event file to; made if it is missing. It may
-            be that of Keras' own `TensorBoard` callback.
+        log_dir: The folder for the event file; created if missing. It may be that of
+            Keras' `TensorBoard` callback.
 
     Raises:
         ImportError: If TensorBoard is not installed.
-        ValueError: From `fit`, if no pruner is at work on the model.
+        ValueError: From `fit`, if no pruner is active on the model.
 
     Example:
 
@@ -54,7 +53,7 @@ class SparsitySummaries(TwoWorldCallback):
         self._events: EventFile | None = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        # An earlier fit may have been cut off.
+        # An earlier fit may have been interrupted.
         self._close()
         self._events = EventFile(self.log_dir)
 
@@ -63,7 +62,7 @@ class SparsitySummaries(TwoWorldCallback):
         if pruner is None or self._events is None:
             raise ValueError(
                 "SparsitySummaries needs a PruningCallback in the same fit, or a "
-                "Pruner at work on the model."
+                "Pruner that is active on the model."
             )
         values: dict[str, float | np.ndarray] = {}
         for weight in pruner.weights:
@@ -86,14 +85,14 @@ class SparsitySummaries(TwoWorldCallback):
 
 
 class EventFile:
-    """An event file, written by TensorBoard itself: `tf.summary` is TensorFlow's alone.
+    """An event file for TensorBoard, written without TensorFlow's `tf.summary`.
 
     Args:
-        folder: Where to make it.
+        folder: The folder to create it in.
     """
 
     def __init__(self, folder: str) -> None:
-        # Here, because TensorBoard is an extra that only this class needs.
+        # Imported here, as TensorBoard is an optional dependency.
         from tensorboard.compat.proto import event_pb2, summary_pb2
         from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
@@ -104,7 +103,7 @@ class EventFile:
             self._writer = EventFileWriter(folder)
 
     def write(self, step: int, values: dict[str, float | np.ndarray]) -> None:
-        """Writes numbers as curves and arrays as histograms, and flushes them."""
+        """Write numbers as scalars and arrays as histograms, and flush the file."""
         summary = self._summaries.Summary(
             value=[
                 self._summaries.Summary.Value(tag=tag, histo=self._histogram(value))
@@ -116,18 +115,18 @@ class EventFile:
         self.write_summary(step, summary)
 
     def write_summary(self, step: int, summary: Any) -> None:
-        """Writes what TensorBoard has made, and flushes it."""
+        """Write a summary that TensorBoard created, and flush the file."""
         event = self._events.Event(wall_time=time.time(), step=step, summary=summary)
         with telling_full_disk(self._folder):
             self._writer.add_event(event)
             self._writer.flush()
 
     def close(self) -> None:
-        """Ends the file."""
+        """Close the file."""
         self._writer.close()
 
     def _histogram(self, values: np.ndarray) -> Any:
-        """Not TensorBoard's own `histogram_pb`: that makes 30 arrays of the size."""
+        """Return a histogram; `histogram_pb` would allocate 30 arrays of this size."""
         values = values.astype(np.float64)
         counts, edges = np.histogram(values, _BUCKETS)
         return self._summaries.HistogramProto(
@@ -144,6 +143,6 @@ class EventFile:
 def _require_tensorboard() -> None:
     if importlib.util.find_spec("tensorboard") is None:
         raise ImportError(
-            "SparsitySummaries needs TensorBoard, which TensorFlow no longer brings. "
+            "SparsitySummaries needs TensorBoard, which TensorFlow no longer installs. "
             "Install it: pip install keras-prune-kit[tensorboard]"
         )

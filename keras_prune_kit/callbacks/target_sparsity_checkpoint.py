@@ -1,4 +1,4 @@
-"""The callback that keeps the best model that is small enough."""
+"""A callback that saves the best epoch at the target sparsity."""
 
 from __future__ import annotations
 
@@ -18,27 +18,25 @@ _MODES = ("auto", "min", "max")
 
 
 class TargetSparsityCheckpoint(TwoWorldCallback):
-    """Saves the best epoch among those at the target sparsity.
+    """Callback that saves the best epoch among those at the target sparsity.
 
     A plain `ModelCheckpoint(save_best_only=True)` often keeps an early epoch, which is
-    better because it is not pruned yet. This is Keras' `ModelCheckpoint`, shown only
-    the epochs that count.
+    better only because it is not pruned yet. This callback runs Keras'
+    `ModelCheckpoint` on the epochs at the target only.
 
     Args:
-        filepath: Where to save, as in `ModelCheckpoint`.
+        filepath: The path to save to, as in `ModelCheckpoint`.
         monitor: The entry of `logs` to compare epochs by. Defaults to `"val_loss"`.
         mode: `"max"` if more of it is better, `"min"` if less is. Defaults to `"auto"`:
-            what Keras' metric, or else the words of its name say.
-        save_weights_only: Whether to save weights instead of the model. Defaults to
-            `False`.
+            the direction of the Keras metric, or else the one that its name implies.
+        save_weights_only: If True, save only the weights. Defaults to `False`.
 
     Attributes:
-        best: What the best of these epochs had of `monitor`; `None` before there is
-            one.
+        best: The value of `monitor` in the saved epoch; `None` if there is none yet.
 
     Raises:
-        ValueError: From `fit`, if no `PruningCallback` is at work on the model, or
-            nobody knows whether more or less of `monitor` is better.
+        ValueError: From `fit`, if no pruner is active on the model, or if the mode of
+            `monitor` is unknown.
 
     Example:
 
@@ -70,7 +68,7 @@ class TargetSparsityCheckpoint(TwoWorldCallback):
         self.save_weights_only = save_weights_only
         self.best: float | None = None
         self._checkpoint: Any = None
-        self._has_seen_target: bool | None = None  # That is before the first epoch.
+        self._has_seen_target: bool | None = None  # `None` before the first epoch.
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._has_seen_target = None
@@ -91,13 +89,13 @@ class TargetSparsityCheckpoint(TwoWorldCallback):
             self._save(self._checkpoint or self._keras_checkpoint("min"), epoch, logs)
 
     def _open(self, logs: dict[str, Any]) -> Any:
-        """Keras' checkpoint, once it is known which way the metric points."""
+        """Return Keras' checkpoint; `None` if `monitor` and its mode are unknown."""
         mode = self.mode
         if mode == "auto":
-            # Keras makes its metrics in the first epoch.
+            # Not before: Keras creates most metrics in the first epoch.
             mode = _keras.metric_direction(self.model, self.monitor)
         if mode is None and self.monitor not in logs:
-            return None  # Keras itself warns of what is not there.
+            return None  # Keras' checkpoint warns that it is missing.
         return self._keras_checkpoint(_keras.known_direction(self.monitor, mode))
 
     def _keras_checkpoint(self, mode: str) -> Any:
@@ -114,7 +112,7 @@ class TargetSparsityCheckpoint(TwoWorldCallback):
         return checkpoint
 
     def _save(self, checkpoint: Any, epoch: int, logs: dict[str, Any]) -> None:
-        """Lets Keras save what it would, to a place from where it moves at once."""
+        """Let Keras' checkpoint save to a temporary folder, then move the files."""
         folder, name = os.path.split(self.filepath)
         with replacing_folder(folder.format(epoch=epoch + 1, **logs)) as part:
             checkpoint.filepath = os.fspath(part / name)

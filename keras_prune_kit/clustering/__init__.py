@@ -1,4 +1,4 @@
-"""Clustering: few different values a weight, held while something else trains."""
+"""Clustering: few distinct values per weight, kept during training."""
 
 from keras_prune_kit.clustering.clusterer import Clusterer, check_clusters
 from keras_prune_kit.clustering.errors import ClustersNotAppliedWarning

@@ -1,4 +1,4 @@
-"""One weight that is being clustered."""
+"""A weight that is being clustered."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from keras_prune_kit.reports import WeightClusters
 
 
 class ClusteredWeight(HeldWeight):
-    """A weight that is held to a few different values.
+    """A weight that is restricted to a few distinct values.
 
     Args:
         weight: The weight in the model.
         variables: Handles variables of the model's world.
-        clusters: The number of different values that it may have.
+        clusters: The largest number of distinct values.
     """
 
     projection_kind = _keras.ClusterProjection
     warning = ClustersNotAppliedWarning
     advice = (
-        "The train step does not hold the clusters of {path}; they are put back after "
+        "The train step does not apply the clusters of {path}; they are applied after "
         "each step instead. Usually the tf.function was traced before the clusterer "
-        "started: start the clusterer first, or make the tf.function anew."
+        "started: start the clusterer first, or create a new tf.function."
     )
 
     def __init__(
@@ -45,11 +45,11 @@ class ClusteredWeight(HeldWeight):
         self.project()
 
     def is_projected(self) -> bool:
-        """Return True if the weight has no more different values than clusters."""
+        """Return True if the weight has at most as many distinct values as clusters."""
         return self.record().distinct <= self._clusters
 
     def record(self) -> WeightClusters:
-        """Return the different values that are really there."""
+        """Return a record of the distinct values and zeros in the weight."""
         values = self.read()
         return WeightClusters(
             path=self.path,
@@ -63,8 +63,8 @@ class ClusteredWeight(HeldWeight):
 def _assign(values: np.ndarray, clusters: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the cluster of each value, and the number of members of each cluster.
 
-    Zeros, if there are any, are the first cluster, with a count of none: its mean is
-    zero whatever the values become.
+    Zeros, if any, form the first cluster. Its count is 0, which fixes its mean at zero
+    even if an update makes its members nonzero.
     """
     is_zero = values == 0
     has_zeros = bool(is_zero.any())

@@ -1,10 +1,10 @@
-"""The engine: what a callback and a custom training loop drive.
+"""The engine of clustering, for callbacks and custom training loops.
 
-Each weight that is clustered gets an index, one byte a value, that says which values
-belong together, and a constraint that puts the mean of each cluster in place of its
-members. Optimizers apply constraints right after each update, inside the compiled train
-step. So members move together by the mean of their steps, and a checkpoint of any
-step has no more different values than there are clusters.
+Each clustered weight gets an index (one byte per value) that assigns its values to
+clusters, and a constraint that replaces each value by the mean of its cluster.
+Optimizers apply constraints right after each update, inside the compiled train step.
+The members of a cluster thus move together by the mean of their updates, and a
+checkpoint at any step has at most as many distinct values as clusters.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ _MOST_CLUSTERS = 256
 
 
 class Clusterer(Engine):
-    """Holds each weight to a few different values while something else trains it.
+    """Engine that restricts each weight to a few distinct values during training.
 
-    For custom training loops; `ClusteringCallback` is the same for `model.fit`. Start
-    it before the train step is traced, or let the `tf.function` be traced inside the
-    `with` block.
+    It is for custom training loops; `ClusteringCallback` does the same in `model.fit`.
+    Start it before the train step is traced, or let the `tf.function` be traced inside
+    the `with` block.
 
-    Zeros stay zeros and are one of the values, so prune first, then cluster. The masks
-    of a pruner that is at its target may be held meanwhile. A constraint of the user's
-    own is applied first, to what the optimizer gives; the means come last, so one
-    that is not of single values (a `MaxNorm`) then holds only nearly.
+    Zeros stay zero and count as one of the values, so prune first, then cluster. A
+    pruner that has reached its target may stay active. A user's own constraint is
+    applied before the means, so one that depends on several values, such as `MaxNorm`,
+    holds only approximately.
 
     Args:
-        model: A built Keras model of either world. It stays an ordinary model.
-        clusters: Different values that a weight may have, 2 to 256, zero among them
-            if there are zeros. 16 take 4 bits a value. Defaults to 16.
-        match: Which layers: a regex on the path, a layer class, a callable, or a list
-            of these, as in `Rule`. Defaults to `None`: whatever a `PrunePolicy`
-            without rules would prune.
+        model: A built `keras` or `tf_keras` model. It stays an ordinary model.
+        clusters: The number of distinct values per weight, 2 to 256, including zero if
+            the weight has zeros. 16 values need 4 bits each. Defaults to 16.
+        match: The layers to cluster: a regex on the path, a layer class, a callable, or
+            a list of these, as in `Rule`. Defaults to `None`: those that a
+            `PrunePolicy` without rules prunes.
 
     Raises:
         TypeError: If `model` or `match` is of the wrong kind.
@@ -74,13 +74,13 @@ class Clusterer(Engine):
             weight.read()
 
     def start(self) -> None:
-        """Find the clusters and hold them from now on.
+        """Find the clusters and constrain the weights to them.
 
-        Values that are no more different ones than there are clusters keep theirs, so
-        a run that was cut off goes on from any checkpoint.
+        A weight with at most as many distinct values as clusters keeps its values, so
+        an interrupted run resumes from any checkpoint.
 
         Raises:
-            ValueError: If a pruner is at work whose masks will still change.
+            ValueError: If a pruner is active that has not reached its target.
         """
         self._pruner = active_pruner(self.model)
         if self._pruner is not None and not self._pruner.is_at_target:
@@ -90,19 +90,19 @@ class Clusterer(Engine):
             self._is_attached = True
             for weight in self._weights:
                 weight.attach(self.model)
+            # A train function that was traced before does not apply the constraints.
             _keras.retrace(self.model)
             undo.pop_all()
 
     def step(self) -> None:
-        """Cluster what constraints do not reach: the averages of `use_ema=True`, and
-        embeddings under an optimizer of `tf_keras.optimizers.legacy`.
+        """Cluster the values that constraints do not reach.
 
-        `ClusteringCallback` calls it after each step. A loop with another optimizer
-        has no need to.
+        These are the averages of `use_ema=True`, and embeddings under an optimizer of
+        `tf_keras.optimizers.legacy`; with another optimizer, a loop need not call this.
 
         Raises:
-            RuntimeError: Before `start()` or after the end.
-            ValueError: If a pruner started meanwhile.
+            RuntimeError: If the clusterer is not active.
+            ValueError: If a pruner was started meanwhile.
         """
         self._require_attached()
         optimizer = _keras.optimizer_of(self.model)
@@ -110,24 +110,24 @@ class Clusterer(Engine):
             weight.project_what_constraints_miss(optimizer)
 
     def report(self) -> ClusteringReport:
-        """Return the different values in the model as it is now."""
+        """Return a report on the distinct values of the current weights."""
         records = tuple(weight.record() for weight in self._weights)
         return ClusteringReport(records, tuple(self._skipped))
 
     def finalize(self) -> ClusteringReport:
-        """Check the result and leave the model without a trace of the clusterer.
+        """Check the result and remove all that the clusterer added to the model.
 
         Returns:
-            The different values of each weight.
+            A report on the distinct values of each weight.
 
         Raises:
             RuntimeError: If the clusterer is not active.
-            ValueError: If a pruner started meanwhile.
+            ValueError: If a pruner was started meanwhile.
         """
         self._require_attached()
         is_averaged = getattr(_keras.optimizer_of(self.model), "use_ema", False)
         for weight in self._weights:
-            if not is_averaged:  # `fit` has put the averages in place of the weights.
+            if not is_averaged:  # `fit` has replaced the weights by the averages.
                 weight.check_applied()
             weight.project()
         report = self.report()
@@ -135,7 +135,7 @@ class Clusterer(Engine):
         return report
 
     def detach(self) -> None:
-        """Take the constraints off, at any time; the values stay as they are."""
+        """Remove the constraints, at any time; the values stay as they are."""
         for weight in self._weights:
             weight.detach()
         if self._is_attached:
@@ -154,17 +154,17 @@ class Clusterer(Engine):
 
 
 def check_clusters(clusters: object) -> None:
-    """Raise a `ValueError` unless it is a whole number of 2 to 256."""
+    """Raise a `ValueError` unless `clusters` is a whole number of 2 to 256."""
     if not is_whole(clusters) or not 2 <= clusters <= _MOST_CLUSTERS:
         raise ValueError(
-            "clusters is how many different values a weight may have, a whole number "
-            f"of 2 to {_MOST_CLUSTERS}. Received: clusters={clusters!r}."
+            "clusters is the number of distinct values per weight, a whole number of "
+            f"2 to {_MOST_CLUSTERS}. Received: clusters={clusters!r}."
         )
 
 
 def _still_pruned(pruner: Pruner) -> ValueError:
     return ValueError(
-        "Clusters are found once, so no weight may become zero afterwards. The model "
-        f"is still being pruned, it is at sparsity {pruner.sparsity:.4g}. Prune first, "
-        "then cluster; or start a pruner with ConstantSparsity first."
+        "Clusters are found once, so no weight may become zero afterwards. Received: a "
+        f"model that is still being pruned, at sparsity {pruner.sparsity:.4g}. Prune "
+        "first, then cluster; or start a pruner with ConstantSparsity first."
     )

@@ -1,5 +1,5 @@
-"""What can go wrong while clustering."""
+"""Warnings of clustering."""
 
 
 class ClustersNotAppliedWarning(UserWarning):
-    """A train step updated weights without putting their clusters' means in place."""
+    """A train step updated weights without applying the means of their clusters."""

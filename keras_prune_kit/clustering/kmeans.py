@@ -1,4 +1,4 @@
-"""K-means on a line, where it needs no more than sorting once."""
+"""One-dimensional k-means, for which one sort of the values is enough."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ _MOST_ROUNDS = 300
 
 
 def kmeans_1d(values: np.ndarray, clusters: int) -> np.ndarray:
-    """The centroids that k-means finds, in rising order.
+    """Return the k-means centroids of values, in ascending order.
 
-    They start evenly spaced over the range of the values, as in Han et al. 2016 ("Deep
-    Compression", arXiv 1510.00149, section 3): few large weights matter more than many
-    small ones, and get centroids of their own. A centroid that nothing is nearest to,
-    as in the gap that pruning leaves around zero, goes where the error is largest.
-    Nothing is random. Values that are no more than `clusters` different ones are their
-    own centroids.
+    The initial centroids are evenly spaced over the range of the values, as in Han et
+    al. 2016 ("Deep Compression", arXiv 1510.00149, section 3): the few large weights
+    matter more than the many small ones, and get centroids of their own. A centroid
+    without members, as in the gap that pruning leaves around zero, moves to where the
+    error is largest. The result is deterministic. If there are at most `clusters`
+    distinct values, they are the centroids.
 
     Args:
         values: Array of any shape, not empty.
-        clusters: How many centroids there may be.
+        clusters: The largest number of centroids.
 
     Returns:
-        At most `clusters` centroids in float64.
+        At most `clusters` centroids, float64.
 
     Example:
 
@@ -50,7 +50,7 @@ def kmeans_1d(values: np.ndarray, clusters: int) -> np.ndarray:
 
 
 def borders(centroids: np.ndarray) -> np.ndarray:
-    """Where the nearest centroid changes: halfway between two neighbours."""
+    """Return the borders between clusters: the midpoints of adjacent centroids."""
     return (centroids[1:] + centroids[:-1]) / 2
 
 
@@ -61,6 +61,6 @@ def _running_sum(line: np.ndarray) -> np.ndarray:
 def _split_worst(
     means: np.ndarray, variances: np.ndarray, counts: np.ndarray, missing: int
 ) -> np.ndarray:
-    """The means, and one more in each of the clusters with the largest error."""
+    """Return the means, and one more in each of the clusters with the largest error."""
     worst = np.argsort(-variances * counts, kind="stable")[:missing]
     return np.union1d(means, means[worst] + np.sqrt(variances[worst].clip(0)))

@@ -25,12 +25,12 @@ _CRITERION_SAMPLES = 256
 
 @dataclass(frozen=True)
 class Setting:
-    """How the copy is pruned and quantized.
+    """The pruning and quantization of an attempt.
 
     Attributes:
         policy: The pruning policy.
-        quantization: The quantization of the file, as `export_tflite` takes it.
-        weight_bits: Bits of a weight in quantization-aware training; `None` to quantize
+        quantization: The quantization of the file, a name from `export_tflite`.
+        weight_bits: Bits per weight in quantization-aware training; `None` to quantize
             after training.
     """
 
@@ -40,7 +40,7 @@ class Setting:
 
     @property
     def number_format(self) -> str:
-        """The numbers that the weights are stored as, such as `"4-bit QAT"`."""
+        """The number format of the stored weights, such as `"4-bit QAT"`."""
         if self.weight_bits is not None:
             return f"{self.weight_bits}-bit QAT"
         return number_format(self.quantization)
@@ -79,18 +79,18 @@ def prunes_while_quantized(model: Any) -> bool:
 
 
 def copy_for(model: Any, weight_bits: int | None) -> Any:
-    """Copy a model for an attempt; quantization-aware, if it can be pruned so.
+    """Return a copy for an attempt, quantization-aware if it can be pruned as such.
 
     Args:
         model: A compiled model of either world.
-        weight_bits: Bits of a weight in quantization-aware training, or `None`.
+        weight_bits: Bits per weight in quantization-aware training, or `None`.
 
     Raises:
-        ValueError: If the model cannot be copied or trained quantized.
+        ValueError: If the model cannot be copied or trained quantization-aware.
     """
     if weight_bits is None or not prunes_while_quantized(model):
         return _keras.clone(model)
-    # No second set of masks: those of the pruner keep the zeros.
+    # The pruner's masks keep the zeros; QAT needs none of its own.
     return quantize_aware(model, weight_bits=weight_bits, preserve_sparsity=False).model
 
 
@@ -100,13 +100,13 @@ def run_attempt(
     training: FineTuning,
     representative_data: Any = None,
 ) -> Outcome:
-    """Prune and fine-tune a copy, train it quantized if that comes last, and export it.
+    """Prune, fine-tune and export a copy, with quantized training last if necessary.
 
     Args:
         copied: A model from `copy_for`. It is trained in place.
-        setting: How it is pruned and quantized.
-        training: How it is fine-tuned. A third of the epochs is for quantized training
-            where that comes after pruning.
+        setting: Its pruning and quantization.
+        training: Its fine-tuning. If quantization-aware training comes after pruning,
+            it gets a third of the epochs.
         representative_data: Samples for calibration. Defaults to `None`.
     """
     is_quantized_last = setting.weight_bits is not None and not (
@@ -135,7 +135,7 @@ def export(model: Any, quantization: str, representative_data: Any) -> TFLiteMod
 
     Args:
         model: An ordinary or quantization-aware model.
-        quantization: As `export_tflite` takes it.
+        quantization: A name from `export_tflite`.
         representative_data: Samples for calibration.
     """
     is_calibrated = quantization in CALIBRATED and not (

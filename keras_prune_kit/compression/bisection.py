@@ -1,4 +1,4 @@
-"""Search strategies: the settings to try, one after another. They see no model."""
+"""Search strategies: the settings of the next attempt, from the earlier results."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from keras_prune_kit.policies import PrunePolicy
 from keras_prune_kit.reports.tables import percent
 from keras_prune_kit.schedules import Fraction, PolynomialDecay
 
-_RAMP = Fraction(0.6)  # of an attempt; the rest of its steps win back what it cost
+_RAMP = Fraction(0.6)  # of an attempt; the metric recovers in its remaining steps
 _DENSEST = 0.5
-_NEXT_DENSITY = 0.6  # times that of the sparsest that held, where all did
+_NEXT_DENSITY = 0.6  # times the previous density, as long as all settings held
 
-# The fraction to keep first falls with the root of all steps. On the MNIST CNN some
-# 24,000 steps allow 1.3 %.
+# The first density is inversely proportional to the square root of the total steps. On
+# the MNIST CNN, some 24,000 steps allow 1.3 %.
 _DENSITY_OF_ONE_STEP = 2.0
 _DENSITIES = (0.01, 0.25)
 _DENSITY_OF_UNKNOWN_STEPS = 0.05
@@ -33,17 +33,18 @@ def ramp_to(sparsity: float, begin: float = 0.0) -> PrunePolicy:
 
 
 class Bisection:
-    """Searches for the highest sparsity that holds, from high to low.
+    """Search for the highest sparsity that holds, from high to low.
 
-    Until one holds, the density (1 - sparsity) is doubled, then multiplied by four,
-    then by eight. After that it is bisected on a logarithmic scale, between the
-    sparsest setting that held and the least sparse one that did not.
+    A setting holds if its file stays within the accepted drop of the metric. Until one
+    holds, the density (1 - sparsity) is doubled, then multiplied by four, then by
+    eight. After that it is bisected on a logarithmic scale, between the sparsest
+    setting that held and the least sparse one that did not.
 
     Args:
         quantization: The quantization of all settings.
-        weight_bits: The bits of a weight of all settings, as in `Setting`.
+        weight_bits: The bits per weight of all settings, as in `Setting`.
         steps: Optimizer steps of all attempts together: the more, the sparser the first
-            setting. `None` if the number is not known.
+            setting. `None` if the number is unknown.
         attempts: The number of settings to try.
 
     Attributes:
@@ -76,7 +77,7 @@ class Bisection:
         return Setting(policy, self._quantization, self._weight_bits)
 
     def tell(self, holds: bool) -> None:
-        """Record if the file of the last setting held."""
+        """Record whether the file of the last setting held."""
         if holds:
             self._held = 1 - self.sparsity
         else:
@@ -98,13 +99,13 @@ class Bisection:
 
 
 class Ladder:
-    """Tries settings in their order, the strongest first, until one holds.
+    """Trial of given settings in their order, the strongest first, until one holds.
 
     Args:
         settings: The settings to try.
 
     Attributes:
-        sparsity: `None`: the sparsity is that of the policies, and not searched for.
+        sparsity: `None`, as the policies determine the sparsity.
     """
 
     sparsity = None
@@ -118,7 +119,7 @@ class Ladder:
         return self._left.pop(0) if self._left else None
 
     def tell(self, holds: bool) -> None:
-        """Record if the file of the last setting held."""
+        """Record whether the file of the last setting held."""
         if holds:
             self._left.clear()
 

@@ -1,4 +1,4 @@
-"""`compress`: its arguments, checked before anything is trained."""
+"""The function `compress`, which checks its arguments before any training."""
 
 from __future__ import annotations
 
@@ -57,73 +57,73 @@ def compress(
     objective: str | None = None,
     mode: str = "auto",
 ) -> CompressionReport:
-    """Makes a trained model smaller and says exactly how small and how good it is.
+    """Prune, quantize and export a trained model, and measure its size and accuracy.
 
-    A copy of the model is fine-tuned while it is pruned; of the epochs at the target
-    sparsity the best one on the validation data is kept, exported to .tflite and
-    measured there. The best one is that of the metric that decides, or the one with the
-    least loss if nobody knows whether more or less of that metric is better. Because
-    the validation data choose the epoch, measure the result once more on data of its
-    own before you publish a figure.
+    A copy of the model is pruned during fine-tuning. The best epoch at the target
+    sparsity is exported to .tflite and measured on the validation data. It is the best
+    by the metric that decides, or, if the mode of that metric is unknown, by the loss,
+    both on the validation data. As these data select the epoch, measure the result
+    again on separate test data before you publish a figure.
 
-    With `target="smallest"` it looks for the smallest file whose metric holds. Up to
-    four attempts share the epochs: the first has half of them and is as sparse as so
-    many epochs may allow, the others halve the distance between what held and what did
-    not. Each begins with the sparsest weights that an earlier one had on its way and
-    that are no sparser than it will be (a temporary folder has those of each epoch).
-    Each learns half of its labels from the dense model where that is a classifier with
-    one output, by Adam along a cosine, and ranks the weights of all layers together. On
-    Keras 3 it prunes while it trains quantized to 4 bits, on `tf_keras` TFMOT's 8-bit
-    training follows. What holds is decided on the .tflite and the validation data; the
-    report has every attempt.
+    With `target="smallest"`, it searches for the smallest file whose metric on the
+    validation data drops by at most `max_accuracy_drop`. Up to four attempts share the
+    epochs. The first gets half of them, and a sparsity that this number of steps is
+    likely to allow; the others bisect between the sparsities within the limit and those
+    beyond it. Each starts from the sparsest weights that an earlier attempt passed and
+    that are no sparser than its own target (a temporary folder stores the weights of
+    every epoch). Attempts train with Adam and a cosine learning rate, and rank the
+    weights of all layers together. If the model is a classifier with one output, half
+    of each label comes from the dense model (distillation). On Keras 3, pruning runs
+    during 4-bit quantization-aware training; on `tf_keras`, TFMOT's 8-bit training
+    follows it. The report lists every attempt.
 
     Args:
-        model: A trained and compiled model of either world, or the path of one (.keras,
-            .h5). It is left as it was.
-        train_data: What `fit` takes: `(x, y)`, `(x, y, sample_weight)` of arrays,
-            tensors or pandas frames, or a dataset or generator of batches.
-        validation_data: Likewise, of known data the model is not trained on.
-        policy: A `PrunePolicy`; a schedule or a final sparsity (0 to 1) stands for the
-            policy made from it. Defaults to `None`: 0.8, or with a target what the
-            search finds.
+        model: A trained and compiled `keras` or `tf_keras` model, or the path of one
+            (.keras, .h5). It is not changed.
+        train_data: Data as `fit` accepts them: `(x, y)`, `(x, y, sample_weight)` of
+            arrays, tensors or pandas frames, or a dataset or generator of batches.
+        validation_data: Likewise, labelled data that the model is not trained on.
+        policy: A `PrunePolicy`, or a schedule or a final sparsity (0 to 1) to create
+            one from. Defaults to `None`: 0.8, or with a target the result of the
+            search.
         quantization: `"none"`, `"float16"`, `"dynamic"`, `"int8"` or `"int16x8"`; see
             `export_tflite`. Defaults to `None`: `"int8"`, or with a target
             quantization-aware training.
-        epochs: Epochs of fine-tuning, of all attempts together. Defaults to 5; a search
-            deserves 20 and more.
-        batch_size: Samples in a batch, where `train_data` are arrays. Defaults to
-            Keras' 32.
+        epochs: Epochs of fine-tuning, of all attempts together. Defaults to 5; use 20
+            or more for a search.
+        batch_size: Samples per batch, if `train_data` are arrays. Defaults to Keras'
+            32.
         representative_data: Samples to calibrate `"int8"` and `"int16x8"` with.
             Defaults to 200 samples of `train_data`.
         out_dir: A folder to `save` the report to. Defaults to `None`.
         callbacks: Keras callbacks of your own for the fine-tuning. Defaults to none.
-        verbose: How `fit` shows its progress, 0 to be silent. Defaults to `"auto"`.
-        target: `"smallest"` to search; it needs a metric. Defaults to `None`: one
-            pruning.
-        max_accuracy_drop: How much of the metric on the validation data the file of a
-            search may lose, 0 to 1. Of an accuracy or another metric of which more is
-            better that is a difference in its own unit; of an error it is relative to
-            the baseline's (0.01: at most one percent more), or in its own unit where
-            the baseline has less than 1e-6 of it. Defaults to 0.002.
-        objective: The metric that decides, as `evaluate` calls it, such as `"mae"`,
+        verbose: The progress output of `fit`, 0 for none. Defaults to `"auto"`.
+        target: `"smallest"` to search for the smallest file; it needs a metric.
+            Defaults to `None`: prune once.
+        max_accuracy_drop: The largest accepted drop of the metric in a search, on the
+            validation data, 0 to 1. If more is better, it is absolute, in the unit of
+            the metric. For an error, it is relative to the baseline's error (0.01: at
+            most one percent more), or absolute if that is below 1e-6. Defaults to
+            0.002.
+        objective: The metric that decides, by its name in `evaluate`, such as `"mae"`,
             `"price_mae"` or `"loss"`. Defaults to `None`: the first that the model was
-            compiled with; for a target the first of which more is better, if there is
+            compiled with; for a target, the first of which more is better, if there is
             one.
         mode: `"max"` if more of that metric is better, `"min"` if less is. Defaults to
-            `"auto"`: what Keras says of its own metrics and those derived from them, of
-            others a word of the metric's name, such as accuracy or error.
+            `"auto"`: the direction of the Keras metric, or for other metrics the one
+            that a word of the name implies, such as accuracy or error.
 
     Returns:
-        A report that prints as a table and holds both models.
+        A report that prints as a table and contains the Keras model and the .tflite.
 
     Raises:
-        ExportError: If the model takes texts, which no .tflite does.
-        TypeError: If it is not a Keras model, or tensors of the data are ragged.
+        ExportError: If the model has string inputs, which .tflite does not support.
+        TypeError: If it is not a Keras model, or the data contain ragged tensors.
         ValueError: If the model is not built or compiled or cannot be copied, the
-            policy does not fit it, the quantization, its data, `epochs`, the target or
-            the objective are not possible, or nobody knows the mode and a target or an
-            objective needs it. All of this is found before training starts.
-        OSError: If `out_dir` cannot be made.
+            policy does not fit it, another argument is out of range, or a target or an
+            objective is given and the mode of its metric is unknown. All of this is
+            checked before training.
+        OSError: If `out_dir` cannot be created.
 
     Example:
 
@@ -190,8 +190,8 @@ def _check_epochs(epochs: Any, target: str | None) -> None:
     if target is not None and epochs < LEAST_EPOCHS:
         raise ValueError(
             f"target='{target}' makes several attempts, which share at least "
-            f"{LEAST_EPOCHS} epochs. Received: epochs={epochs}. Give it 20 and more, "
-            "or leave the target out for one pruning."
+            f"{LEAST_EPOCHS} epochs. Received: epochs={epochs}. Use 20 or more, or "
+            "omit the target to prune once."
         )
 
 
@@ -202,13 +202,13 @@ def _check_fit_options(batch_size: Any, callbacks: Any, verbose: Any) -> None:
         hasattr(callback, "on_train_begin") and not isinstance(callback, type)
         for callback in callbacks
     ):
-        raise TypeError(f"callbacks is a list of them. Received: {callbacks!r}.")
+        raise TypeError(f"callbacks is a list of callbacks. Received: {callbacks!r}.")
     if not is_one_of(verbose, ("auto", 0, 1, 2, False, True)):
         raise ValueError(f"verbose is 'auto', 0, 1 or 2. Received: {verbose!r}.")
 
 
 def _check_fits(model: Any, data: Any, name: str) -> None:
-    """Tries the model on a few of the data, unless that would use them up."""
+    """Evaluate the model on a few samples, unless the data can be read only once."""
     count = _keras.fixed_batch(model) or _TRIED_SAMPLES
     with using(name):
         labelled = labelled_samples(data, count)
@@ -219,7 +219,7 @@ def _check_fits(model: Any, data: Any, name: str) -> None:
 
 
 def _check_copy(model: Any, train_data: Any) -> None:
-    """Copies the model and compares both on a few of the data, before it takes time."""
+    """Check that a copy of the model computes the same on a few samples."""
     copied = _keras.copy_model(model)
     labelled = labelled_samples(train_data, _keras.fixed_batch(model) or _TRIED_SAMPLES)
     if labelled is not None:
@@ -234,7 +234,7 @@ def _check_target(target: Any, max_accuracy_drop: Any) -> None:
         )
     if not is_number(max_accuracy_drop) or not 0 <= max_accuracy_drop < 1:
         raise ValueError(
-            "max_accuracy_drop is a fraction of 0 to 1, such as 0.002 for 0.2 % of all "
-            "samples, or of 0.2 % more error. "
+            "max_accuracy_drop is at least 0 and below 1, such as 0.002 for 0.2 % of "
+            "all samples, or for 0.2 % more error. "
             f"Received: {max_accuracy_drop!r}."
         )

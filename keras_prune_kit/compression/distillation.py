@@ -1,4 +1,4 @@
-"""Knowledge distillation: what a dense model knows, as labels for the pruned one."""
+"""Knowledge distillation: outputs of a dense model as labels for a pruned one."""
 
 from __future__ import annotations
 
@@ -9,40 +9,40 @@ import numpy as np
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import check_number, using
 
-_NOT_EXACTLY_ONE = 0.02  # What the rounding of float16 outputs may add up to.
+_NOT_EXACTLY_ONE = 0.02  # The rounding error of a sum of float16 outputs.
 
 
 def soft_targets(
     teacher: Any, data: Any, *, weight: float = 0.5, temperature: float = 1.0
 ) -> Any:
-    """Mixes labels with what a teacher says of the same inputs.
+    """Return data with labels that are mixed with a teacher's outputs for the inputs.
 
-    The best teacher of a pruned model is the model as it was: keep a copy, and
-    fine-tune on these targets with the loss `"categorical_crossentropy"` (a binary
-    classifier with `"binary_crossentropy"`). They are data, so they work in `fit`,
-    in a loop of your own and in `compress`, in both worlds and with every callback.
+    The best teacher of a pruned model is the dense model: keep a copy, and fine-tune on
+    these targets with the loss `"categorical_crossentropy"` (for a binary classifier
+    `"binary_crossentropy"`). The result is ordinary data, so it works in `fit`, in a
+    custom training loop and in `compress`, in both worlds and with every callback.
 
-    Of arrays the teacher sees each sample once, before training. Of a dataset it sees
-    each batch as it comes, so put what augments pictures before this and nothing that
-    changes them behind it.
+    For arrays, the teacher sees each sample once, before training. For a dataset, it
+    sees each batch when it is read, so augment the inputs before this call and do not
+    change them after it.
 
     Args:
         teacher: A trained classifier with one output, probabilities or logits, of
             either world, or the path of one (.keras, .h5).
         data: `(x, y)` or `(x, y, sample_weight)`, arrays, or a `tf.data.Dataset` of
             such batches. Labels are class numbers or one-hot rows.
-        weight: How much of each target is the teacher's, 0 to 1. Defaults to 0.5.
-        temperature: What the teacher's logits are divided by: above 1 it says more
-            about the classes that it finds unlikely. Defaults to 1.
+        weight: The teacher's share of each target, 0 to 1. Defaults to 0.5.
+        temperature: The divisor of the teacher's logits; above 1, unlikely classes get
+            more of the target. Defaults to 1.
 
     Returns:
         The data with targets in place of labels: float32, of the shape of the
         teacher's output.
 
     Raises:
-        TypeError: If the teacher is not a Keras model, or the data of another kind.
-        ValueError: If the weight or the temperature is not possible, the teacher is no
-            classifier of one class a sample, or the labels are not of its classes.
+        TypeError: If the teacher is not a Keras model, or the data are of another kind.
+        ValueError: If the weight or the temperature is out of range, the teacher is not
+            a classifier with one output, or the labels do not fit its classes.
 
     Example:
 
@@ -54,8 +54,8 @@ def soft_targets(
     ```
 
     Source: Hinton et al. 2015, "Distilling the Knowledge in a Neural Network", arXiv
-    1503.02531. For other losses than on labels, such as on features, there is
-    `keras.distillation.Distiller`: callbacks of this package then prune its student.
+    1503.02531. For losses on other tensors than labels, such as features, use
+    `keras.distillation.Distiller`: the callbacks of this package prune its student.
     """
     teacher = _keras.opened(teacher)
     _keras.world(teacher, "teacher")
@@ -112,8 +112,8 @@ def _check_classifier(outputs: Any) -> np.ndarray:
     outputs = np.asarray(outputs)
     if not np.isfinite(outputs).all():
         raise ValueError(
-            "The teacher gives NaN or infinite outputs, so there is nothing to learn "
-            "from it. Load a healthy checkpoint."
+            "The teacher must have finite outputs. Received: NaN or infinite outputs. "
+            "Load a healthy checkpoint."
         )
     return outputs
 
@@ -133,15 +133,15 @@ def _check_labels(y: np.ndarray, outputs: np.ndarray) -> None:
         fits = fits and y.size and bool(np.isin(y, np.arange(max(classes, 2))).all())
     if not fits:
         raise ValueError(
-            "Labels must be numbers or one-hot rows of the classes that the teacher "
-            f"tells apart, of which there are {max(classes, 2)}. Received data with "
-            f"labels of shape {y.shape} up to {y.max() if y.size else None}, a "
-            f"teacher with outputs of shape {outputs.shape}."
+            "Labels must be class numbers or one-hot rows for the "
+            f"{max(classes, 2)} classes of the teacher. Received: labels of shape "
+            f"{y.shape} up to {y.max() if y.size else None}, and a teacher with "
+            f"outputs of shape {outputs.shape}."
         )
 
 
 def are_probabilities(rows: np.ndarray) -> bool:
-    """Whether rows `(n, classes)` are probabilities, and not logits."""
+    """Return True if rows of shape `(n, classes)` are probabilities, not logits."""
     rows = np.asarray(rows, np.float32)
     if rows.min() < 0 or rows.max() > 1:
         return False

@@ -29,10 +29,11 @@ _SAMPLES = 64
 
 @dataclass(frozen=True)
 class DistilledTraining(FineTuning):
-    """Training by Adam along a cosine on labels mixed with the dense model's outputs.
+    """Fine-tuning by Adam with a cosine learning rate, on soft targets if possible.
 
-    Only a classifier with one output and a cross-entropy learns from soft targets; any
-    other model learns from its labels.
+    Only a classifier with one output and a cross-entropy loss learns from soft targets,
+    that is labels mixed with the dense model's outputs; any other learns from its
+    labels.
 
     Attributes:
         recipe: The job, with the dense model in it.
@@ -44,7 +45,7 @@ class DistilledTraining(FineTuning):
 
     @classmethod
     def of(cls, recipe: Recipe, metric: str, mode: str = "max") -> DistilledTraining:
-        """Make the training of all attempts at a job.
+        """Return the training for all attempts at a job.
 
         Args:
             recipe: The job.
@@ -68,7 +69,7 @@ class DistilledTraining(FineTuning):
         return plain
 
     def prepare(self, model: Any) -> None:
-        """Compile a copy for the steps of its training."""
+        """Compile a copy with a learning rate schedule for its number of steps."""
         optimizers = _keras.world(self.recipe.model).optimizers
         rate: Any = _RATE_WITHOUT_END
         steps = self.recipe.steps(self.epochs)
@@ -82,14 +83,14 @@ class DistilledTraining(FineTuning):
         recipe = self.recipe
         model, validation_data = recipe.model, recipe.validation_data
         train_targets = soft_targets(model, recipe.train_data)
-        # In the same form, but with the labels as they are.
+        # Weight 0 only converts the labels to the form of the targets.
         validation_targets = soft_targets(model, validation_data, weight=0.0)
         samples = input_samples(validation_data, _SAMPLES)
         outputs = np.asarray(model.predict(samples, verbose=0))
         is_binary, are_logits = outputs.shape[-1] == 1, not are_probabilities(outputs)
         is_plain = _keras.is_plain_accuracy(model, self.metric)
         if not (is_binary or _are_rows(validation_data, outputs) or is_plain):
-            return self  # The deciding metric only understands the labels as they are.
+            return self  # The deciding metric does not accept soft targets.
         losses = _keras.world(model).losses
         loss = (
             losses.BinaryCrossentropy if is_binary else losses.CategoricalCrossentropy

@@ -1,7 +1,4 @@
-"""Fine-tuning that keeps the best epoch: of those at the target sparsity, if it prunes.
-
-The model that comes out is the one after its best epoch, not after its last.
-"""
+"""Fine-tuning that restores the best epoch, when pruning the best one at the target."""
 
 from __future__ import annotations
 
@@ -29,8 +26,8 @@ class FineTuning:
         arguments: Arguments of `fit`: data, validation data, `epochs` and the like, but
             no callbacks.
         metric: The metric that decides which epoch is best.
-        mode: `"max"` if more of it is better, `"min"` if less is; `None` if that is not
-            known, to decide by the loss.
+        mode: `"max"` if more of it is better, `"min"` if less is; `None` if that is
+            unknown: then the loss decides.
         callbacks: Callbacks for each `fit`. Defaults to none.
         on_incomplete: As for `PruningCallback`. Defaults to `"warn"`.
     """
@@ -51,19 +48,19 @@ class FineTuning:
         return replace(self, arguments={**self.arguments, "epochs": epochs})
 
     def samples(self, count: int) -> Any:
-        """Return some training samples as `(x, y)`; `None` of data without labels."""
+        """Return some training samples as `(x, y)`; `None` for data without labels."""
         x, y = self.arguments["x"], self.arguments.get("y")
         return labelled_samples(x if y is None else (x, y), count)
 
     def prepare(self, model: Any) -> None:
-        """Compile a copy before `fit`. This one is trained as the model was compiled.
+        """Compile a copy before `fit`; this class keeps the compilation of the model.
 
         Args:
             model: A compiled copy.
         """
 
     def fit(self, model: Any, pruning: PruningCallback | None = None) -> float | None:
-        """Train a model and leave the weights of its best epoch in it.
+        """Train a model and restore the weights of its best epoch.
 
         Args:
             model: A compiled copy.
@@ -81,8 +78,8 @@ class FineTuning:
         metric, mode = self.metric, self.mode
         if mode is None:
             _log.info(
-                "Nobody knows whether more or less of %s is better: the epoch with the "
-                "least val_loss is kept.",
+                "It is not known whether a higher or a lower %s is better: the epoch "
+                "with the lowest val_loss is kept.",
                 metric,
             )
             metric, mode = "loss", "min"

@@ -49,7 +49,7 @@ class Recipe:
         }
 
     def steps(self, epochs: int) -> int | None:
-        """Return the optimizer steps of some epochs; `None` if that is not known."""
+        """Return the number of optimizer steps in some epochs; `None` if unknown."""
         if isinstance(self.train_data, tuple):
             batch = self.batch_size or _KERAS_BATCH
             return epochs * math.ceil(length(self.train_data[0]) / batch)

@@ -1,4 +1,4 @@
-"""The search for the smallest file whose metric holds."""
+"""The search for the smallest file within the accepted drop of the metric."""
 
 from __future__ import annotations
 
@@ -52,18 +52,19 @@ def find_smallest(
 ) -> CompressionReport:
     """Make attempts within the job's epochs and report the smallest file that holds.
 
-    The mildest attempt is the dense model, quantized after training, which costs no
+    The first attempt is the dense model, quantized after training, which needs no
     epoch. It is the result if no other attempt holds.
 
     Args:
         recipe: The job.
         policy: The pruning policy; `None` to search for the sparsity.
-        quantization: Of the file; `None` for quantization-aware training.
-        max_accuracy_drop: How much the file may lose of the metric that decides.
+        quantization: The quantization of the file; `None` for quantization-aware
+            training.
+        max_accuracy_drop: The largest accepted drop of the metric that decides.
     """
     recipe = _with_deciding_metric(recipe)
     model, evaluation = recipe.model, recipe.evaluation
-    result = copy_for(model, None)  # A model that cannot be copied is refused at once.
+    result = copy_for(model, None)  # Fails before training if it cannot be copied.
     allowance = Allowance(
         evaluation.keras(model)[evaluation.metric],
         max_accuracy_drop,
@@ -112,10 +113,10 @@ class _Tried:
     """The attempts so far.
 
     Attributes:
-        evaluation: Scores a file.
-        allowance: The limit that a file must hold.
+        evaluation: The evaluation that scores a file.
+        allowance: The accepted drop of the metric.
         attempts: The records of all attempts.
-        held: Of those that hold their number, setting and outcome.
+        held: The number, setting and outcome of each attempt that holds.
     """
 
     evaluation: Evaluation
@@ -190,15 +191,15 @@ def _ordinary(trained: Any, model: Any) -> Any:
 
 
 def _with_deciding_metric(recipe: Recipe) -> Recipe:
-    """Return the job with a metric that decides: an accuracy goes before an error."""
+    """Return the job with a metric that decides, if possible one of mode `"max"`."""
     evaluation = recipe.evaluation
     if recipe.objective is not None:
         return recipe
     if evaluation.metric == "loss":
         raise ValueError(
-            "target='smallest' holds a metric, so the model must be compiled with one, "
-            f"such as metrics=['accuracy']. Received: model '{recipe.model.name}' with "
-            "a loss alone. If that is to hold, pass objective='loss'."
+            "target='smallest' needs a metric to hold: compile the model with "
+            f"metrics=['accuracy']. Received: model '{recipe.model.name}' with only a "
+            "loss. To hold the loss instead, pass objective='loss'."
         )
     if recipe.mode != "auto":
         return recipe
@@ -209,10 +210,10 @@ def _with_deciding_metric(recipe: Recipe) -> Recipe:
 def _strategy(
     recipe: Recipe, policy: PrunePolicy | None, quantization: str | None
 ) -> Bisection | Ladder:
-    """Return the search; a model that cannot train quantized is refused here."""
+    """Return the search strategy."""
     bits: tuple[int | None, ...] = (None,)
     if quantization is None:
-        quantize_aware(recipe.model)
+        quantize_aware(recipe.model)  # Raises now if an attempt would later.
         bits = _BITS if prunes_while_quantized(recipe.model) else _BITS_OF_TFMOT
     quantization = quantization or "int8"
     if policy is not None:
@@ -222,9 +223,9 @@ def _strategy(
 
 
 def _shares(epochs: int, attempts: int) -> list[int]:
-    """Share epochs among attempts.
+    """Return the epochs of each attempt.
 
-    The first gets half of them or more: the others begin with what it has learned.
+    The first gets half of them or more, as the others start from its weights.
     """
     later = attempts - 1
     share = max(_LEAST_SHARE, epochs // (2 * later)) if later else 0

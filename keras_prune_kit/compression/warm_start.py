@@ -1,4 +1,4 @@
-"""Weights of earlier attempts, for later ones to begin with."""
+"""Weights of earlier attempts, as starting points of later ones."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from keras_prune_kit._keras.two_world_callback import TwoWorldCallback
 
 
 class WarmStart(TwoWorldCallback):
-    """Saves the weights of each epoch on the way to a higher sparsity.
+    """Callback that saves the weights of each epoch, for attempts at lower sparsities.
 
     An attempt that fails at its final sparsity has passed lower ones before, and a
-    later attempt can begin there. Of epochs with equal sparsity the last one is kept.
+    later attempt can start there. Of epochs with equal sparsity, the last one is kept.
 
     Args:
         folder: The folder for the weights; its owner removes it.
@@ -26,11 +26,11 @@ class WarmStart(TwoWorldCallback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         sparsity = (logs or {}).get("sparsity")
-        if sparsity is not None:  # Quantized training after pruning reports none.
+        if sparsity is not None:  # Quantization-aware training after pruning logs none.
             self.save(sparsity, self.model)
 
     def save(self, sparsity: float, model: Any) -> None:
-        """Save the weights that a model has now.
+        """Save the current weights of a model.
 
         Args:
             sparsity: The fraction of them that is zero, 0 to 1.

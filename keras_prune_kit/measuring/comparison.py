@@ -1,4 +1,4 @@
-"""Models and files side by side, each measured as it would be shipped."""
+"""Comparison of models and files, each measured as it would be deployed."""
 
 from __future__ import annotations
 
@@ -43,25 +43,24 @@ def compare(
     class_names: Sequence[str] | None = None,
     latency_runs: int = 50,
 ) -> Comparison:
-    """Measures models and files side by side on the same data.
+    """Measure models and files side by side on the same data.
 
     Args:
-        entries: Models by name, the one to compare with first: Keras models of either
-            world, paths of `.keras`, `.h5` and `.tflite` files, `TFLiteModel`s.
-        x: Inputs as `evaluate` takes them: arrays of shape `(n, ...)`, or a dataset of
-            `(x, y)` batches. They are real values, whatever their type; where all
-            entries are files with quantized inputs they can be as `TFLiteModel` takes
-            them.
-        y: Labels, one a sample; for several outputs a list of them, or a dict by their
-            names; `None` with a dataset. Defaults to `None`.
-        class_names: What the classes are called, for the samples that the HTML page
-            shows. Defaults to `None`: their numbers.
-        latency_runs: Runs to take the median latency of a .tflite from, on one thread
-            with one sample. 0 measures none. Defaults to 50.
+        entries: Models by name, the baseline first: `keras` or `tf_keras` models, paths
+            of `.keras`, `.h5` and `.tflite` files, `TFLiteModel`s.
+        x: Inputs as `evaluate` accepts them: arrays of shape `(n, ...)`, or a dataset
+            of `(x, y)` batches. Integers are real values, too. Only if all entries are
+            files with quantized inputs may they be quantized, as in `TFLiteModel`.
+        y: Labels, one per sample; for several outputs a list of them, or a dict by
+            output name; `None` with a dataset. Defaults to `None`.
+        class_names: The names of the classes, for the samples on the HTML page.
+            Defaults to `None`: their numbers.
+        latency_runs: The number of runs for the median latency of a .tflite, with one
+            thread and one sample; 0 to measure none. Defaults to 50.
 
     Returns:
         A record that prints as tables, plots, and writes an HTML page. Scores are the
-        metrics of the first compiled Keras model, or accuracy if there is none (of
+        metrics of the first compiled Keras model, or accuracy if there is none (for
         several outputs `<output>_accuracy`).
 
     Raises:
@@ -119,7 +118,7 @@ def compare_opened(
     class_names: Sequence[str] | None = None,
     latency_runs: int = 0,
 ) -> Comparison:
-    """What `compare` does, of Keras models and `TFLiteModel`s that are at hand."""
+    """Compare Keras models and `TFLiteModel`s that are already loaded."""
     paths = paths or {}
     shown = evaluation.inputs(_SHOWN_SAMPLES)
     outputs = {
@@ -145,21 +144,22 @@ def measure(
     path: Path | None = None,
     runs: int = 0,
 ) -> Measurement:
-    """Measures one Keras model or `TFLiteModel`.
+    """Measure one Keras model or `TFLiteModel`.
 
     Args:
-        name: What it is called.
+        name: Its name in the comparison.
         model: The model.
-        evaluation: What scores it.
-        path: The file it came from. `None` measures the weights of a Keras model as an
-            .h5 file in memory.
-        runs: Runs to take the latency of a .tflite from; 0 measures none.
+        evaluation: The evaluation that scores it.
+        path: The file of the model. Defaults to `None`: the size of a Keras model is
+            that of its weights as an .h5 file in memory.
+        runs: The number of runs for the latency of a .tflite; 0 to measure none.
+            Defaults to 0.
     """
     if isinstance(model, TFLiteModel):
         return _measure_tflite(name, model, evaluation, runs)
     content = path.read_bytes() if path else _keras.weights_h5(model)
     weights = map(np.asarray, model.get_weights())
-    arrays = [array for array in weights if array.dtype.kind not in "OSU"]  # no texts
+    arrays = [array for array in weights if array.dtype.kind not in "OSU"]  # no strings
     kernels = [array for array in arrays if array.ndim > 1]
     sparse = sparse_content((array, 0, 8 * array.itemsize) for array in arrays)
     return Measurement(
@@ -202,14 +202,14 @@ def _measure_tflite(
 
 
 def _run(name: str, model: Any, x: Any, evaluation: Evaluation) -> Any:
-    """The outputs for a few samples; what does not fit is found here, by name."""
+    """Return the outputs for a few samples; an error names the entry."""
     try:
         return evaluation.predict(model, x)
-    except Exception as error:  # Keras, TensorFlow and LiteRT have one each.
+    except Exception as error:  # Each of Keras, TensorFlow, LiteRT has its own.
         takes = model.inputs if isinstance(model, TFLiteModel) else model.input_shape
         raise ValueError(
             f"'{name}' cannot be run on x. Received samples of shape "
-            f"{shape_of(x)} where it takes {takes}."
+            f"{shape_of(x)}, but it has the inputs {takes}."
         ) from error
 
 
@@ -219,13 +219,13 @@ def _check_class_names(class_names: Any) -> None:
         is_list and all(isinstance(name, str) for name in class_names)
     ):
         raise TypeError(
-            "class_names are texts, one a class, in their order. Received: "
+            "class_names is a list of strings, one per class. Received: "
             f"{class_names!r}."
         )
 
 
 def _open(item: Any) -> Any:
-    """The entry as a Keras model or a `TFLiteModel`."""
+    """Return the entry as a Keras model or a `TFLiteModel`."""
     if isinstance(item, TFLiteModel):
         return item
     path = _path(item)
@@ -249,7 +249,7 @@ def _reference(models: Iterable[Any]) -> Any:
 
 
 def _is_quantized_file(model: Any) -> bool:
-    """Whether it takes steps, so that data can be these."""
+    """Return True for a file whose inputs are all quantized."""
     if not isinstance(model, TFLiteModel):
         return False
     return all(item.scale for item in model.inputs)
@@ -261,7 +261,7 @@ def _histogram(arrays: Iterable[np.ndarray]) -> Histogram:
 
 
 def _without(content: bytes, weights: Iterable[Any]) -> bytes:
-    """The file without the bytes of its weights."""
+    """Return the file without the bytes of its weights."""
     kept = np.ones(len(content), bool)
     for weight in weights:
         kept[weight.position] = False

@@ -1,4 +1,4 @@
-"""How good a model or an exported file is, by one and the same metrics."""
+"""The evaluation of models and exported files by the same metrics."""
 
 from __future__ import annotations
 
@@ -30,19 +30,21 @@ _MASKED_AT_ONCE = 256
 
 
 class Evaluation:
-    """Scores models and exported files on the same data by the same metrics.
+    """Evaluation of models and exported files on the same data by the same metrics.
 
     Args:
-        data: What `evaluate` takes: `(x, y)`, `(x, y, sample_weight)`, or a dataset.
-        reference: A compiled model whose metrics count; its loss, if it has none.
-            Defaults to `None`: plain accuracy, `<output>_accuracy` of several outputs.
-        name: What the data are called in messages.
-        objective: The metric that decides, as `evaluate` calls it. Defaults to `None`:
-            the first that the model was compiled with.
+        data: Data as `evaluate` accepts them: `(x, y)`, `(x, y, sample_weight)`, or a
+            dataset.
+        reference: A compiled model, whose metrics are used, or its loss if it has none.
+            Defaults to `None`: plain accuracy, `<output>_accuracy` for several outputs.
+        name: The name of the data in messages. Defaults to `"data"`.
+        objective: The metric that decides, by its name in `evaluate`. Defaults to
+            `None`: the first that the model was compiled with.
         mode: `"max"` if more of it is better, `"min"` if less is. Defaults to `"auto"`:
-            what `metric_direction` finds.
-        are_steps: Whether inputs of the type of a quantized file are what it takes, and
-            not real values as Keras has them. Defaults to `False`.
+            the result of `metric_direction`.
+        are_steps: If True, integer inputs of a quantized file are already quantized, in
+            steps of its scale. If False, they are real values, as for a Keras model.
+            Defaults to `False`.
 
     Raises:
         ValueError: If the data can be read only once.
@@ -68,7 +70,7 @@ class Evaluation:
 
     @functools.cached_property
     def metrics(self) -> tuple[str, ...]:
-        """The names of the metrics that are one number, the one that decides first."""
+        """The names of the scalar metrics, the one that decides first."""
         if self._reference is None:
             return ("accuracy",)
         with using(self._name):
@@ -82,7 +84,7 @@ class Evaluation:
 
     @property
     def metric(self) -> str:
-        """The metric that decides."""
+        """The name of the metric that decides."""
         return self.metrics[0]
 
     @property
@@ -91,22 +93,22 @@ class Evaluation:
         return self.mode_of(self.metric) if self._mode == "auto" else self._mode
 
     def mode_of(self, metric: str) -> str | None:
-        """Likewise of any of the metrics, as far as Keras knows."""
+        """Return `"max"`, `"min"` or `None`, as in `mode`, for any of the metrics."""
         if self._reference is None:
             return "max"
         return _keras.metric_direction(self._reference, metric)
 
     def known_mode(self) -> str:
-        """The mode where there must be one.
+        """Return the mode, or raise an error if it is unknown.
 
         Raises:
-            ValueError: If nobody knows it.
+            ValueError: If it is unknown.
         """
         return _keras.known_direction(self.metric, self.mode)
 
     def keras(self, model: Any) -> dict[str, float]:
-        """The metrics of a Keras model, by name."""
-        # A loss by Keras has penalties on weights and activations in it, no file's has.
+        """Return the metrics of a Keras model, by name."""
+        # Keras adds regularization penalties to the loss, which a file's loss lacks.
         is_loss = self.metrics == ("loss",)
         if self._reference is not None and _keras.is_compiled(model) and not is_loss:
             scores = self._evaluate(model, self._data)
@@ -115,11 +117,11 @@ class Evaluation:
         return self._score(model)
 
     def tflite(self, exported: TFLiteModel) -> dict[str, float]:
-        """The metrics of an exported file, as its interpreter runs it."""
+        """Return the metrics of an exported file in the interpreter, by name."""
         return self._score(exported)
 
     def predict(self, model: Any, x: Any) -> Any:
-        """The outputs of a Keras model or a `TFLiteModel` for many samples."""
+        """Return the outputs of a Keras model or a `TFLiteModel` for many samples."""
         if not isinstance(model, TFLiteModel):
             with _keras.at_rest(model):
                 return model.predict(
@@ -134,11 +136,11 @@ class Evaluation:
         return model.predict(x)
 
     def inputs(self, count: int) -> Any:
-        """The inputs of some samples."""
+        """Return the inputs of some samples."""
         return input_samples(self._data, self._in_whole_batches(count))
 
     def samples(self, count: int) -> tuple[Any, Any] | None:
-        """Some samples with their labels; `None` of data without."""
+        """Return some samples with their labels; `None` for data without labels."""
         return labelled_samples(self._data, self._in_whole_batches(count))
 
     def _in_whole_batches(self, count: int) -> int:
@@ -167,11 +169,11 @@ class Evaluation:
 
     @functools.cached_property
     def _scorer(self) -> Any:
-        """Once, as tracing one takes longer than scoring thousands of samples."""
+        """The scorer; cached, as tracing one takes longer than scoring many samples."""
         return _keras.scorer(self._reference)
 
     def _masks(self, x: Any) -> dict[str, np.ndarray]:
-        """What of the outputs is padding, in parts: they are computed one by one."""
+        """Return the padding masks of the outputs, computed in parts to save memory."""
         if not self._has_masks:
             return {}
         size = _keras.fixed_batch(self._reference) or _MASKED_AT_ONCE
@@ -179,14 +181,14 @@ class Evaluation:
 
     @functools.cached_property
     def _has_masks(self) -> bool:
-        """Whether Keras leaves padding out of the scores of the reference."""
+        """True if Keras excludes padding from the scores of the reference."""
         return self._reference is not None and bool(
             _keras.output_masks(self._reference, self.inputs(1))
         )
 
     @functools.cached_property
     def _example(self) -> Any:
-        """What the outputs of the reference look like."""
+        """The reference's outputs for one sample, as an example of their structure."""
         return self.predict(self._reference, self.inputs(1))
 
     @staticmethod
@@ -199,14 +201,14 @@ class Evaluation:
 
 
 def _real(array: Any) -> np.ndarray:
-    """Real values in a type that no file takes for steps."""
+    """Convert small integers to float32, which is never taken for quantized values."""
     array = np.asarray(array)
     is_small = array.dtype.kind in "iu" and array.itemsize < 4
     return array.astype(np.float32) if is_small else array
 
 
 def _named(model: Any, outputs: Any) -> dict[str, np.ndarray]:
-    """What a model gives by name."""
+    """Return the outputs of a model by name."""
     if not isinstance(model, TFLiteModel):
         return _keras.named_outputs(model, outputs)
     names = [item.name for item in model.outputs]
@@ -229,7 +231,7 @@ def _accuracies(outputs: dict[str, np.ndarray], y: Any) -> dict[str, float]:
 def _check_number(metric: str, score: Any) -> None:
     if np.size(score) != 1:
         raise ValueError(
-            f"The metric that decides must be one number. Received: '{metric}' with "
-            f"{np.size(score)} of them, as of one a class. Compile it with an average, "
-            "such as average='macro', or pass another metric as objective."
+            f"The metric that decides must be a scalar. Received: '{metric}' with "
+            f"{np.size(score)} values, such as one per class. Compile it with an "
+            "average, such as average='macro', or pass another metric as objective."
         )

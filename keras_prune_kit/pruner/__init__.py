@@ -1,4 +1,4 @@
-"""The pruner: makes a policy so, on a model, step by step."""
+"""The pruner, which applies a policy to a model step by step."""
 
 from keras_prune_kit.pruner.errors import (
     DivergedError,

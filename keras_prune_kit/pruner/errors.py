@@ -6,29 +6,29 @@ from keras_prune_kit._tools.checks import is_one_of
 
 
 class IncompletePruningWarning(UserWarning):
-    """Training ended before a weight reached the sparsity that its policy asks for."""
+    """Training ended before a weight reached its final sparsity."""
 
 
 class IncompletePruningError(RuntimeError):
-    """An `IncompletePruningWarning` where `on_incomplete="raise"` was asked for."""
+    """An `IncompletePruningWarning` as an error, for `on_incomplete="raise"`."""
 
 
 class DivergedError(ValueError):
     """The loss or a weight became NaN or infinite.
 
     Attributes:
-        restored_moment: The moment whose weights and optimizer state were brought back,
-            such as "after step 40"; `None` if none had been kept.
+        restored_moment: The moment whose weights and optimizer state were restored,
+            such as "after step 40"; `None` if there was no snapshot.
     """
 
     restored_moment: str | None = None
 
     def __str__(self) -> str:
-        """Return what happened, what was brought back, and what to do."""
+        """Return what happened, what was restored, and what to do."""
         parts = [super().__str__()]
         if self.restored_moment is not None:
             moment = self.restored_moment
-            parts.append(f"Weights and optimizer are what they were {moment}.")
+            parts.append(f"Weights and optimizer are restored to their state {moment}.")
         parts.append(
             "A lower learning rate or clipnorm=1.0 in the optimizer often helps; "
             "otherwise look for NaN in the data."
@@ -41,7 +41,7 @@ class MaskNotAppliedWarning(UserWarning):
 
 
 class ZerosGrowBackWarning(UserWarning):
-    """A policy asks for fewer zeros than a weight has, so that some will be lost."""
+    """A policy asks for fewer zeros than a weight has, so some will grow back."""
 
 
 def check_on_incomplete(on_incomplete: object) -> None:

@@ -1,4 +1,4 @@
-"""One ranking of the weights of all layers."""
+"""Global pruning: one ranking of the weights of all layers."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from keras_prune_kit.structures import (
 
 
 def global_masks(weights: Sequence[PrunedWeight]) -> Iterator[np.ndarray]:
-    """The masks that are due for all weights together; each keeps its best value.
+    """Yield the masks from one ranking of all weights; each keeps its best value.
 
-    As many values go as each weight's own schedule asks for, added up, but from
-    wherever they matter least.
+    The number of zeros is the sum of those that the schedules of the weights ask for,
+    but they go to the values with the lowest scores of all.
 
     Args:
         weights: All weights that the policy covers.
 
     Yields:
-        A mask a weight, one by one: together they are a fourth of the model.
+        One mask per weight, one at a time: all masks take a fourth of the model's size.
     """
-    # All scores together would be as large as the model. Half of each, its upper bits,
-    # settles most of the ranking; those that it leaves open are scored once more.
+    # All scores together would be as large as the model. The upper half of their bits
+    # decides most of the ranking; only the undecided values are scored once more.
     ends = np.cumsum([weight.size for weight in weights])
     ranks = np.empty(ends[-1], np.uint16)
     parts, shapes = np.split(ranks, ends[:-1]), []

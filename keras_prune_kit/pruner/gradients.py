@@ -1,4 +1,4 @@
-"""What criteria that look at gradients are given."""
+"""Gradients for the criteria that need them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from keras_prune_kit.pruner.pruned_weight import PrunedWeight
 
 
 class Gradients:
-    """Gradients of a model's loss on a sample, as far as criteria look at them.
+    """Gradients of a model's loss on a sample, for the criteria that need them.
 
     Args:
-        model: A compiled model, where any criterion does.
-        weights: All weights that are pruned.
-        data: The sample, `(x, y)`.
+        model: A model, which must be compiled if any criterion needs gradients.
+        weights: All pruned weights.
+        data: The sample, `(x, y)`, or `None`.
 
     Raises:
-        ValueError: If a criterion looks at gradients and there is no sample.
+        ValueError: If a criterion needs gradients and there is no sample.
     """
 
     def __init__(self, model: Any, weights: Sequence[PrunedWeight], data: Any) -> None:
@@ -29,14 +29,14 @@ class Gradients:
             return
         if data is None:
             raise ValueError(
-                f"The criterion of {blind[0]} looks at gradients, so it needs a sample "
-                "of the training data: pass data=(x, y)."
+                f"The criterion of {blind[0]} needs gradients, and so a sample of the "
+                "training data: pass data=(x, y)."
             )
         variables = [weight.variable for weight in weights]
         self._probe = _keras.GradientProbe(model, data, variables)
 
     def give(self, due: Sequence[PrunedWeight]) -> None:
-        """Computes anew what the criteria of some weights look at."""
+        """Compute the current gradients for the criteria of the due weights."""
         if self._probe is None:
             return
         for needed in {weight.gradients_needed for weight in due}:

@@ -1,4 +1,4 @@
-"""A weight that is held to a projection while something else trains it."""
+"""A weight that is projected after each update during training."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class HeldWeight(abc.ABC):
             the engine projects the weight after each step instead.
     """
 
-    # What the train step fails to apply, and the warning that says so.
+    # The projection, and the warning about a train step that does not apply it.
     projection_kind: ClassVar[type[_keras.Projection]]
     warning: ClassVar[type[UserWarning]]
     advice: ClassVar[str]
@@ -53,12 +53,12 @@ class HeldWeight(abc.ABC):
         """Return the value.
 
         Raises:
-            ValueError: If it holds NaN or infinity.
+            ValueError: If it contains NaN or infinity.
         """
         return self._variables.read_finite(self.variable, self.path)
 
     def hold(self, projection: _keras.Projection, model: Any) -> None:
-        """Constrain the weight to a projection; a constraint that is there stays.
+        """Constrain the weight to a projection; an existing constraint still applies.
 
         Args:
             projection: The projection.
@@ -74,7 +74,7 @@ class HeldWeight(abc.ABC):
             handle.constrain(variable, constraint)
 
     def detach(self) -> None:
-        """Take the projection off; other constraints stay."""
+        """Remove the projection; other constraints stay."""
         self._variables.constrain(self.variable, self._own_constraint())
         self._projection = None
 
@@ -100,10 +100,10 @@ class HeldWeight(abc.ABC):
 
     @abc.abstractmethod
     def is_projected(self) -> bool:
-        """Return True if the weight is as its projection leaves it."""
+        """Return True if the projection would not change the weight."""
 
     def check_applied(self) -> None:
-        """Warn of a train step that ignores the constraint, and make up for it."""
+        """Warn if the train step ignored the constraint, and set `needs_projection`."""
         if self.needs_projection or self.is_projected():
             return
         self.needs_projection = True

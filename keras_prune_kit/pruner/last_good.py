@@ -1,4 +1,4 @@
-"""The state of a model before its loss became NaN."""
+"""Snapshots of a model, to restore after its loss became NaN."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ from keras_prune_kit.pruner.errors import DivergedError
 
 _log = logging.getLogger(__name__)
 
-_REST = 50  # times as long as it took to save, before it is done again
+_REST = 50  # pause before the next snapshot, in durations of the last one
 
 
 class LastGood:
-    """Weights and optimizer state of a model, kept in files without a name.
+    """A snapshot of a model's weights and optimizer state in an unnamed file.
 
-    In files, as a copy in memory would double what a large model takes there; without
-    names, so that nothing is left behind whatever happens. Two of them take turns:
-    there is a whole one at any time.
+    A snapshot in memory would double the memory use of a large model. The file has no
+    name, so that even a killed process leaves nothing behind. Two files alternate, so
+    that one of them is complete at any time.
 
     Args:
         model: A built model.
 
     Attributes:
-        moment: The moment of the kept state, in words; `None` before there is one.
+        moment: The moment of the snapshot, in words; `None` if there is none.
     """
 
     def __init__(self, model: Any) -> None:
         self._model = model
         self._variables = _keras.variables_of(model)
-        self._files: list[Any] = []  # The kept one, and one to write to.
+        self._files: list[Any] = []  # The snapshot, and the file for the next one.
         self._saved: list[Any] = []
         self._due = 0.0
         self.moment: str | None = None
 
     def save_if_due(self, moment: str) -> None:
-        """Keep the state as it is now, if all of it is finite, in place of the last.
+        """Replace the snapshot by the current state, unless that is NaN or infinite.
 
-        This is skipped while it would take more than a fiftieth of the time.
+        Skip it if snapshots would take more than a fiftieth of the time.
 
         Args:
-            moment: Its name in messages, such as "after batch 3 of epoch 1".
+            moment: The current moment in messages, such as "after batch 3 of epoch 1".
         """
         begin = time.monotonic()
         if begin < self._due:
@@ -55,7 +55,7 @@ class LastGood:
         try:
             saved = self._write()
         except OSError as error:
-            _log.warning("The weights could not be kept for a NaN loss (%s).", error)
+            _log.warning("No snapshot could be saved for a NaN loss (%s).", error)
             self._due = math.inf
             return
         if saved is not None:
@@ -65,10 +65,10 @@ class LastGood:
         self._due = end + _REST * (end - begin)
 
     def give_up(self, reason: str) -> DivergedError:
-        """Bring the kept state back and return the error that says so.
+        """Restore the snapshot, if there is one, and return the error to raise.
 
         Args:
-            reason: The sign of divergence, as a sentence.
+            reason: The symptom of divergence, as a sentence.
         """
         error = DivergedError(reason)
         if self.moment is not None:
@@ -77,13 +77,13 @@ class LastGood:
         return error
 
     def forget(self) -> None:
-        """Let go of the kept state."""
+        """Discard the snapshot."""
         self._files, self._saved, self.moment, self._due = [], [], None, 0.0
 
     def restore(self) -> None:
-        """Bring the kept state back.
+        """Restore the snapshot.
 
-        Variables that the optimizer has created since become zero, as they begin.
+        Variables that the optimizer has created since become zero, their initial value.
         """
         self._files[0].seek(0)
         for variable in self._saved:
@@ -94,7 +94,7 @@ class LastGood:
                 self._variables.write(variable, np.zeros_like(self._read(variable)))
 
     def _write(self) -> list[Any] | None:
-        """Fill the spare file and return its variables; `None` if one is not finite."""
+        """Write the state to the spare file; return `None` if it is not finite."""
         while len(self._files) < 2:
             self._files.append(tempfile.TemporaryFile())
             weakref.finalize(self, self._files[-1].close)

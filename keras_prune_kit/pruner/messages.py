@@ -23,8 +23,8 @@ def regrowth_message(weights: Sequence[PrunedWeight]) -> str:
         for record in records
     )
     return (
-        f"Zeros will grow back: {found}. Ask for at least as much, or keep what is "
-        "zero with KeepZeros() as the policy or in a rule."
+        f"Zeros will grow back: {found}. Ask for at least the present sparsity, or "
+        "keep the zeros with KeepZeros() as the policy or in a rule."
     )
 
 
@@ -34,7 +34,7 @@ def shortfall_message(
     """Return the text of an `IncompletePruningWarning`.
 
     Args:
-        weights: All weights that are pruned.
+        weights: All pruned weights.
         unmet: The records of those below their targets.
         step: The last step of the training.
     """
@@ -45,8 +45,8 @@ def shortfall_message(
     )
     if not all(weight.is_projected() for weight in weights):
         return (
-            "The weights were replaced after the last step, by a callback or a call "
-            f"that brings others back, so the model is not pruned: {found}. Keep the "
+            "The weights were replaced after the last step, such as by a callback that "
+            f"restores earlier ones, so the model is not pruned: {found}. Keep the "
             "best epoch at the target with TargetSparsityCheckpoint, or with an "
             "EarlyStopping in the same fit as PruningCallback, which makes it count "
             "only epochs at the target."

@@ -1,4 +1,4 @@
-"""One weight that is being pruned."""
+"""A weight that is being pruned."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from keras_prune_kit.structures import count_nonzero, count_zeros
 
 
 class PrunedWeight(HeldWeight):
-    """A weight that is held to a mask, and how far along its schedule it is.
+    """A weight with a mask, and its progress along its schedule.
 
     Args:
         assignment: The schedule, structure and criterion that the policy chose.
@@ -26,9 +26,9 @@ class PrunedWeight(HeldWeight):
 
     Attributes:
         schedule: The schedule, in plain steps once the length of the run is known.
-        zeros: The number of values that the mask leaves out.
-        reached: The sparsity that the mask stands for, 0 to 1.
-        update: The step whose update the mask is from; `None` before the first.
+        zeros: The number of values that the mask zeroes.
+        reached: The sparsity that the mask counts as having reached, 0 to 1.
+        update: The scheduled step of the last mask update; `None` before the first.
         is_proven: If True, the train step was checked since the last update of the
             mask.
     """
@@ -38,7 +38,7 @@ class PrunedWeight(HeldWeight):
     advice = (
         "The train step does not apply the mask of {path}; it is applied after each "
         "step instead. Usually the tf.function was traced before the pruner started: "
-        "start the pruner first, or make the tf.function anew."
+        "start the pruner first, or create a new tf.function."
     )
 
     def __init__(self, assignment: Assignment, variables: _keras.Variables) -> None:
@@ -65,7 +65,7 @@ class PrunedWeight(HeldWeight):
 
     @property
     def final_sparsity(self) -> float:
-        """The sparsity to end with, 0 to 1."""
+        """The final sparsity, 0 to 1."""
         return self._kept_sparsity if self.keeps_zeros else self.schedule.final_sparsity
 
     @property
@@ -75,15 +75,15 @@ class PrunedWeight(HeldWeight):
 
     @property
     def scheduled(self) -> float:
-        """The sparsity that is scheduled by now, 0 to 1; 0 before the begin step."""
+        """The currently scheduled sparsity, 0 to 1; 0 before the begin step."""
         return 0.0 if self.update is None else self.schedule(self.update)
 
     def is_projected(self) -> bool:
-        """Return True if every value that the mask leaves out is zero."""
+        """Return True if the weight has at least as many zeros as the mask."""
         return bool(count_nonzero(self.read()) <= self.size - self.zeros)
 
     def loses_zeros(self) -> bool:
-        """Return True if the schedule will let zeros grow back that are there now."""
+        """Return True if the schedule will let existing zeros grow back."""
         if self.keeps_zeros:
             return False
         zeros = self.size - count_nonzero(self.read())
@@ -94,7 +94,7 @@ class PrunedWeight(HeldWeight):
         return self.schedule.last_update(step) if self.schedule.is_resolved else None
 
     def nonzero(self) -> np.ndarray:
-        """Return the values that are not zero, flat."""
+        """Return the nonzero values as a flat array."""
         kernel = self.read()
         return kernel[kernel != 0]
 
@@ -105,14 +105,14 @@ class PrunedWeight(HeldWeight):
         self.hold(_keras.MaskProjection(self._variables, self._mask), model)
 
     def detach(self) -> None:
-        """Take mask and constraint off; the user's own constraint stays."""
+        """Remove mask and constraint; the user's own constraint stays."""
         super().detach()
         self._mask = None
 
     def compute_mask(self) -> np.ndarray:
-        """Return the mask that is due, from this weight alone.
+        """Return the mask that is due, from a ranking within this weight.
 
-        Zeros that are there stay, up to the final sparsity of the schedule.
+        Existing zeros stay, up to the final sparsity of the schedule.
         """
         structure, kernel = self._assignment.structure, self.read_canonical()
         if self.keeps_zeros:
@@ -126,7 +126,7 @@ class PrunedWeight(HeldWeight):
         return mask
 
     def read_canonical(self) -> np.ndarray:
-        """Return the value as structures see it, `(..., inputs, outputs)`."""
+        """Return the value in the layout of structures, `(..., inputs, outputs)`."""
         return self._weight.to_canonical(self.read())
 
     def from_canonical(self, mask: np.ndarray) -> np.ndarray:
@@ -137,20 +137,20 @@ class PrunedWeight(HeldWeight):
         """Set the gradients that the criterion needs, in the shape of the variable.
 
         Raises:
-            ValueError: If it holds NaN or infinity.
+            ValueError: If they contain NaN or infinity.
         """
         if not np.isfinite(gradients).all():
             raise ValueError(
                 f"The gradients of {self.path} on the sample are NaN or infinite, so "
-                "the criterion has nothing to go by. Look at the data for it, or for "
-                "a diverging loss."
+                "its values cannot be ranked. Check the sample for NaN, and the loss "
+                "for divergence."
             )
         self._gradients = gradients
 
     def kept(self, there: float) -> float:
         """Return the part of an existing sparsity that counts as a mask, 0 to 1.
 
-        A weight of nothing but zeros was initialized so: none of it counts.
+        In a weight that is all zeros, these are its initial values: none counts.
         """
         if there == 1:
             return 0.0
@@ -162,10 +162,10 @@ class PrunedWeight(HeldWeight):
         """Return the criterion's scores of a kernel; pruned values score lowest.
 
         Otherwise a criterion that ranks zeros high would exchange them for others, and
-        a resumed run, which only has the zeros, would end with another mask.
+        a resumed run, which only has the zeros, would end with a different mask.
 
         Raises:
-            ValueError: If the criterion does not return one score a value.
+            ValueError: If the criterion does not return one score per value.
         """
         looked_at = [kernel]
         if self._gradients is not None:
@@ -173,7 +173,7 @@ class PrunedWeight(HeldWeight):
         scores = self._assignment.criterion(*looked_at)
         if np.shape(scores) != kernel.shape:
             raise ValueError(
-                "A criterion gives one score a weight. Received: shape "
+                "A criterion must return one score per weight. Received: shape "
                 f"{np.shape(scores)} for {self.path} of shape {kernel.shape}."
             )
         if self._assignment.criterion is magnitude:
@@ -183,7 +183,7 @@ class PrunedWeight(HeldWeight):
         return np.where(structure.mask(magnitude(kernel), there), scores, -np.inf)
 
     def scores_where(self, chosen: np.ndarray) -> np.ndarray:
-        """Return the scores of some values, without checking them once more.
+        """Return the scores of some values, which are not checked for NaN again.
 
         Args:
             chosen: Flat indices or a flat mask of the values.
@@ -202,16 +202,16 @@ class PrunedWeight(HeldWeight):
         self.project()
 
     def check_applied(self) -> None:
-        """Warn of a train step that ignores the mask, and make up for it.
+        """Warn if the train step ignored the mask, and set `needs_projection`.
 
-        Only the first step with a mask is checked: values that are not zero later were
-        written by somebody else.
+        Only the first step after a mask update is checked: masked values that become
+        nonzero later were written by other code, such as a callback.
         """
         if not self.is_proven:
             self.is_proven = True
             super().check_applied()
 
     def record(self, target: float | None) -> WeightSparsity:
-        """Return the zeros that are really there, beside a target sparsity."""
+        """Return a record of the actual zeros and a target sparsity."""
         zeros = self.size - count_nonzero(self.read())
         return WeightSparsity(self.path, self._weight.shape, zeros, target)

@@ -1,10 +1,10 @@
-"""The engine: what a callback and a custom training loop drive.
+"""The pruning engine, for callbacks and custom training loops.
 
 A pruned weight gets a boolean mask and a constraint that applies it. Every optimizer
 applies constraints right after each update, inside the compiled train step, so the
-weights are exactly sparse after every step and the model stays what it was: no
-wrapper, nothing to strip. Zeros are the mask: a run that is resumed from any
-checkpoint rebuilds it from them.
+weights are exactly sparse after every step. The model stays an ordinary model, with no
+wrapper to strip. A run that is resumed from any checkpoint rebuilds the masks from the
+zeros in the weights.
 """
 
 from __future__ import annotations
@@ -46,24 +46,23 @@ def active_pruner(model: Any) -> Pruner | None:
 
 
 class Pruner(Engine):
-    """Prunes a model along a policy while something else trains it.
+    """Engine that prunes a model according to a policy during training.
 
-    For custom training loops; `PruningCallback` is the same for `model.fit`. Build it
-    before the train step is traced (or let the `tf.function` be traced inside the
-    `with` block): a function traced earlier does not know the masks, which is
-    noticed, warned about and made up for at every step.
+    It is for custom training loops; `PruningCallback` does the same in `model.fit`.
+    Start it before the train step is traced, or let the `tf.function` be traced inside
+    the `with` block. A function traced earlier does not apply the masks; the pruner
+    detects that, warns, and applies them after each step itself.
 
     Args:
-        model: A built Keras model of either world. It stays an ordinary model.
-        policy: A `PrunePolicy`; a schedule or a final sparsity (0 to 1) stands for the
-            policy made from it.
-        steps_per_epoch: Optimizer steps in an epoch. Needed if a schedule counts in
+        model: A built `keras` or `tf_keras` model. It stays an ordinary model.
+        policy: A `PrunePolicy`, or a schedule or a final sparsity (0 to 1) to create
+            one from.
+        steps_per_epoch: Optimizer steps in an epoch. Required if a schedule counts in
             `Epochs` or `Fraction`, as the default one does.
-        epochs: Epochs in the run. Needed likewise.
-        data: `(x, y)`, a sample of some hundred training data for criteria that look
-            at gradients, such as `taylor`. The model must be compiled then. Defaults
-            to `None`.
-        initial_step: Optimizer steps done before, in a run that is resumed from a
+        epochs: Epochs in the run. Defaults to 1 if `steps_per_epoch` is given.
+        data: `(x, y)`, some hundred training samples for criteria that need gradients,
+            such as `taylor`. The model must be compiled then. Defaults to `None`.
+        initial_step: Optimizer steps already completed, in a run that is resumed from a
             checkpoint. Defaults to 0.
 
     Raises:
@@ -78,7 +77,7 @@ class Pruner(Engine):
         for x, y in batches:
             loss = train_step(x, y)
             pruner.step()
-            pruner.check_loss(loss)  # the way back, if it becomes NaN
+            pruner.check_loss(loss)  # restores good weights if NaN
     print(pruner.report())
     ```
     """
@@ -112,13 +111,13 @@ class Pruner(Engine):
 
     @property
     def sparsity(self) -> float:
-        """The fraction of the covered weights that is masked now, 0 to 1."""
+        """The fraction of the covered weights that is currently masked, 0 to 1."""
         size = sum(weight.size for weight in self._weights)
         return sum(weight.zeros for weight in self._weights) / size
 
     @property
     def weights(self) -> tuple[PrunedWeight, ...]:
-        """Each weight that is pruned, with its schedule and its progress."""
+        """The pruned weights, each with its schedule and progress."""
         return tuple(self._weights)
 
     @property
@@ -132,7 +131,7 @@ class Pruner(Engine):
         return all(weight.schedule.is_resolved for weight in self._weights)
 
     def set_run_length(self, steps_per_epoch: int, epochs: int) -> None:
-        """Set the length of the run, which `Epochs` and `Fraction` count by.
+        """Set the length of the run, to resolve `Epochs` and `Fraction` in schedules.
 
         Args:
             steps_per_epoch: Optimizer steps in an epoch, at least 1.
@@ -146,11 +145,11 @@ class Pruner(Engine):
             )
 
     def start(self, step: int | None = None) -> None:
-        """Attach the masks. Zeros that the weights have already stay zeros.
+        """Attach the masks, which keep existing zeros up to the final sparsity.
 
         Args:
-            step: Optimizer steps done before, in a run that is resumed. Defaults to
-                `initial_step`.
+            step: Optimizer steps already completed, in a run that is resumed. Defaults
+                to `initial_step`.
         """
         if step is not None:
             check_whole("step", step, least=0)
@@ -164,6 +163,7 @@ class Pruner(Engine):
             for weight in self._weights:
                 weight.attach(self.model)
             _active[id(_keras.trained_model(self.model))] = self
+            # A train function that was traced before does not apply the constraints.
             _keras.retrace(self.model)
             self._current_step = self._initial_step if step is None else step
             self._update(self._weights)
@@ -172,13 +172,15 @@ class Pruner(Engine):
         """Advance by one optimizer step: update the masks that are due.
 
         Args:
-            step: Optimizer steps done since the start of the run. Defaults to one
-                more than the last time.
+            step: Optimizer steps completed since the start of the run. Defaults to one
+                more than in the last call.
 
         Raises:
-            RuntimeError: Before `start()` or after the end.
+            RuntimeError: If the pruner is not active.
             ValueError: If a schedule counts in epochs or fractions of a run whose
-                length is not known, or a weight is NaN or infinite.
+                length is not known.
+            DivergedError: If a weight is NaN or infinite. The pruner is detached then,
+                and weights that `check_loss` has saved are restored.
         """
         current = self._require_started()
         if step is not None:
@@ -186,29 +188,29 @@ class Pruner(Engine):
         self._require_run_length()
         now = current + 1 if step is None else step
         self._current_step = now
-        for weight in self._weights:
-            weight.check_applied()
-        due = [w for w in self._weights if w.last_update(now) != w.update]
-        if due:
-            with self._detached_on_error():
-                try:
+        with self._detached_on_error():
+            try:
+                for weight in self._weights:
+                    weight.check_applied()
+                due = [w for w in self._weights if w.last_update(now) != w.update]
+                if due:
                     self._update(self._weights if self._is_global else due)
-                except _keras.NotFiniteError as error:
-                    raise self._last_good.give_up(str(error)) from error
+            except _keras.NotFiniteError as error:
+                raise self._last_good.give_up(str(error)) from error
         self._project_what_constraints_miss()
 
     def check_loss(self, loss: float, moment: str | None = None) -> None:
-        """End a run that diverged, with the last good weights back in the model.
+        """Raise a `DivergedError` if the loss is not finite, and restore good weights.
 
-        Call it after each step. While the loss is finite, weights and optimizer are
-        kept in a temporary file, as often as a fiftieth of the time allows.
+        Call it after each step. While the loss is finite, snapshots of weights and
+        optimizer are saved to a temporary file, as often as 2 % of the time allows.
 
         Args:
             loss: The loss of the step.
-            moment: Its name in messages. Defaults to `None`: the number of the step.
+            moment: The name of the step in messages. Defaults to `None`: its number.
 
         Raises:
-            RuntimeError: Before `start()` or after the end.
+            RuntimeError: If the pruner is not active.
             DivergedError: If the loss is NaN or infinite. The pruner is detached then.
         """
         step = self._require_started()
@@ -219,7 +221,7 @@ class Pruner(Engine):
         self.keep_last_good(f"after step {step}" if moment is None else moment)
 
     def keep_last_good(self, moment: str) -> None:
-        """Keep weights and optimizer as they are now, unless it was done just before.
+        """Save a snapshot of weights and optimizer, unless one was saved just before.
 
         Args:
             moment: The name of this moment in messages.
@@ -227,7 +229,7 @@ class Pruner(Engine):
         self._last_good.save_if_due(moment)
 
     def report(self) -> SparsityReport:
-        """Return the zeros in the model as it is now, beside the policy's targets."""
+        """Return a report on the zeros of the current weights and their targets."""
         records = [
             weight.record(None if self._is_global else weight.final_sparsity)
             for weight in self._weights
@@ -241,18 +243,19 @@ class Pruner(Engine):
         return SparsityReport(tuple(records), tuple(self._skipped), tuple(unmet))
 
     def finalize(self, *, on_incomplete: str = "warn") -> SparsityReport:
-        """Check the result and leave the model without a trace of the pruner.
+        """Check the result and remove all that the pruner added to the model.
 
         Args:
             on_incomplete: `"warn"` or `"raise"`: what to do if a weight has not
                 reached its final sparsity. Defaults to `"warn"`.
 
         Returns:
-            The zeros of each weight beside its target.
+            A report on the zeros of each weight and its target.
 
         Raises:
-            RuntimeError: If the pruner is not at work.
-            IncompletePruningError: If asked for.
+            RuntimeError: If the pruner is not active.
+            IncompletePruningError: If a weight has not reached its final sparsity and
+                `on_incomplete` is `"raise"`.
         """
         check_on_incomplete(on_incomplete)
         step = self._require_started()
@@ -271,7 +274,7 @@ class Pruner(Engine):
         return report
 
     def detach(self) -> None:
-        """Take constraints and masks off, at any time; the zeros stay as they are."""
+        """Remove constraints and masks, at any time; the values stay as they are."""
         for weight in self._weights:
             weight.detach()
         if self._current_step is not None:
@@ -313,7 +316,7 @@ class Pruner(Engine):
             weight.project_what_constraints_miss(optimizer)
 
     def _require_started(self) -> int:
-        """Return the current step."""
+        """Return the current step, or raise an error if the pruner is not active."""
         if self._current_step is None:
             raise RuntimeError(
                 "The pruner is not active: this comes between start() and finalize(), "

@@ -1,4 +1,4 @@
-"""Searching: KerasTuner finds the smallest file that is good enough."""
+"""Search for the smallest sufficient .tflite file with KerasTuner."""
 
 from keras_prune_kit.tuning.front import pareto_front
 from keras_prune_kit.tuning.hyper_model import CompressionHyperModel

@@ -1,4 +1,4 @@
-"""What a search and its trials leave in their folders."""
+"""The files that a search and its trials write to their folders."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from keras_tuner.errors import FatalValueError
 from keras_prune_kit._tools.files import replacing, replacing_folder
 from keras_prune_kit.tflite import TFLiteModel
 
-# As KerasTuner calls it, for `get_best_models` to find.
+# KerasTuner's file name, which `get_best_models` loads.
 WEIGHTS = "checkpoint.weights.h5"
 MODEL = "model.keras"
 TFLITE = "model.tflite"
@@ -22,14 +22,14 @@ _SEARCH = "compression_search.json"
 
 
 def claim(folder: Path, search: dict[str, Any]) -> None:
-    """Says what search a folder is of, or finds that it is of another.
+    """Mark a project folder with a search, or check that its mark is the same.
 
     Args:
-        folder: The folder that KerasTuner makes for a project.
-        search: What tells searches apart, as plain data.
+        folder: The folder that KerasTuner creates for a project.
+        search: The values that distinguish searches, as plain data.
 
     Raises:
-        FatalValueError: If the folder holds the trials of another one.
+        FatalValueError: If the folder contains the trials of another search.
     """
     mark = folder / _SEARCH
     if mark.exists():
@@ -49,16 +49,16 @@ def claim(folder: Path, search: dict[str, Any]) -> None:
 
 
 def judge_of(record: dict[str, Any]) -> tuple[str, str]:
-    """The metric that judged a trial, and its mode: `"max"` in records without one."""
+    """Return a trial's deciding metric and its mode, `"max"` if not recorded."""
     baseline = record["baseline"]
     return baseline["metric"], baseline.get("mode", "max")
 
 
 def check_judge(folder: Path, metric: str, mode: str) -> None:
-    """Raises a `FatalValueError` if trials were judged by another metric so far.
+    """Raise a `FatalValueError` if earlier trials were judged by another metric.
 
     Args:
-        folder: The folder that KerasTuner makes for a project.
+        folder: The folder that KerasTuner creates for a project.
         metric: The metric that decides now.
         mode: Its mode.
     """
@@ -73,18 +73,19 @@ def check_judge(folder: Path, metric: str, mode: str) -> None:
 def write(
     folder: Path, model: Any, exported: TFLiteModel, record: dict[str, Any]
 ) -> None:
-    """Writes both models of a trial, and a record of what they are.
+    """Write the Keras model, the .tflite file and the record of a trial.
 
     Args:
-        folder: The folder that KerasTuner makes for a trial.
-        model: The Keras model at its target sparsity. Its weights are written in any
-            case, the whole of it if Keras can.
-        exported: The file made of it.
-        record: Plain data.
+        folder: The folder that KerasTuner creates for a trial.
+        model: The Keras model at its target sparsity. Its weights are always written,
+            the whole model only if Keras can save it.
+        exported: The .tflite file exported from it.
+        record: The settings and measures of the trial, as plain data.
     """
     with replacing_folder(folder) as part:
         model.save_weights(os.fspath(part / WEIGHTS))
-        # A class without get_config() is known to the function that builds it alone.
+        # Keras cannot save a class without get_config(). The weights suffice then, as
+        # the user's function that builds the baseline recreates the model.
         with contextlib.suppress(NotImplementedError):
             model.save(os.fspath(part / MODEL))
         exported.save(part / TFLITE)

@@ -26,17 +26,17 @@ class Baseline:
 
     Args:
         source: A trained and compiled model, the path of one, or a function without
-            arguments that gives one.
-        objective: The metric that decides, as `evaluate` calls it. Defaults to `None`:
-            the model's first.
+            arguments that returns one.
+        objective: The metric that decides, by its name in `evaluate`. Defaults to
+            `None`: the first metric of the model.
         mode: `"max"` if more of it is better, `"min"` if less is. Defaults to `"auto"`.
 
     Raises:
-        OSError: If there is no such file.
-        TypeError: If it is none of these.
+        OSError: If the file does not exist.
+        TypeError: If `source` is neither a model, a path nor a function.
         ValueError: If the model is not built, not compiled with a metric, or not
-            trained; or what decides is known to be none of its metrics or one of which
-            nobody knows the mode.
+            trained; or, where Keras has created its metrics already, if `objective` is
+            not among them or the mode of the deciding one is unknown.
     """
 
     def __init__(
@@ -58,12 +58,12 @@ class Baseline:
 
     @functools.cached_property
     def gzip_bytes(self) -> int:
-        """The size of its weights as an .h5 file, gzipped."""
+        """The gzipped size of the weights as an .h5 file, in bytes."""
         return gzip_bytes(self.model)
 
     @functools.cached_property
     def digest(self) -> str:
-        """A name for its weights."""
+        """A hash that identifies the weights."""
         digest = hashlib.sha256()
         for array in self.model.get_weights():
             digest.update(f"{array.shape}{array.dtype}".encode())
@@ -71,14 +71,15 @@ class Baseline:
         return digest.hexdigest()[:16]
 
     def copy(self, weight_bits: int | None = None) -> Any:
-        """A copy to train, compiled alike with a fresh optimizer.
+        """Return a copy to train, compiled like the baseline with a new optimizer.
 
         Args:
-            weight_bits: What `quantize_aware` takes, for a copy that trains quantized.
-                Defaults to `None`: an ordinary copy.
+            weight_bits: Bits per weight of a quantization-aware copy. Defaults to
+                `None`: an ordinary copy.
 
         Raises:
-            ValueError: If Keras cannot copy it, or it cannot be trained quantized.
+            ValueError: If Keras cannot copy the model, or it cannot be trained
+                quantization-aware.
         """
         try:
             return copy_for(self.model, weight_bits)
@@ -91,27 +92,28 @@ class Baseline:
         return copied
 
     def check_quantizable(self, weight_bits: Sequence[int]) -> None:
-        """Raises a `ValueError` if it cannot be pruned as it trains quantized."""
+        """Raise a `ValueError` if copies cannot be pruned while trained quantized."""
         if weight_bits and not prunes_while_quantized(self.model):
             raise ValueError(
-                "Pruning and quantization can be trained together in Keras 3 alone. "
-                f"Received: 'qat{weight_bits[0]}' with a baseline of tf_keras. Leave "
-                "it out of quantization."
+                "Pruning during quantization-aware training needs a Keras 3 model. "
+                f"Received: 'qat{weight_bits[0]}' with a baseline of tf_keras. Remove "
+                "it from quantization."
             )
         for bits in weight_bits:
             self.copy(bits)
 
     def scored_on(self, data: Any) -> tuple[Evaluation, float]:
-        """What scores models on these data, and what it says of the baseline.
+        """Return the evaluation on these data, and the baseline's score in it.
 
-        Both are found once, as each trial brings the same data.
+        Both are computed once, as every trial passes the same data.
 
         Args:
-            data: What `evaluate` takes.
+            data: Data as `evaluate` accepts them.
 
         Raises:
-            ValueError: If the data can be read only once, or nobody knows whether more
-                or less of the metric that decides is better.
+            ValueError: If the data can be read only once.
+            FatalValueError: If the baseline cannot be evaluated on them, the mode of
+                the deciding metric is unknown, or a copy computes something else.
         """
         if self._scored is None or self._scored[0] is not data:
             check_rereadable(data, "validation_data")
@@ -128,24 +130,24 @@ class Baseline:
         return self._scored[1:]
 
     def allowance_on(self, data: Any, max_drop: float) -> Allowance:
-        """What may be lost of what the baseline has on these data.
+        """Return the accepted drop from the baseline's score on these data.
 
         Args:
-            data: What `evaluate` takes.
-            max_drop: How much may be lost.
+            data: Data as `evaluate` accepts them.
+            max_drop: The largest accepted drop.
 
         Raises:
-            ValueError: As by `scored_on`.
+            ValueError: As in `scored_on`.
         """
         evaluation, score = self.scored_on(data)
         return Allowance(score, max_drop, evaluation.known_mode())
 
 
 def _score(evaluation: Evaluation, model: Any) -> float:
-    """What decides. No trial can do what the baseline cannot, so an error is fatal."""
+    """Return a model's deciding metric; errors are fatal, as all trials would fail."""
     try:
         return evaluation.keras(model)[evaluation.metric]
-    except Exception as error:  # Keras and TensorFlow have one each.
+    except Exception as error:  # Keras and TensorFlow raise their own classes.
         raise FatalValueError(
             "The baseline cannot be evaluated on validation_data with the metrics "
             f"that it is compiled with: {error}"
@@ -153,7 +155,7 @@ def _score(evaluation: Evaluation, model: Any) -> float:
 
 
 def _is_function(source: Any) -> bool:
-    """Whether it builds a model and is none; models can be called too."""
+    """Return True for a function that builds a model; models are callable, too."""
     try:
         _keras.world(source)
     except TypeError:
@@ -176,7 +178,7 @@ def _check_compiled(model: Any, objective: str | None) -> None:
 
 
 def _check_decidable(model: Any, objective: str | None, mode: str) -> None:
-    """Finds out what decides as far as Keras has made the metrics already."""
+    """Check the deciding metric, if Keras has created the model's metrics already."""
     logged = _keras.logged_metrics(model)
     names = _keras.metric_names(model, logged)
     if not names:
@@ -189,7 +191,10 @@ def _check_decidable(model: Any, objective: str | None, mode: str) -> None:
 
 
 def _check_trained(model: Any) -> None:
-    """Training moves biases and averages from where all of them start."""
+    """Raise a `ValueError` if the model looks untrained.
+
+    Training moves biases and moving averages away from their initial zeros and ones.
+    """
     vectors = [np.asarray(array) for array in model.get_weights()]
     vectors = [array for array in vectors if array.ndim == 1 and array.size]
     is_fresh = all(((v == v[0]) & np.isin(v, (0, 1))).all() for v in vectors)

@@ -1,4 +1,4 @@
-"""What KerasTuner writes of a search, safe from a process that is killed."""
+"""Atomic and consistent writing of KerasTuner's search state."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from keras_prune_kit._tools.files import replacing
 
 
 def write_json(path: str | os.PathLike[str], content: Any) -> None:
-    """Writes a file of JSON whole or not at all."""
+    """Write a JSON file atomically."""
     with replacing(path) as part:
         part.write_text(json.dumps(content), "utf-8")
 
 
 def keep_whole(oracle: Any) -> None:
-    """Lets an oracle write each of its files whole, and only what is settled.
+    """Make an oracle write its files atomically and only in consistent states.
 
-    KerasTuner writes in place, and no search goes on from half a file. Also it writes
-    that a trial has ended while it still counts it among those under way: killed then,
-    a search would run the trial again.
+    KerasTuner writes in place, and a search cannot resume from a truncated file. It
+    also saves that a trial has ended while still listing it as ongoing: after a kill at
+    that moment, the resumed search would run the trial again.
 
     Args:
-        oracle: Of this process; one that asks a chief for everything writes nothing.
+        oracle: An oracle of this process. A client of a chief oracle is ignored, as it
+            writes nothing.
     """
     if not isinstance(oracle, keras_tuner.Oracle) or "save" in vars(oracle):
         return
@@ -55,18 +56,18 @@ def keep_whole(oracle: Any) -> None:
 
 
 def settle(oracle: Any) -> None:
-    """Completes what an oracle remembers of a search that was cut off.
+    """Repair the state of an oracle after an interrupted search.
 
-    A trial that was counted but not begun is forgotten, as nobody would run it. What
-    was measured in one that did not end is forgotten too, or what is measured when it
-    runs again would be thrown away. A grid, which KerasTuner does not write down, is
-    gone over again from its trials.
+    Remove trials that were created but not started, as KerasTuner would never run them.
+    Remove the measurements of unfinished trials, which would otherwise take precedence
+    over those of the rerun. Rebuild the order of a grid search from its trials, as
+    KerasTuner does not save it.
 
     Args:
-        oracle: Just reloaded.
+        oracle: An oracle that was just reloaded.
     """
     begun = set(oracle.start_order)
-    # KerasTuner reloads trials in no order, and of equal ones the first one wins.
+    # KerasTuner reloads trials in arbitrary order, but of equal scores the first wins.
     trials = sorted(oracle.trials.items())
     oracle.trials = {name: trial for name, trial in trials if name in begun}
     for name in begun.difference(oracle.end_order):

@@ -1,4 +1,4 @@
-"""Reading what a search has found, out of the folders of its trials."""
+"""The results of a search, read from the folders of its trials."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ _FINISHED = "COMPLETED"
 
 
 def pareto_front(tuner: Any) -> ParetoFront:
-    """The trade-off that a search has found: how good against gzipped size.
+    """Return the trade-off between metric and gzipped size that a search found.
 
     Args:
         tuner: A tuner that has searched a `CompressionHyperModel`, or the folder of the
-            search. Trials of all its workers are there, and those of runs before.
+            search, with the trials of all workers and earlier runs.
 
     Returns:
-        All finished trials, and which of them no other one beats. It prints as a table,
-        plots, writes an HTML page and picks a trial.
+        A record of all finished trials and the Pareto-optimal ones among them. It
+        prints as a table, plots, writes an HTML page and selects a trial.
 
     Raises:
-        OSError: If there is no such folder.
+        OSError: If the folder does not exist.
+        TypeError: If `tuner` is neither a tuner nor a path.
         ValueError: If no trial in it is finished, or not all were judged by one metric.
 
     Example:
@@ -41,7 +42,7 @@ def pareto_front(tuner: Any) -> ParetoFront:
     is_path = isinstance(tuner, str | os.PathLike)
     if not is_path and not hasattr(tuner, "project_dir"):
         raise TypeError(
-            "tuner is one that has searched, or the folder of its search. "
+            "tuner is a tuner that has searched, or the folder of its search. "
             f"Received: {tuner!r}."
         )
     folder = as_path("tuner", tuner if is_path else tuner.project_dir)
@@ -52,7 +53,7 @@ def pareto_front(tuner: Any) -> ParetoFront:
     if not records:
         raise ValueError(
             f"{folder} has no finished trial of a CompressionHyperModel. Run "
-            "tuner.search(...) first, or name the folder of the project itself."
+            "tuner.search(...) first, or pass the project folder itself."
         )
     judged = sorted({judge_of(record) for record in records.values()})
     if len(judged) > 1:
@@ -87,7 +88,7 @@ def _trial(path: Path, record: dict[str, Any]) -> SearchTrial:
 
 
 def _is_finished(folder: Path) -> bool:
-    """Whether KerasTuner knows of its end; one that was cut will be run again."""
+    """Return True if KerasTuner recorded the trial's end; others will run again."""
     trial = folder / "trial.json"
     return trial.exists() and _read(trial)["status"] == _FINISHED
 

@@ -1,4 +1,4 @@
-"""The hypermodel: what KerasTuner searches when it searches for a smaller file."""
+"""The KerasTuner hypermodel whose trials compress copies of a trained model."""
 
 from __future__ import annotations
 
@@ -35,60 +35,62 @@ _FIT_ORDER = ("x", "y", "batch_size", "epochs", "verbose")
 
 
 class CompressionHyperModel(keras_tuner.HyperModel):
-    """Lets KerasTuner search for the smallest .tflite that is good enough.
+    """Hypermodel with which KerasTuner searches for the smallest sufficient .tflite.
 
-    A trial copies the baseline (which is never trained again), prunes the copy while it
-    is fine-tuned, keeps the best epoch at the target sparsity, exports that and
-    measures the file: `gzip_bytes`, `size_ratio`, `file_bytes`, `sparsity`,
-    `tflite_accuracy`, `accuracy_drop` and `latency_ms` are what an objective can name.
-    Without an objective of the tuner the smallest file within `max_accuracy_drop` wins;
-    `tflite_accuracy` is the metric that decides, whichever it is. What is
-    searched is the density (1 - sparsity) of each group of layers, `density_1of3` and
-    so on; the global ranking, which is a choice of `structure`, leaves as many weights
-    as the groups together would, where they matter most.
+    A trial copies the baseline, which itself is never trained. It prunes the copy
+    during fine-tuning, keeps the best epoch at the target sparsity, exports it and
+    measures the file. An objective can name any of the measures: `gzip_bytes`,
+    `size_ratio`, `file_bytes`, `sparsity`, `tflite_accuracy`, `accuracy_drop` and
+    `latency_ms`. `tflite_accuracy` is the file's value of the metric that decides, even
+    if that is not an accuracy. If the tuner has no objective, the smallest file within
+    `max_accuracy_drop` wins.
 
-    Any KerasTuner tuner takes it. Its folder `trial_N` then has `model.keras`,
-    `model.tflite` and `compression.json`, and `get_best_models` gives the very model
-    that the file was made of. A `tf_keras` baseline needs `kpk.CompressionTuner`.
+    The search space has one density (1 - sparsity) per group of layers, `density_1of3`
+    and so on. The global ranking, one of the choices of `structure`, keeps as many
+    weights as these groups together, but the most important ones of all layers.
+
+    Any KerasTuner tuner accepts it. Each folder `trial_N` contains `model.keras`,
+    `model.tflite` and `compression.json`, and `get_best_models` returns the model that
+    the file was exported from. A `tf_keras` baseline needs `kpk.CompressionTuner`.
 
     Args:
-        baseline: A trained and compiled model of either world, the path of one, or a
-            function without arguments that gives one (called again for each copy, if
+        baseline: A trained and compiled `keras` or `tf_keras` model, the path of one,
+            or a function without arguments that returns one (called for each copy, if
             Keras cannot copy the model).
         sparsity: The lowest and the highest final sparsity, 0 to 1. Defaults to
             `(0.5, 0.95)`.
-        quantization: What to choose from, best from the largest to the smallest file:
-            those of `export_tflite`, and `"qat8"` down to `"qat2"` for a model that is
-            trained quantized (Keras 3 alone) with so many bits a weight, as by
-            `quantize_aware`. Defaults to `("none", "float16", "dynamic", "int8")`.
+        quantization: The choices, preferably from the largest to the smallest file:
+            those of `export_tflite`, and `"qat8"` down to `"qat2"` (Keras 3 only) for
+            quantization-aware training with that many bits per weight. Defaults to
+            `("none", "float16", "dynamic", "int8")`.
         representative_data: Samples to calibrate `"int8"` and `"int16x8"` with.
             Defaults to `None`.
-        max_accuracy_drop: How much may be lost of the metric that decides. Of an
-            accuracy or another metric of which more is better that is a difference in
-            its own unit; of an error it is relative to the baseline's (at most one
-            percent more), or in its own unit where the baseline has less than 1e-6 of
-            it. A trial that cannot get there any more stops early. Defaults to 0.01.
-        groups: Into how many groups layers are put by depth, each with a sparsity of
-            its own. Defaults to 3.
-        structures: Structures to choose from. Weights that one does not fit are pruned
-            one by one. Defaults to `[Unstructured()]`.
-        policy: A function that takes `keras_tuner.HyperParameters` and gives a
-            `PrunePolicy`, to choose by rules of your own; `sparsity`, `groups` and
-            `structures` do not count then. Defaults to `None`.
-        objective: The metric that decides which file is good enough, as `evaluate`
-            calls it, such as `"f1_score"`, `"price_mae"` or `"loss"`. Defaults to
+        max_accuracy_drop: The largest accepted drop of the metric that decides. If more
+            is better, it is absolute, in the unit of the metric. For an error, it is
+            relative to the baseline's error (0.01: at most one percent more), or
+            absolute if that is below 1e-6. A trial that can no longer hold it stops
+            early. Defaults to 0.01.
+        groups: The number of groups that layers are divided into by depth, each with a
+            sparsity of its own. Defaults to 3.
+        structures: Structures to choose from. Weights that a structure does not fit are
+            pruned unstructured. Defaults to `[Unstructured()]`.
+        policy: A function from `keras_tuner.HyperParameters` to a `PrunePolicy`, for a
+            search space of your own; `sparsity`, `groups` and `structures` are ignored
+            then. Defaults to `None`.
+        objective: The metric that decides which file is good enough, by its name in
+            `evaluate`, such as `"f1_score"`, `"price_mae"` or `"loss"`. Defaults to
             `None`: the first that the baseline was compiled with.
         mode: `"max"` if more of that metric is better, `"min"` if less is. Defaults to
-            `"auto"`: what Keras says of its own metrics and those derived from them, of
-            others a word of the metric's name, such as accuracy or error.
+            `"auto"`: the direction of the Keras metric, or for other metrics the one
+            that a word of the name implies, such as accuracy or error.
 
     Raises:
-        ExportError: If the baseline takes texts, which no .tflite does.
-        OSError: If there is no such file.
+        ExportError: If the baseline has string inputs, which .tflite does not support.
+        OSError: If the file does not exist.
         TypeError: If an argument is of the wrong kind.
-        ValueError: If the baseline is not compiled with a metric or not trained, or the
-            arguments are not possible. From the search, before it trains, if nobody
-            knows whether more or less of the metric is better.
+        ValueError: If the baseline is not compiled with a metric or not trained, or an
+            argument is out of range. From the search, before it trains, if the mode of
+            the metric is unknown.
 
     Example:
 
@@ -137,54 +139,53 @@ class CompressionHyperModel(keras_tuner.HyperModel):
 
     @property
     def baseline(self) -> Any:
-        """The trained model. It stays as it is."""
+        """The trained model, which the search does not change."""
         return self._baseline.model
 
     def build(self, hp: keras_tuner.HyperParameters) -> Any:
-        """Copies the baseline for a trial.
+        """Return a copy of the baseline for a trial.
 
         Args:
             hp: The hyperparameters.
 
         Raises:
-            ValueError: If the baseline is of `tf_keras`.
+            FatalValueError: If the baseline is a `tf_keras` model.
         """
         if _keras.is_tf_keras(self.baseline):
             raise FatalValueError(
-                "KerasTuner's own tuners take Keras 3 models alone. Received a "
+                "KerasTuner's own tuners accept only Keras 3 models. Received: a "
                 "baseline of tf_keras. Use kpk.CompressionTuner(oracle=..., "
                 "hypermodel=...)."
             )
         return self.copy(hp)
 
     def copy(self, hp: keras_tuner.HyperParameters) -> Any:
-        """Copies the baseline for a trial, whichever world it is from.
+        """Return a copy of the baseline for a trial; it may be a `tf_keras` model.
 
         Args:
             hp: The hyperparameters.
 
         Returns:
-            A compiled model; one that trains quantized, if `hp` says so.
+            A compiled model, quantization-aware if `hp` chooses a `"qat"` quantization.
         """
         return self._baseline.copy(self.choose(hp).weight_bits)
 
     def fit(
         self, hp: keras_tuner.HyperParameters, model: Any, *args: Any, **kwargs: Any
     ) -> dict[str, float]:
-        """Fine-tunes, prunes, exports and measures: one trial.
+        """Run one trial: prune, fine-tune, export and measure.
 
         Args:
             hp: The hyperparameters.
-            model: What `build` gave.
-            *args: What `search` was given: as for `model.fit`.
-            **kwargs: Likewise; `validation_data` must be among them. `epochs` defaults
-                to 3.
+            model: The copy that `build` returned.
+            *args: The arguments of `search`, as for `model.fit`.
+            **kwargs: Likewise; `validation_data` is required. `epochs` defaults to 3.
 
         Returns:
-            What was measured, and the value of the objective.
+            The measures, and the value of the objective.
 
         Raises:
-            FatalValueError: If the data or the objective are not possible.
+            FatalValueError: If the data or the objective cannot be used.
         """
         arguments = {**dict(zip(_FIT_ORDER, args, strict=False)), **kwargs}
         arguments |= self._in_arrays(arguments)
@@ -219,28 +220,28 @@ class CompressionHyperModel(keras_tuner.HyperModel):
         return {**told, context.objective.name: value}
 
     def choose(self, hp: keras_tuner.HyperParameters) -> Setting:
-        """Asks the hyperparameters what a trial does.
+        """Return the settings of a trial.
 
         Args:
-            hp: The hyperparameters, which learn of their space this way.
+            hp: The hyperparameters; the search space is registered in them.
         """
         return self._space.choose(hp, self.baseline)
 
     def _check_aim(self, context: TrialContext, validation_data: Any) -> None:
-        """Finds out before it trains whether the search can be judged so."""
+        """Check before training that the objective and the metric fit together."""
         evaluation, _ = self._baseline.scored_on(validation_data)
         metric, mode = evaluation.metric, evaluation.known_mode()
         check_aim(context.objective, metric, mode)
         check_judge(context.folder.parent, metric, mode)
 
     def claim(self, folder: str | os.PathLike[str]) -> None:
-        """Finds out whether a folder is free for this search, or has the begin of it.
+        """Reserve a project folder for this search, or check that it belongs to it.
 
         Args:
-            folder: The folder that a tuner makes for a project.
+            folder: The folder that a tuner creates for a project.
 
         Raises:
-            FatalValueError: If it holds the trials of another one.
+            FatalValueError: If it contains the trials of another search.
         """
         identity = {
             "baseline": self._baseline.digest,
@@ -250,9 +251,10 @@ class CompressionHyperModel(keras_tuner.HyperModel):
         claim(Path(folder), identity)
 
     def _in_arrays(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        """Turn the tensors and frames among the arguments of `fit` into arrays, once.
+        """Convert the tensors and data frames in arguments of `fit` to arrays, once.
 
-        Each trial brings the same ones, and what is found out about them is kept.
+        `Baseline.scored_on` recognizes data by identity, so all trials must get the
+        same arrays.
         """
         for name in _DATA:
             given = arguments.get(name)

@@ -1,4 +1,4 @@
-"""What a search can aim at: one number out of what was measured."""
+"""Objectives of a search, each one number computed from the measures of a trial."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from keras_prune_kit.reports import LEAST_DROP, is_within
 
 Measures = Mapping[str, float]
 
-# What a file beyond the limit is charged, in doublings of its size: once, and for each
-# doubling of 1 + excess / limit. Were it more, a model of the objective would see a
-# cliff at the limit and stay away from it, where the best files are.
+# The penalties of a file beyond the limit, in doublings of its size: a fixed one, and
+# one per doubling of 1 + excess / limit. Larger ones would put a cliff at the limit. A
+# search that models the objective would then avoid it, though the best files are there.
 _CHARGE = 4
 _CHARGE_FOR_LOSS = 2
-_LEAST_DENSITY = 0.001  # Sparsity counts in halvings of the density.
+_LEAST_DENSITY = 0.001  # Keeps the logarithm of the density finite.
 _IN_DOUBLINGS = ("file_bytes", "gzip_bytes", "latency_ms", "size_ratio")
 _IN_DROPS = ("accuracy_drop", "tflite_accuracy")
 
 
 class _Computed(Objective):
-    """An objective that is made of several measures."""
+    """An objective that is computed from several measures."""
 
     def has_value(self, logs: Measures) -> bool:
         return {"gzip_bytes", "size_ratio", *_IN_DROPS} <= set(logs)
@@ -57,25 +57,26 @@ class _AccuracySizeScore(_Computed):
 
 
 def smallest_within(max_accuracy_drop: float) -> Objective:
-    """The smallest gzipped file among those that are good enough.
+    """Return the objective of the smallest gzipped file within an accuracy drop.
 
-    The value is the base-2 logarithm of the gzipped bytes. A file that loses more
-    counts as 16 times its size, and as 4 times more when it loses twice the limit, and
-    so on: it comes after every file within the limit but those that are more than 16
-    times larger. `ParetoFront.smallest_within` never picks one. (The logarithm and a
-    charge that grows slowly, because a search that models the objective, as
-    `BayesianOptimization` does, sees nothing but the outliers otherwise.)
+    The value is the base-2 logarithm of the gzipped bytes. A file beyond the limit
+    counts as 16 times its size, at twice the limit as 64 times, and so on. It thus
+    ranks after every file within the limit that is not more than 16 times larger.
+    `ParetoFront.smallest_within` never selects one. The value is a logarithm and the
+    penalty grows slowly because a search that models the objective, such as
+    `BayesianOptimization`, would otherwise fit only the outliers.
 
     Args:
-        max_accuracy_drop: How much of the metric may be lost, such as 0.01: in its own
-            unit; of an error relative to the baseline's, one percent more.
+        max_accuracy_drop: The largest accepted drop of the metric, such as 0.01. If
+            more is better, it is absolute; for an error, it is relative to the
+            baseline's error (one percent more).
 
     Returns:
         An objective named `"smallest_within"`, to be minimized, for the `objective` of
         any KerasTuner tuner or oracle.
 
     Raises:
-        ValueError: If it is no number of at least 0 and below 1.
+        ValueError: If it is not a number of at least 0 and below 1.
 
     Example:
 
@@ -90,16 +91,16 @@ def smallest_within(max_accuracy_drop: float) -> Objective:
 
 
 def accuracy_size_score(accuracy_per_halving: float = 0.01) -> Objective:
-    """Accuracy weighed against size: what a file of half the size may cost.
+    """Return the objective that weighs the accuracy of a file against its size.
 
-    For metrics of which more is better; for errors there is `smallest_within`.
+    It needs a metric of which more is better; for errors use `smallest_within`.
 
-    `accuracy * (1 + accuracy_per_halving * log2(size_ratio))`: at 0.01 a file of half
-    the size scores as much if it has about one percent less accuracy.
+    The value is `accuracy * (1 + accuracy_per_halving * log2(size_ratio))`: at 0.01, a
+    file of half the size scores the same with about one percent less accuracy.
 
     Args:
-        accuracy_per_halving: The share of the accuracy that halving the file is worth,
-            above 0 and below 1. Defaults to 0.01.
+        accuracy_per_halving: The relative loss of accuracy that half the file size is
+            worth, above 0 and below 1. Defaults to 0.01.
 
     Returns:
         An objective named `"accuracy_size_score"`, to be maximized.
@@ -126,20 +127,20 @@ def accuracy_size_score(accuracy_per_halving: float = 0.01) -> Objective:
 
 
 def check_drop(name: str, drop: Any) -> None:
-    """Raises a `ValueError` unless it is a drop in accuracy, at least 0 and below 1."""
+    """Raise a `ValueError` unless an accuracy drop is at least 0 and below 1."""
     if not is_number(drop) or not 0 <= drop < 1:
         raise ValueError(
-            f"{name} is how much accuracy may be lost, at least 0 and below 1 (write "
-            "0.01 for one point of a hundred, or one percent more error). Received: "
+            f"{name} is the largest accepted drop, at least 0 and below 1 (0.01 for "
+            "one percentage point of accuracy, or one percent more error). Received: "
             f"{name}={drop!r}."
         )
 
 
 def check_aim(objective: Any, metric: str, mode: str) -> None:
-    """Raises a `FatalValueError` if an objective and the metric point apart.
+    """Raise a `FatalValueError` if an objective contradicts the mode of the metric.
 
     Args:
-        objective: Any of KerasTuner's.
+        objective: A KerasTuner objective, or several as a `MultiObjective`.
         metric: The metric that decides.
         mode: `"max"` if more of it is better, `"min"` if less is.
     """
@@ -147,7 +148,7 @@ def check_aim(objective: Any, metric: str, mode: str) -> None:
         if isinstance(part, _AccuracySizeScore) and mode == "min":
             raise FatalValueError(
                 "accuracy_size_score needs a metric of which more is better. Received: "
-                f"'{metric}', of which less is. Use kpk.smallest_within."
+                f"'{metric}', of which less is better. Use kpk.smallest_within."
             )
         if part.name in ("tflite_accuracy", f"val_{metric}") and part.direction != mode:
             raise FatalValueError(
@@ -158,14 +159,15 @@ def check_aim(objective: Any, metric: str, mode: str) -> None:
 
 
 def without_unnameable(measures: Measures, objective: Any) -> dict[str, float]:
-    """What KerasTuner can be told of the measures.
+    """Return the measures that can be reported to KerasTuner.
 
-    Of each name that is not the objective's it makes a metric, to see which way it
-    points, and fails where the class needs arguments (`SensitivityAtSpecificity`).
+    To infer the direction of a measure other than the objective, KerasTuner creates the
+    Keras metric of that name, which fails if the class has required arguments
+    (`SensitivityAtSpecificity`).
 
     Args:
-        measures: What was measured.
-        objective: Any of KerasTuner's.
+        measures: The measures of a trial.
+        objective: A KerasTuner objective, or several as a `MultiObjective`.
     """
     aims = {part.name for part in getattr(objective, "objectives", [objective])}
     return {n: v for n, v in measures.items() if n in aims or _is_nameable(n)}
@@ -182,20 +184,20 @@ def _is_nameable(name: str) -> bool:
 def value_of(
     objective: Any, measures: Measures, max_accuracy_drop: float, unit: float = 1.0
 ) -> float:
-    """The value of an objective, for what was measured in a trial.
+    """Return the value of an objective for the measures of a trial.
 
-    KerasTuner sums up a list of objectives as they are, so that bytes count a million
-    times more than accuracy. Here a list has one scale: halving a size or a latency
-    counts as much as `max_accuracy_drop` of the metric, or half of the weights gone.
+    KerasTuner adds a list of objectives unscaled, so that bytes count a million times
+    more than accuracy. Here they share one scale: half the size or half the latency
+    counts as much as `max_accuracy_drop` of the metric, or half the density.
 
     Args:
-        objective: Any of KerasTuner's.
-        measures: What was measured.
-        max_accuracy_drop: What the search may lose.
-        unit: What a drop of 1 is in the metric's own unit. Defaults to 1.
+        objective: A KerasTuner objective, or several as a `MultiObjective`.
+        measures: The measures of the trial.
+        max_accuracy_drop: The accepted drop of the search.
+        unit: The change of the metric that a drop of 1 stands for. Defaults to 1.
 
     Raises:
-        FatalValueError: If the objective is none of what was measured.
+        FatalValueError: If the objective is not among the measures.
     """
     if hasattr(objective, "objectives"):
         return sum(
@@ -215,7 +217,7 @@ def value_of(
 def _scaled(
     part: Any, measures: Measures, max_accuracy_drop: float, unit: float
 ) -> float:
-    """One of several objectives, as something to minimize."""
+    """Return the value of one of several objectives, scaled and to be minimized."""
     sign = 1 if part.direction == "min" else -1
     if part.name in _IN_DOUBLINGS:
         return sign * math.log2(measures[part.name])
@@ -227,7 +229,7 @@ def _scaled(
     if part.name == "sparsity":
         return -sign * math.log2(max(1 - measures["sparsity"], _LEAST_DENSITY))
     raise FatalValueError(
-        f"A list of objectives can hold {', '.join((*_IN_DOUBLINGS, *_IN_DROPS))}, "
+        f"A list of objectives accepts {', '.join((*_IN_DOUBLINGS, *_IN_DROPS))}, "
         "sparsity and val_ metrics, which have a common scale. Received: "
-        f"'{part.name}'. Search for it alone, or use kpk.smallest_within."
+        f"'{part.name}'. Make it the only objective, or use kpk.smallest_within."
     )

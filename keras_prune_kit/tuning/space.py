@@ -1,4 +1,4 @@
-"""What a search may choose from, and how a trial chooses."""
+"""The search space, and the choice of a trial's settings from it."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ _GLOBAL = "global ranking"
 
 @dataclass(frozen=True)
 class Space:
-    """What a search may choose from.
+    """The search space: the settings that a trial can have.
 
     Args:
-        sparsity: The lowest and the highest final sparsity.
+        sparsity: The lowest and the highest final sparsity, 0 to 1.
         quantization: Names of quantizations.
-        groups: Into how many groups layers are put by depth.
+        groups: The number of groups that layers are divided into by depth.
         structures: Structures to try.
-        policy: Makes the policy of a trial, in place of `sparsity`, `groups` and
-            `structures`.
+        policy: A function that returns the policy of a trial, in place of `sparsity`,
+            `groups` and `structures`; or `None`.
 
     Raises:
         TypeError: If an argument is of the wrong kind.
@@ -71,22 +71,22 @@ class Space:
         _check_structures(self.structures)
         if self.policy is not None and not callable(self.policy):
             raise TypeError(
-                "policy is a function that takes hyperparameters and gives a "
-                f"PrunePolicy. Received: {self.policy!r}."
+                "policy is a function from hyperparameters to a PrunePolicy. "
+                f"Received: {self.policy!r}."
             )
 
     @property
     def is_calibrated(self) -> bool:
-        """Whether a trial may need representative data."""
+        """True if a trial may need representative data."""
         return any(name in CALIBRATED for name in self.quantization)
 
     @property
     def weight_bits(self) -> list[int]:
-        """The bits that a trial may train quantized to."""
+        """The bits per weight of the choices with quantization-aware training."""
         return [TRAINED[name] for name in self.quantization if name in TRAINED]
 
     def describe(self) -> dict[str, Any]:
-        """The space as plain data."""
+        """Return the search space as plain data."""
         return {
             "sparsity": list(self.sparsity),
             "quantization": list(self.quantization),
@@ -96,29 +96,29 @@ class Space:
         }
 
     def choose(self, hp: Any, model: Any) -> Setting:
-        """Asks the hyperparameters for the settings of a trial.
+        """Return the settings of a trial, as its hyperparameters choose them.
 
         Args:
             hp: `keras_tuner.HyperParameters`.
             model: The baseline.
 
         Raises:
-            TypeError: If the function `policy` gives none.
+            TypeError: If the function `policy` does not return a `PrunePolicy`.
             ValueError: If the policy does not fit the model.
         """
         name = hp.Choice("quantization", list(self.quantization))
         policy = self._policy(hp, model) if self.policy is None else self.policy(hp)
         if not isinstance(policy, PrunePolicy):
-            raise TypeError(f"policy must give a PrunePolicy. Received: {policy!r}.")
+            raise TypeError(f"policy must return a PrunePolicy. Received: {policy!r}.")
         policy.assign(model)
         is_trained = name in TRAINED
         return Setting(policy, "int8" if is_trained else name, TRAINED.get(name))
 
     def _policy(self, hp: Any, model: Any) -> PrunePolicy:
-        """Asks for the same whatever was chosen, so that all of it counts always.
+        """Return the policy of a trial; no hyperparameter depends on another one.
 
-        What depends on a choice (KerasTuner's `conditional_scope`) misleads its
-        Bayesian oracle, which keeps exploring values that no trial then has.
+        Conditional hyperparameters (KerasTuner's `conditional_scope`) mislead its
+        Bayesian oracle, which keeps exploring values that no trial uses.
         """
         weights, _ = choose_weights(model, None)
         schedule = _SCHEDULES[hp.Choice("schedule", list(_SCHEDULES))]
@@ -138,21 +138,21 @@ class Space:
         return PrunePolicy(schedule(max(final for _, final in finals), end), rules)
 
     def _sparsity(self, hp: Any, name: str) -> float:
-        """Even in halvings of what is left, which decides about the size."""
+        """Choose a sparsity on a log scale of the density, as file sizes follow it."""
         low, high = self.sparsity
         left = hp.Float(name, 1 - high, 1 - low, sampling="log", default=1 - low)
         return float(np.clip(1 - left, low, high))
 
 
 def _overall(finals: list[tuple[_keras.PrunableWeight, float]]) -> float:
-    """The sparsity of all weights together, if each had its own."""
+    """Return the sparsity of all weights together, given one for each."""
     shapes = [weight.shape for weight, _ in finals]
     sizes = [math.prod(shape) for shape in shapes]
     return float(np.average([final for _, final in finals], weights=sizes))
 
 
 def _rule(weight: _keras.PrunableWeight, final: float, structure: Structure) -> Rule:
-    """The structure where it fits a weight, single weights where it does not."""
+    """Return a rule with the structure if it fits the weight, else unstructured."""
     if isinstance(structure, NofM):
         own = 1 - structure.n / structure.m
     else:
@@ -167,7 +167,7 @@ def _rule(weight: _keras.PrunableWeight, final: float, structure: Structure) -> 
 def _check_range(sparsity: Any) -> None:
     if not isinstance(sparsity, tuple | list) or len(sparsity) != 2:
         raise ValueError(
-            "sparsity is the lowest and the highest to try, such as (0.5, 0.95). "
+            "sparsity is the lowest and the highest sparsity to try: (0.5, 0.95). "
             f"Received: sparsity={sparsity!r}."
         )
     for value in sparsity:
@@ -185,19 +185,19 @@ def _check_quantization(names: Any) -> None:
         if not isinstance(name, str) or name not in (*QUANTIZATIONS, *TRAINED):
             raise ValueError(
                 f"A quantization is one of {', '.join(QUANTIZATIONS)}, or one of "
-                f"{', '.join(TRAINED)} for quantization-aware training with so many "
-                f"bits a weight. Received: {name!r}."
+                f"{', '.join(TRAINED)} for quantization-aware training with that many "
+                f"bits per weight. Received: {name!r}."
             )
     if len(set(names)) < len(names):
         raise ValueError(
-            f"Each quantization stands once. Received: quantization={names!r}."
+            f"quantization must not repeat a name. Received: quantization={names!r}."
         )
 
 
 def _check_groups(groups: Any) -> None:
     if not is_whole(groups) or groups < 1:
         raise ValueError(
-            "groups is how many groups of layers get a sparsity each, at least 1. "
+            "groups is the number of groups of layers, at least 1. "
             f"Received: groups={groups!r}."
         )
 
@@ -212,6 +212,6 @@ def _check_list(name: str, items: Any, example: str) -> None:
     is_list = isinstance(items, Sequence) and not isinstance(items, str)
     if not is_list or not items:
         raise ValueError(
-            f"{name} is a list of those to try, at least one, such as {example}. "
+            f"{name} is a list of choices, at least one, such as {example}. "
             f"Received: {name}={items!r}."
         )

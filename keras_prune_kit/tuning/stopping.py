@@ -1,4 +1,4 @@
-"""Ending a trial that cannot come back."""
+"""Early end of a trial whose metric can no longer recover."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from keras_prune_kit._keras.two_world_callback import TwoWorldCallback
 from keras_prune_kit.pruner import active_pruner
 from keras_prune_kit.reports import LEAST_DROP, Allowance
 
-# An epoch at the target sparsity wins back at most so much of what was lost.
+# The largest part of a drop that an epoch at the target sparsity recovers.
 _RECOVERY = 0.75
 
 
 class StopOutOfReach(TwoWorldCallback):
-    """Ends training when even the float model cannot reach its limit any more.
+    """Callback that stops training when even the float model cannot reach the limit.
 
-    Only at the target sparsity, so that what is left is a finished result.
+    It stops only at the target sparsity, so that the trial still has a valid result.
 
     Args:
         metric: The metric that decides.
-        allowance: What may be lost of it.
+        allowance: The accepted drop of the metric.
 
     Attributes:
-        epochs: Epochs that were trained.
-        has_stopped: Whether it ended the training.
+        epochs: The number of epochs that were trained.
+        has_stopped: True if it stopped the training.
     """
 
     def __init__(self, metric: str, allowance: Allowance) -> None:

@@ -20,13 +20,13 @@ from keras_prune_kit.tuning.stopping import StopOutOfReach
 
 @dataclass(frozen=True)
 class Trial:
-    """An attempt that is judged beside a baseline.
+    """An attempt whose file is compared with a baseline.
 
     Attributes:
         baseline: The model that the file is compared with.
-        setting: How the copy is pruned and quantized.
-        representative_data: Samples for calibration, where that is needed.
-        max_accuracy_drop: How much the file may lose of the metric that decides.
+        setting: The settings of pruning and quantization.
+        representative_data: Samples for calibration; `None` if not needed.
+        max_accuracy_drop: The largest accepted drop of the metric that decides.
     """
 
     baseline: Baseline
@@ -102,8 +102,8 @@ def check_data(arguments: dict[str, Any]) -> None:
     """Raise a `FatalValueError`, which ends the search, if `fit` lacks data."""
     if arguments.get("x") is None or arguments.get("validation_data") is None:
         raise FatalValueError(
-            "search takes what fit takes, with validation_data that every file is "
-            "measured on: tuner.search(x, y, validation_data=(x_val, y_val)). "
+            "search has the arguments of fit, with validation_data to measure every "
+            "file on: tuner.search(x, y, validation_data=(x_val, y_val)). "
             f"Received: {', '.join(sorted(arguments))}."
         )
     for name in ("x", "validation_data"):
@@ -114,7 +114,7 @@ def check_data(arguments: dict[str, Any]) -> None:
 
 
 def _tell_tensorboard(callbacks: list[Any], measures: dict[str, float]) -> None:
-    """Write the measures beside the curves, for TensorBoard's hyperparameter page."""
+    """Write the measures to the TensorBoard logs, for the hyperparameter page."""
     for callback in callbacks:
         if type(callback).__name__ == "TensorBoard":
             events = EventFile(callback.log_dir)

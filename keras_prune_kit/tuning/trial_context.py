@@ -1,4 +1,4 @@
-"""Where a trial is run: what KerasTuner tells a hypermodel only through callbacks."""
+"""The context of a trial, which a hypermodel only gets through callbacks."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class TrialContext:
     Attributes:
         tuner: A KerasTuner tuner.
         trial: Its trial.
-        checkpoint: KerasTuner's own checkpoint, which knows the best execution so far;
-            `None` without.
+        checkpoint: KerasTuner's checkpoint callback, which stores the best value of the
+            trial's executions; `None` if there is none.
     """
 
     tuner: Any
@@ -29,14 +29,15 @@ class TrialContext:
     def found_in(
         cls, callbacks: Sequence[Any], model: Any
     ) -> tuple[TrialContext | None, list[Any]]:
-        """Finds the place among callbacks, and gives the callbacks to train with.
+        """Return the context found in callbacks, and the callbacks to train with.
 
-        KerasTuner's checkpoint is not among these: it would keep the best epoch, often
-        an early one that is not pruned yet, in place of the model that is measured.
+        KerasTuner's checkpoint is removed from these: it would save the best epoch,
+        often an early one that is not pruned yet, instead of the measured model. So are
+        KerasTuner's callbacks that are not of the model's Keras.
 
         Args:
-            callbacks: What `HyperModel.fit` is given.
-            model: The model that will be trained.
+            callbacks: The callbacks passed to `HyperModel.fit`.
+            model: The model to be trained.
         """
         is_checkpoint = [type(c).__name__ == "SaveBestEpoch" for c in callbacks]
         pairs = list(zip(callbacks, is_checkpoint, strict=True))
@@ -54,7 +55,7 @@ class TrialContext:
 
     @property
     def objective(self) -> Any:
-        """What the search aims at."""
+        """The objective of the search."""
         return self.tuner.oracle.objective
 
     @property
@@ -63,10 +64,10 @@ class TrialContext:
         return Path(self.tuner.get_trial_dir(self.trial.trial_id))
 
     def is_best(self, value: float) -> bool:
-        """Whether this execution is the best of the trial so far, and remembers it.
+        """Return True if this execution is the trial's best so far, and record it.
 
         Args:
-            value: What the objective has.
+            value: The value of the objective.
         """
         if self.checkpoint is None:
             return True

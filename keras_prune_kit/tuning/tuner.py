@@ -1,4 +1,4 @@
-"""A KerasTuner tuner for models of either world."""
+"""A KerasTuner tuner for `keras` and `tf_keras` models."""
 
 from __future__ import annotations
 
@@ -19,25 +19,27 @@ from keras_prune_kit.tuning.trial_context import TrialContext
 
 
 class CompressionTuner(keras_tuner.Tuner):
-    """Searches a `CompressionHyperModel` with a baseline of either world.
+    """Tuner for a `CompressionHyperModel` with a `keras` or `tf_keras` baseline.
 
-    KerasTuner's own tuners reject `tf_keras` models; with a Keras 3 baseline any of
-    them does. The oracle says how to search: `keras_tuner.oracles` has those of the
-    tuners.
+    KerasTuner's own tuners reject `tf_keras` models; for a Keras 3 baseline, use any of
+    them. The oracle is the search strategy: `keras_tuner.oracles` has one for each of
+    KerasTuner's tuners.
 
     Args:
-        oracle: Such as `keras_tuner.oracles.BayesianOptimizationOracle(max_trials=20)`.
+        oracle: The search strategy, such as
+            `keras_tuner.oracles.BayesianOptimizationOracle(max_trials=20)`.
         hypermodel: A `CompressionHyperModel`.
-        directory: Where to write the folder of the search. Defaults to `None`: here.
-        project_name: Its name. Defaults to `None`: KerasTuner's.
-        distribution_strategy: A `tf.distribute.Strategy` of one machine that trials are
-            trained with. Defaults to `None`.
+        directory: The folder to create the project folder in. Defaults to `None`: the
+            current one.
+        project_name: The name of the project folder. Defaults to `None`: KerasTuner's.
+        distribution_strategy: A `tf.distribute.Strategy` of one machine, to train
+            trials with. Defaults to `None`.
         tuner_id: The name of this worker. Defaults to `None`: KERASTUNER_TUNER_ID.
-        overwrite: Whether to begin anew where there is a search in that folder.
-            Defaults to `False`: it goes on.
+        overwrite: If True, discard an existing search in the project folder. Defaults
+            to `False`: resume it.
 
     Raises:
-        TypeError: If the hypermodel is of another kind.
+        TypeError: If an argument is of the wrong kind.
 
     Example:
 
@@ -64,7 +66,7 @@ class CompressionTuner(keras_tuner.Tuner):
     ) -> None:
         if not isinstance(hypermodel, CompressionHyperModel):
             raise TypeError(
-                "CompressionTuner searches a CompressionHyperModel as hypermodel. "
+                "hypermodel must be a CompressionHyperModel. "
                 f"Received: {type(hypermodel).__name__}."
             )
         if not isinstance(oracle, keras_tuner.Oracle):
@@ -98,26 +100,27 @@ class CompressionTuner(keras_tuner.Tuner):
         self.hypermodel = hypermodel
 
     def save(self) -> None:
-        """Writes the state of the search; KerasTuner calls this."""
+        """Write the state of the search; called by KerasTuner."""
         if not self._is_worker():
             self.oracle.save()
         write_json(self._get_tuner_fname(), self.get_state())
 
     def reload(self) -> None:
-        """Reads it again; KerasTuner calls this."""
+        """Read the state of the search and repair it; called by KerasTuner."""
         super().reload()
         if not self._is_worker():
             settle(self.oracle)
 
     def on_search_begin(self) -> None:
-        """Looks at the folder first; KerasTuner calls this."""
+        """Check that the project folder is of this search; called by KerasTuner."""
         self.hypermodel.claim(self.project_dir)
 
     def run_trial(self, trial: Any, *fit_args: Any, **fit_kwargs: Any) -> Any:
-        """Runs one trial; KerasTuner calls this."""
+        """Run one trial; called by KerasTuner."""
         callbacks = copy.deepcopy(list(fit_kwargs.pop("callbacks", ())))
         model = self._copy(trial)
         for callback in callbacks:
+            # By name, as it may be of `keras` or of `tf_keras`.
             if type(callback).__name__ == "TensorBoard":
                 callback.log_dir = os.path.join(callback.log_dir, trial.trial_id)
                 _tell_tensorboard(callback.log_dir, trial)
@@ -126,7 +129,7 @@ class CompressionTuner(keras_tuner.Tuner):
         return self.hypermodel.fit(hp, model, *fit_args, **fit_kwargs)
 
     def load_model(self, trial: Any) -> Any:
-        """The model that the file of a trial was made of."""
+        """Return the model that the file of a trial was exported from."""
         model = self.hypermodel.copy(trial.hyperparameters)
         model.load_weights(os.path.join(self.get_trial_dir(trial.trial_id), WEIGHTS))
         return model
@@ -139,7 +142,8 @@ class CompressionTuner(keras_tuner.Tuner):
 
 
 def _tell_tensorboard(folder: str, trial: Any) -> None:
-    """Writes what the page of hyperparameters shows beside what was measured."""
+    """Write the hyperparameters of a trial for TensorBoard's hyperparameter page."""
+    # Imported here, as TensorBoard is an optional dependency.
     from tensorboard.plugins.hparams.summary_v2 import hparams_pb
 
     events = EventFile(folder)
@@ -149,7 +153,7 @@ def _tell_tensorboard(folder: str, trial: Any) -> None:
 
 
 class _Space(keras_tuner.HyperModel):
-    """The hyperparameters alone, which KerasTuner asks for before the first trial."""
+    """Hypermodel that registers hyperparameters, without the cost of a model."""
 
     def __init__(self, hypermodel: CompressionHyperModel) -> None:
         super().__init__()
