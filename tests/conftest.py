@@ -39,6 +39,36 @@ def make_two_devices():
     tf.config.set_logical_device_configuration(cpu, [device, device])
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` looks at the markers
+def pytest_collection_modifyitems(items):
+    """What is `quick_in` some worlds is slow in the others."""
+    for item in items:
+        quick = item.get_closest_marker("quick_in")
+        world = item.callspec.params.get("K") if hasattr(item, "callspec") else None
+        if quick is not None and world is not None and world not in quick.args:
+            item.add_marker("slow")
+
+
+def pytest_collection_finish():
+    gc.freeze()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_heap():
+    """Keep what is imported, and what earlier files have left, out of collections.
+
+    The converter and KerasTuner call `gc.collect()` each time, which takes seconds in a
+    process of a million objects that never go.
+    """
+    yield
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.clear_session()
+    if "tf_keras" in sys.modules:
+        sys.modules["tf_keras"].backend.clear_session()
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(params=WORLDS)
 def K(request):
     """The Keras module of each world."""
