@@ -9,7 +9,7 @@ and after. Runs on the digits that come with the package, in a quarter of a minu
 import keras
 
 import keras_prune_kit as kpk
-from keras_prune_kit.data.digits import load_digits
+from keras_prune_kit.digits import load_digits
 
 
 def main():

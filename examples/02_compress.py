@@ -12,7 +12,7 @@ import argparse
 import keras
 
 import keras_prune_kit as kpk
-from keras_prune_kit.data.digits import load_digits
+from keras_prune_kit.digits import load_digits
 
 
 def main():

@@ -13,7 +13,7 @@ from pathlib import Path
 import keras
 
 import keras_prune_kit as kpk
-from keras_prune_kit.data.digits import load_digits
+from keras_prune_kit.digits import load_digits
 
 
 @keras.saving.register_keras_serializable("examples")

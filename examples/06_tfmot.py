@@ -11,7 +11,7 @@ import tensorflow as tf
 import tf_keras
 
 import keras_prune_kit as kpk
-from keras_prune_kit.data.digits import load_digits
+from keras_prune_kit.digits import load_digits
 
 EPOCHS, BATCH = 10, 32
 

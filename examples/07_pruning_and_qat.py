@@ -19,7 +19,7 @@ import numpy as np
 import tf_keras
 
 import keras_prune_kit as kpk
-from keras_prune_kit.data.digits import load_digits
+from keras_prune_kit.digits import load_digits
 
 
 def load(path):

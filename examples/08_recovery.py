@@ -16,7 +16,7 @@ import math
 import keras
 
 import keras_prune_kit as kpk
-from keras_prune_kit.data.digits import load_digits
+from keras_prune_kit.digits import load_digits
 
 DENSE_EPOCHS, EPOCHS = 30, 15
 

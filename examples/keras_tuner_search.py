@@ -16,7 +16,7 @@ import keras_tuner
 import numpy as np
 
 import keras_prune_kit as kpk
-from keras_prune_kit.data.digits import load_digits
+from keras_prune_kit.digits import load_digits
 
 
 def main():

@@ -25,7 +25,7 @@ import keras
 import keras_tuner
 
 import keras_prune_kit as kpk
-from keras_prune_kit.data.digits import load_digits
+from keras_prune_kit.digits import load_digits
 
 
 def main():

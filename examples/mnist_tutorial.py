@@ -24,7 +24,7 @@ import keras
 import numpy as np
 
 import keras_prune_kit as kpk
-from keras_prune_kit.data.digits import load_digits
+from keras_prune_kit.digits import load_digits
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--data", default=os.environ.get("MNIST_NPZ"), help="mnist.npz")

@@ -18,7 +18,7 @@ from keras_prune_kit.compression.distilled_training import DistilledTraining
 from keras_prune_kit.compression.recipe import Recipe
 from keras_prune_kit.compression.smallest import _shares
 from keras_prune_kit.compression.warm_start import WarmStart
-from keras_prune_kit.data.digits import load_digits
+from keras_prune_kit.digits import load_digits
 
 EPOCHS = 8
 WORLDS = {"keras": keras, "tf_keras": tf_keras}

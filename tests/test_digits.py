@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_prune_kit.data.digits import load_digits
+from keras_prune_kit.digits import load_digits
 
 # Of each digit, 0 to 9, in the test part of the UCI data set.
 CLASS_COUNTS = [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]

@@ -17,7 +17,7 @@ PACKAGE = Path(kpk.__file__).parent
 # A module imports from the layers above its own line, never from its own or below.
 # `__init__` stands for the package itself.
 LAYERS = (
-    {"_tools", "data"},
+    {"_tools", "digits"},
     {"_keras", "criteria"},
     {"schedules", "structures"},
     {"reports"},
@@ -35,12 +35,7 @@ LAYERS = (
 LAYER = {module: number for number, modules in enumerate(LAYERS) for module in modules}
 
 WITHOUT_KERAS = {
-    *{"_tools", "criteria", "data", "policies", "reports", "schedules", "structures"},
-}
-WITH_TENSORFLOW = {"_keras", "quantization", "tflite", "tfmot"}
-KERAS = {
-    *{"checks", "criteria", "datasets", "digits", "files", "names", "pages", "plots"},
-    *{"policies", "reports", "schedules", "structures"},
+    *{"_tools", "criteria", "digits", "policies", "reports", "schedules", "structures"},
 }
 WITH_TENSORFLOW = {"_keras", "quantization", "tflite", "tfmot"}
 KERAS = {"keras", "tf_keras", "keras_tuner"}

@@ -16,7 +16,7 @@ import statistics
 import keras
 
 import keras_prune_kit as kpk
-from keras_prune_kit.data.digits import load_digits
+from keras_prune_kit.digits import load_digits
 from keras_prune_kit.reports import render_table
 
 SPARSITIES = (0.9, 0.95)

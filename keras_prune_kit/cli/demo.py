@@ -13,7 +13,7 @@ from keras_prune_kit._keras.stage_progress import StageProgress
 from keras_prune_kit.cli.compress import save
 from keras_prune_kit.cli.result import Result
 from keras_prune_kit.compression import compress
-from keras_prune_kit.data.digits import load_digits
+from keras_prune_kit.digits import load_digits
 from keras_prune_kit.policies import PrunePolicy
 
 _log = logging.getLogger(__name__)

@@ -28,7 +28,7 @@ import keras_tuner
 import tf_keras
 
 import keras_prune_kit as kpk
-from keras_prune_kit.data.digits import load_digits
+from keras_prune_kit.digits import load_digits
 
 TROUBLES = (
     *("torn files", "resume failed", "wrong sparsity", "lost trials"),
