@@ -41,12 +41,42 @@ def make_two_devices():
 
 @pytest.hookimpl(tryfirst=True)  # before `-m` looks at the markers
 def pytest_collection_modifyitems(items):
-    """What is `quick_in` some worlds is slow in the others."""
+    """Find out which cases are slow: those that a quicker one stands for."""
+    seen = {}
     for item in items:
+        if not hasattr(item, "callspec"):
+            continue
         quick = item.get_closest_marker("quick_in")
-        world = item.callspec.params.get("K") if hasattr(item, "callspec") else None
+        world = item.callspec.params.get("K")
         if quick is not None and world is not None and world not in quick.args:
             item.add_marker("slow")
+        if item.get_closest_marker("each_value"):
+            function = item.nodeid.partition("[")[0]
+            seen.setdefault(function, []).append(item)
+    for cases in seen.values():
+        for item in cases_beside(each_value(cases), cases):
+            item.add_marker("slow")
+
+
+def each_value(cases):
+    """Choose cases in which each value of each parameter occurs, but not each pair."""
+    missing = {value for case in cases for value in values_of(case)}
+    chosen = []
+    while missing:
+        best = max(cases, key=lambda case: len(missing & values_of(case)))
+        missing -= values_of(best)
+        chosen.append(best)
+    return chosen
+
+
+def values_of(case):
+    """Return the values of a case as `(parameter, number of the value)`."""
+    return set(case.callspec.indices.items())
+
+
+def cases_beside(chosen, cases):
+    """Return the cases that were not chosen."""
+    return [case for case in cases if case not in chosen]
 
 
 def pytest_collection_finish():

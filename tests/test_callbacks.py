@@ -23,7 +23,6 @@ BUILDERS = {
     "GzipSizeLogger": lambda folder: kpk.GzipSizeLogger(),
     "PruningCallback": lambda folder: kpk.PruningCallback(kpk.PrunePolicy(0.5)),
     "SparsitySummaries": lambda folder: kpk.SparsitySummaries(folder / "logs"),
-    "StageProgress": lambda folder: callbacks.StageProgress(),
     "TargetSparsityCheckpoint": lambda folder: kpk.TargetSparsityCheckpoint(
         folder / "best.weights.h5", monitor="loss", save_weights_only=True
     ),

@@ -58,7 +58,7 @@ def test_the_report_holds_what_was_measured_on_the_files(trained, digits):
     assert report.ratio > 4
     bound = kpk.entropy_bound(report.tflite)
     assert f"bound: {bound.bound_bytes:,.0f} bytes" in str(report)
-    assert f"gzip takes {bound.ratio:.2f} times" in str(report)
+    assert f"gzip needs {bound.ratio:.2f} times" in str(report)
 
 
 def test_the_zeros_are_in_the_file_that_ships(trained, digits):

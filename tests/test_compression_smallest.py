@@ -240,11 +240,10 @@ def test_what_a_failed_attempt_has_passed_is_where_the_next_begins(K, mlp, tmp_p
 def test_a_criterion_of_gradients_sees_the_labels_that_are_trained_on(trained, digits):
     # Its model has a loss for soft targets; class numbers do not fit that.
     policy = kpk.PrunePolicy(0.5, criterion=kpk.taylor)
-    report = search(
-        trained, digits, policy=policy, quantization="none", epochs=4, batch_size=100
-    )
+    options = {"policy": policy, "quantization": "none", "max_accuracy_drop": 0.2}
+    report = search(trained, digits, **options, epochs=4)
     assert report.sparsity_report.sparsity == pytest.approx(0.5, abs=1e-3)
-    assert report.search.attempts[-1].score > 0.8
+    assert report.search.attempts[-1].score > 0.7
 
 
 # What attempts learn.

@@ -131,6 +131,21 @@ def as_array(name: str, value: Any, least_axes: int = 0) -> np.ndarray:
     return array
 
 
+def as_number(name: str, value: Any) -> float:
+    """Return a number or an array of one number as a float.
+
+    Raises:
+        TypeError: If it is no number.
+        ValueError: If there is not exactly one.
+    """
+    array = as_array(name, value)
+    if array.size != 1:
+        raise ValueError(
+            f"{name} is one number. Received: an array of shape {array.shape}."
+        )
+    return float(array.astype(float).item())
+
+
 def widened(array: np.ndarray) -> np.ndarray:
     """Cast to float32 at least: in float16, small products and means become 0."""
     import numpy as np  # Imported here for the same reason as in `as_array`.

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from keras_prune_kit import _keras
-from keras_prune_kit._tools.checks import check_whole
+from keras_prune_kit._tools.checks import as_number, check_whole
 from keras_prune_kit._tools.engine import Engine
 from keras_prune_kit.policies import PrunePolicy, as_policy
 from keras_prune_kit.pruner.errors import (
@@ -211,11 +211,13 @@ class Pruner(Engine):
 
         Raises:
             RuntimeError: If the pruner is not active.
+            TypeError: If `loss` is no number, or `moment` no text.
+            ValueError: If `loss` is more than one number.
             DivergedError: If the loss is NaN or infinite. The pruner is detached then.
         """
-        step = self._require_started()
+        step, loss = self._require_started(), as_number("loss", loss)
         if not math.isfinite(loss):
-            error = self._last_good.give_up(f"The loss is {float(loss):.4g}.")
+            error = self._last_good.give_up(f"The loss is {loss:.4g}.")
             self.detach()
             raise error
         self.keep_last_good(f"after step {step}" if moment is None else moment)
@@ -226,6 +228,8 @@ class Pruner(Engine):
         Args:
             moment: The name of this moment in messages.
         """
+        if not isinstance(moment, str):
+            raise TypeError(f"moment is a text. Received: moment={moment!r}.")
         self._last_good.save_if_due(moment)
 
     def report(self) -> SparsityReport:

@@ -31,6 +31,8 @@ VALID = {
     "hypermodel": lambda f: f.hypermodel,
     "initial_sparsity": lambda f: 0.0,
     "item": lambda f: f.tflite,
+    "loss": lambda f: 0.5,
+    "moment": lambda f: "after step 1",
     "log_dir": lambda f: str(f.folder / "logs"),
     "match": lambda f: "hidden",
     "max_accuracy_drop": lambda f: 0.1,
