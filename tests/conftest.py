@@ -54,8 +54,10 @@ def pytest_collection_modifyitems(items):
             function = item.nodeid.partition("[")[0]
             seen.setdefault(function, []).append(item)
     for cases in seen.values():
-        for item in cases_beside(each_value(cases), cases):
-            item.add_marker("slow")
+        chosen = each_value(cases)
+        for item in cases:
+            if item not in chosen:
+                item.add_marker("slow")
 
 
 def each_value(cases):
@@ -70,13 +72,12 @@ def each_value(cases):
 
 
 def values_of(case):
-    """Return the values of a case as `(parameter, number of the value)`."""
-    return set(case.callspec.indices.items())
-
-
-def cases_beside(chosen, cases):
-    """Return the cases that were not chosen."""
-    return [case for case in cases if case not in chosen]
+    """Return the values of a case as `(parameter, value)`, or its id if not plain."""
+    plain = (str, int, float, type(None))
+    return {
+        (name, value if isinstance(value, plain) else id(value))
+        for name, value in case.callspec.params.items()
+    }
 
 
 def pytest_collection_finish():

@@ -37,6 +37,7 @@ def images():
     return rng.random((64, 8, 8, 1), dtype="float32"), rng.integers(0, 3, 64)
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("sparsity", [0.3, 0.9, 0.99])
 @pytest.mark.parametrize("method", METHODS)
 def test_the_model_gets_exactly_what_was_asked_for(K, images, method, sparsity):

@@ -36,6 +36,7 @@ def test_every_exported_callback_is_under_contract():
     assert exported == set(BUILDERS)
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("name", BUILDERS)
 def test_contract_works_in_both_worlds_twice_and_as_a_copy(mlp, data, tmp_path, name):
     original = BUILDERS[name](tmp_path)
@@ -48,6 +49,7 @@ def test_contract_works_in_both_worlds_twice_and_as_a_copy(mlp, data, tmp_path, 
         assert "sparsity" in history.history
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("knows_length", [True, False])
 @pytest.mark.parametrize("name", BUILDERS)
 def test_contract_is_at_its_end_when_no_epoch_is_left(
@@ -94,6 +96,7 @@ def test_a_schedule_or_a_number_stands_for_a_policy():
     assert kpk.PruningCallback(constant).policy == kpk.PrunePolicy(constant)
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("kind", ["unknown length", "steps_per_epoch", "dataset"])
 def test_data_of_every_kind(mlp, data, kind):
     x, y = data
@@ -358,6 +361,7 @@ def test_a_backup_where_a_file_is_is_refused(mlp, data, tmp_path):
     assert (tmp_path / "file").read_text() == "mine"
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])
 @pytest.mark.parametrize("rest", [0, 1e9], ids=["each batch", "once"])
 def test_a_loss_that_becomes_nan_brings_the_last_good_weights_back(
@@ -446,6 +450,7 @@ def test_bad_values_are_named(build, error, message):
         build()
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize(
     "policy",
     [

@@ -256,6 +256,7 @@ def test_an_error_shows_brackets_as_they_are(saved, capsys, monkeypatch):
     assert capsys.readouterr().err == "error: Received: [/bold] [red].\n"
 
 
+@pytest.mark.slow
 def test_demo_runs_in_a_fresh_process_and_names_its_folder():
     done = run("demo", "--out", "there")
     assert "there" in done.stdout

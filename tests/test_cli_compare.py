@@ -29,6 +29,7 @@ def trained(mlp, data):
     return model
 
 
+@pytest.mark.quick_in("tf_keras")
 def test_files_are_measured_on_the_test_data(trained, data, capsys):
     words = ["model.keras", "model.tflite", "--data", "data.npz"]
     assert main(["compare", *words]) == 0
@@ -78,6 +79,7 @@ def test_names_tell_files_apart(trained, capsys):
     assert names == [Path("model"), Path("old/model")]
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("name", ["other.keras", "broken.tflite", "lambda.keras"])
 def test_a_file_that_cannot_be_compared_is_named(K, trained, capsys, name):
     if name == "broken.tflite":

@@ -7,6 +7,7 @@ from pathlib import Path
 import models
 import numpy as np
 import pytest
+from trained import trained_once
 
 import keras_prune_kit as kpk
 from keras_prune_kit._tools.files import _SCRATCH, scratch_folder
@@ -26,13 +27,24 @@ def _in_a_folder_of_its_own(monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def files(mlp, data):
+def files(K, data):
     """A trained model and its data, as files here."""
     x, y = data
     np.savez("data.npz", x=x, y=y)
-    model = mlp()
-    model.fit(x, y, epochs=3, verbose=0)
+    model = trained_once(classifier, K, data, epochs=3)
     model.save("model.keras")
+    return model
+
+
+def classifier(K):
+    model = K.Sequential(
+        [
+            K.layers.Input((8,)),
+            K.layers.Dense(16, activation="relu", name="hidden"),
+            K.layers.Dense(3, activation="softmax", name="classifier"),
+        ]
+    )
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
 
@@ -41,6 +53,7 @@ def compress(*words, out="out"):
     return main(["compress", "model.keras", *words])
 
 
+@pytest.mark.quick_in("keras")
 def test_compress_writes_everything_and_prints_the_table(files, capsys):
     assert compress("--sparsity", "0.5") == 0
     out, error = capsys.readouterr()
@@ -64,6 +77,7 @@ def test_parts_are_called_what_these_tests_look_for():
     assert not list_parts()
 
 
+@pytest.mark.quick_in("keras")
 def test_json_is_all_there_is_on_stdout(files, capsys):
     assert compress("--json", "--quantize", "dynamic", "--batch-size", "64") == 0
     out, error = capsys.readouterr()
@@ -76,6 +90,7 @@ def test_json_is_all_there_is_on_stdout(files, capsys):
     assert data["pruned"]["sparsity"] == pytest.approx(0.8, abs=0.01)
 
 
+@pytest.mark.quick_in("keras")
 def test_a_search_says_what_it_tried(files, capsys):
     words = ("--target", "smallest", "--max-drop", "0.9", "--epochs", "4", "--json")
     assert compress(*words) == 0
@@ -88,6 +103,7 @@ def test_a_search_says_what_it_tried(files, capsys):
     assert sorted(os.listdir("out")) == FILES
 
 
+@pytest.mark.quick_in("keras")
 def test_a_sparsity_that_is_given_is_not_searched(files, capsys):
     words = ("--target", "smallest", "--sparsity", "0.5", "--quantize", "dynamic")
     assert compress(*words, "--epochs", "4", "--json") == 0
@@ -98,6 +114,7 @@ def test_a_sparsity_that_is_given_is_not_searched(files, capsys):
     ]
 
 
+@pytest.mark.quick_in("keras")
 def test_the_same_command_gives_the_same_result(files, capsys):
     results = []
     for _ in range(2):
@@ -108,6 +125,7 @@ def test_the_same_command_gives_the_same_result(files, capsys):
     assert results[0] == results[1]
 
 
+@pytest.mark.quick_in("keras")
 def test_a_policy_comes_from_a_file(files, capsys):
     policy = kpk.PrunePolicy(0.9, [kpk.Rule("classifier", None), kpk.Rule("h.*", 0.25)])
     Path("policy.json").write_text(json.dumps(policy.to_dict()))
@@ -118,6 +136,7 @@ def test_a_policy_comes_from_a_file(files, capsys):
     ]
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("text", ["", "[1]", '{"rules": []}', '{"schedule": 80}'])
 def test_a_file_that_is_no_policy_is_one_sentence(files, capsys, text):
     Path("policy.json").write_text(text)
@@ -128,6 +147,7 @@ def test_a_file_that_is_no_policy_is_one_sentence(files, capsys, text):
     assert not os.path.exists("out")
 
 
+@pytest.mark.quick_in("keras")
 def test_a_full_folder_is_kept_unless_it_may_be_overwritten(files, capsys):
     os.mkdir("out")
     for name in ("mine.txt", "report.txt"):
@@ -164,6 +184,7 @@ def one_layer(K, units, activation):
     )
 
 
+@pytest.mark.quick_in("keras")
 def test_a_model_that_is_not_compiled_gets_a_loss_and_that_is_said(K, data, capsys):
     np.savez("data.npz", x=data[0], y=data[1])
     one_layer(K, 3, None).save("model.keras")
@@ -175,6 +196,7 @@ def test_a_model_that_is_not_compiled_gets_a_loss_and_that_is_said(K, data, caps
     assert scores[2] == pytest.approx(scores[3])
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize(
     ("units", "activation", "labels", "loss", "metric"),
     [
@@ -212,6 +234,7 @@ def test_the_loss_fits_the_labels(
     assert np.isfinite(history["loss"]).all()
 
 
+@pytest.mark.quick_in("keras")
 def test_a_loss_that_needs_code_of_its_own_is_replaced_and_said(K, mlp, data, capsys):
     def my_loss(y_true, y_pred):
         return K.losses.sparse_categorical_crossentropy(y_true, y_pred)
@@ -226,6 +249,7 @@ def test_a_loss_that_needs_code_of_its_own_is_replaced_and_said(K, mlp, data, ca
     assert "Compiled with adam" in capsys.readouterr().err
 
 
+@pytest.mark.quick_in("keras")
 @pytest.mark.filterwarnings("ignore:.*HDF5 file")
 def test_an_h5_is_compiled_as_it_was(K, mlp, data, capsys):
     np.savez("data.npz", x=data[0], y=data[1])
@@ -253,6 +277,7 @@ def test_several_outputs_need_a_compiled_model(K, capsys, monkeypatch, tmp_path)
     assert "must be compiled" in capsys.readouterr().err
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("quantization", ["none", "float16", "dynamic", "int8"])
 def test_export_writes_the_file(files, data, capsys, quantization):
     words = ["--quantize", quantization, "--out", "model.tflite"]
@@ -265,6 +290,7 @@ def test_export_writes_the_file(files, data, capsys, quantization):
     )
 
 
+@pytest.mark.quick_in("keras")
 def test_export_speaks_json_and_keeps_what_is_there(files, capsys):
     assert main(["export", "model.keras", "--out", "model.tflite", "--json"]) == 0
     out, error = capsys.readouterr()
@@ -282,6 +308,7 @@ def test_export_speaks_json_and_keeps_what_is_there(files, capsys):
     assert Path("model.tflite").read_bytes() != before
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize(
     ("words", "message"),
     [

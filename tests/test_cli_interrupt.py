@@ -85,6 +85,7 @@ def left():
     return sorted(set(os.listdir(".")) - skip)
 
 
+@pytest.mark.quick_in("keras")
 def test_ctrl_c_in_mid_training(files):
     write_slow_data(count=1000)
     data = ["--train", "slow_data:load", "--validation", "data.npz"]
@@ -97,6 +98,7 @@ def test_ctrl_c_in_mid_training(files):
     assert left() == files
 
 
+@pytest.mark.quick_in("keras")
 def test_ctrl_c_in_mid_export(files):
     write_slow_data(count=50)
     words = ["--quantize", "int8", "--out", "model.tflite"]
@@ -120,6 +122,7 @@ def test_ctrl_c_within_the_converter(files, monkeypatch, capsys):
     assert left() == files
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("existing", [False, True])
 def test_ctrl_c_while_files_are_written(files, monkeypatch, capsys, existing):
     """After the first of them."""

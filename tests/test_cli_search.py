@@ -38,6 +38,7 @@ def search(*words):
     return main(["search", "model.keras", *options, "--out", "out", *words])
 
 
+@pytest.mark.quick_in("keras")
 def test_search_writes_the_best_and_goes_on(files, capsys, data):
     words = ("--max-drop", "0.5", "--sparsity", "0.3", "0.6", "--max-trials")
     assert search(*words, "1") == 0

@@ -32,6 +32,7 @@ def fit(model, data, *callbacks, epochs=2):
     )
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("mode", MODES)
 def test_no_more_values_than_clusters(K, mode, data):
     precision = next((p for p in mode.split() if p.startswith("mixed")), "float32")
@@ -46,6 +47,7 @@ def test_no_more_values_than_clusters(K, mode, data):
     assert not np.array_equal(model.get_weights()[1], before[1])  # It has trained.
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("mode", ["plain", "jit_compile", "steps_per_execution"])
 def test_a_model_that_was_trained_before(K, mode, data):
     """The train function traced before does not know the clusters."""
@@ -235,6 +237,7 @@ def test_a_step_traced_before_is_noticed_and_made_up_for(K):
     assert {weight.distinct for weight in report.weights} == {4}
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("match", ["hidden", ["hidden/kernel"], "by function"])
 def test_some_layers(K, mlp, data, match):
     if match == "by function":

@@ -169,6 +169,7 @@ def test_plain_data_and_tables(K, model, images):
     assert "one thread, median of 50 runs" in text
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("picture", ["plot_sizes", "plot_accuracy", "plot_tradeoff"])
 def test_pictures(K, model, images, tmp_path, picture):
     exported = kpk.export_tflite(model)

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
+from trained import trained_once
 
 import keras_prune_kit as kpk
 from keras_prune_kit.digits import load_digits
@@ -18,6 +19,10 @@ def digits():
 
 @pytest.fixture
 def trained(K, digits):
+    return trained_once(convolutional, K, digits[0], epochs=8)
+
+
+def convolutional(K):
     model = K.Sequential(
         [
             K.layers.Input((8, 8, 1)),
@@ -28,7 +33,6 @@ def trained(K, digits):
         ]
     )
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
-    model.fit(*digits[0], epochs=8, verbose=0)
     return model
 
 
@@ -37,6 +41,7 @@ def compress(model, digits, **arguments):
     return kpk.compress(model, digits[0], **{**defaults, **arguments})
 
 
+@pytest.mark.quick_in("keras")
 def test_the_report_holds_what_was_measured_on_the_files(trained, digits):
     report = compress(trained, digits, policy=0.75)
     names = [(stage.name, stage.file) for stage in report.stages]
@@ -61,6 +66,7 @@ def test_the_report_holds_what_was_measured_on_the_files(trained, digits):
     assert f"gzip needs {bound.ratio:.2f} times" in str(report)
 
 
+@pytest.mark.quick_in("keras")
 def test_the_zeros_are_in_the_file_that_ships(trained, digits):
     report = compress(trained, digits, policy=0.75)
     in_keras = sorted(w.zeros for w in kpk.sparsity_report(report.model).weights)
@@ -69,6 +75,7 @@ def test_the_zeros_are_in_the_file_that_ships(trained, digits):
     assert all(f >= k for f, k in zip(in_file, in_keras, strict=True))
 
 
+@pytest.mark.quick_in("keras")
 def test_the_model_is_left_as_it_was(trained, digits):
     weights = [weight.copy() for weight in trained.get_weights()]
     steps = int(trained.optimizer.iterations)
@@ -78,6 +85,7 @@ def test_the_model_is_left_as_it_was(trained, digits):
     assert all(v.constraint is None for v in trained.trainable_variables)
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("quantization", ["none", "float16", "dynamic", "int16x8"])
 def test_every_quantization(trained, digits, quantization):
     report = compress(trained, digits, quantization=quantization, epochs=2)
@@ -85,6 +93,7 @@ def test_every_quantization(trained, digits, quantization):
     assert report.final.sparsity >= 0.799
 
 
+@pytest.mark.quick_in("keras")
 def test_datasets_serve_as_well_as_arrays(trained, digits):
     train = tf.data.Dataset.from_tensor_slices(digits[0]).shuffle(400, seed=1).batch(32)
     validation = tf.data.Dataset.from_tensor_slices(digits[1]).batch(32)
@@ -95,6 +104,7 @@ def test_datasets_serve_as_well_as_arrays(trained, digits):
     assert report.baseline.score == pytest.approx(again)
 
 
+@pytest.mark.quick_in("keras")
 def test_a_model_without_metrics_is_judged_by_its_loss(K, digits):
     model = K.Sequential(
         [K.layers.Input((8, 8, 1)), K.layers.Flatten(), K.layers.Dense(10)]
@@ -106,6 +116,7 @@ def test_a_model_without_metrics_is_judged_by_its_loss(K, digits):
     assert report.final.score == pytest.approx(report.stages[2].score, rel=1e-3)
 
 
+@pytest.mark.quick_in("keras")
 def test_several_inputs_and_outputs(K):
     import models
 
@@ -124,6 +135,7 @@ def test_several_inputs_and_outputs(K):
     assert report.final.score == pytest.approx(report.stages[2].score, rel=0.1)
 
 
+@pytest.mark.quick_in("keras")
 def test_a_subclassed_model(K, digits):
     class Net(K.Model):
         def __init__(self, units=16, **arguments):
@@ -146,6 +158,7 @@ def test_a_subclassed_model(K, digits):
     assert report.sparsity_report.zeros == round(0.8 * 1024) + round(0.8 * 160)
 
 
+@pytest.mark.quick_in("keras")
 def test_a_criterion_that_needs_data_gets_training_data(trained, digits):
     ramp = kpk.PolynomialDecay(0, 0.75, frequency=5)
     policy = kpk.PrunePolicy(ramp, criterion=kpk.taylor)
@@ -155,6 +168,7 @@ def test_a_criterion_that_needs_data_gets_training_data(trained, digits):
     )
 
 
+@pytest.mark.quick_in("keras")
 def test_the_best_epoch_at_the_target_is_what_ships(K, trained, digits):
     scores = []
 
@@ -168,6 +182,7 @@ def test_the_best_epoch_at_the_target_is_what_ships(K, trained, digits):
     assert report.stages[2].score == pytest.approx(best)
 
 
+@pytest.mark.quick_in("keras")
 def test_everything_is_saved_and_the_picture_can_be_seen(trained, digits, tmp_path):
     report = compress(trained, digits, out_dir=tmp_path / "out")
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
@@ -187,11 +202,13 @@ def test_everything_is_saved_and_the_picture_can_be_seen(trained, digits, tmp_pa
     assert int.from_bytes(picture[16:20], "big") >= 800
 
 
+@pytest.mark.quick_in("keras")
 def test_the_table_fits_a_terminal(trained, digits):
     report = compress(trained, digits, epochs=1)
     assert max(map(len, str(report).splitlines())) <= 80
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -230,6 +247,7 @@ def test_a_generator_cannot_be_validated_on(trained, digits):
         compress(trained, digits, validation_data=iter([digits[1]]))
 
 
+@pytest.mark.quick_in("keras")
 def test_an_unwritable_folder_is_found_before_training(trained, digits, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OSError):

@@ -135,6 +135,7 @@ def test_a_ladder_ends_where_one_holds():
 # What comes of it.
 
 
+@pytest.mark.quick_in("keras")
 def test_the_smallest_that_holds_ships(searched, digits):
     report, _ = searched
     found = report.search
@@ -191,6 +192,7 @@ def test_every_attempt_is_in_the_report(searched, tmp_path):
     assert "the smallest file tried whose accuracy" in " ".join(text.split())
 
 
+@pytest.mark.quick_in("keras")
 def test_where_none_holds_the_dense_file_ships_and_says_so(trained, digits):
     report = search(trained, digits, policy=0.995, epochs=4, max_accuracy_drop=0.0)
     attempts = report.search.attempts[1:]
@@ -205,6 +207,7 @@ def test_where_none_holds_the_dense_file_ships_and_says_so(trained, digits):
     assert all(map(np.array_equal, report.model.get_weights(), trained.get_weights()))
 
 
+@pytest.mark.quick_in("keras")
 def test_what_is_given_is_not_searched(trained, digits):
     report = search(
         trained,
@@ -237,6 +240,7 @@ def test_what_a_failed_attempt_has_passed_is_where_the_next_begins(K, mlp, tmp_p
     assert len(list(tmp_path.iterdir())) == 3
 
 
+@pytest.mark.quick_in("keras")
 def test_a_criterion_of_gradients_sees_the_labels_that_are_trained_on(trained, digits):
     # Its model has a loss for soft targets; class numbers do not fit that.
     policy = kpk.PrunePolicy(0.5, criterion=kpk.taylor)

@@ -273,6 +273,7 @@ def _strings(words):
     return tf.constant(words)
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_copy_computes_the_same_to_the_bit(K, kind):
     model, x = kind(K)
@@ -432,6 +433,7 @@ def test_loss_and_schedule_nobody_knows_by_name_are_kept(K):
     assert float(rate(0) if callable(rate) else rate) == 0.125
 
 
+@pytest.mark.quick_in("keras")
 def test_compress_of_adapted_layers_agrees_with_the_file(K):
     model, _ = normalization(K)
     y = np.stack([X.sum(1), X[:, 0]], 1) - np.array([69, 11.5], "float32")

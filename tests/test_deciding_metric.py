@@ -7,6 +7,7 @@ import keras_tuner
 import numpy as np
 import pytest
 import tf_keras
+from marks import slow
 
 import keras_prune_kit as kpk
 
@@ -64,6 +65,7 @@ class Epochs:
 # Which epoch is kept.
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("name", ["acceleration", "auction"])
 def test_the_epoch_with_the_least_error_ships(K, samples, name):
     x, number, _ = samples
@@ -85,6 +87,7 @@ def mean_output(y_true, y_pred):
     return y_pred
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize(
     ("mode", "best"), [("max", max), ("min", min)], ids=["max", "min"]
 )
@@ -103,6 +106,7 @@ def test_the_mode_that_is_given_decides(K, samples, mode, best):
     assert {k: report.settings[k] for k in options} == options
 
 
+@pytest.mark.quick_in("keras")
 def test_where_nobody_knows_the_loss_decides_and_it_is_said(K, samples, caplog):
     x, number, _ = samples
     model = model_of(K, [mean_output])
@@ -147,6 +151,7 @@ def test_an_output_whose_name_has_a_loss_in_it(K, samples):
     ]
 
 
+@pytest.mark.quick_in("keras")
 def test_a_score_for_each_class_is_no_number(K, samples):
     x, number, label = samples
     two = np.concatenate([label, 1 - label], 1)
@@ -187,6 +192,7 @@ def test_what_cannot_decide_is_found_before_training(samples, options, message):
 # The smallest file that holds.
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize(("sparsity", "holds"), [(0.3, True), (0.95, False)])
 def test_the_smallest_file_of_a_regression(K, samples, sparsity, holds):
     x, number, _ = samples
@@ -315,12 +321,13 @@ METRICS = [
     (keras, lambda m: "mae", mae, "min"),
     (tf_keras, lambda m: "mse", mse, "min"),
 ]
+QUICK = [METRICS[0], METRICS[3], METRICS[-1]]
 OF_CLASSES = (f1, iou, sensitivity)
 
 
 @pytest.mark.parametrize(
     ("K", "metric", "figure", "mode"),
-    METRICS,
+    [row if row in QUICK else slow(*row) for row in METRICS],
     ids=[f"{K.__name__}-{figure.__name__}" for K, _, figure, _ in METRICS],
 )
 def test_a_search_by_any_metric(K, metric, figure, mode, samples, tmp_path):

@@ -105,6 +105,7 @@ def test_a_dataset_is_mixed_batch_by_batch_after_what_augments_it(K, data):
     assert np.array_equal(np.concatenate([batch[2] for batch in mixed]), weights)
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("kind", ["arrays", "dataset"])
 def test_a_pruned_model_learns_from_its_dense_self(K, mlp, data, kind):
     model = mlp()
@@ -125,6 +126,7 @@ def test_a_pruned_model_learns_from_its_dense_self(K, mlp, data, kind):
     assert history.history["accuracy"][-1] > 0.4
 
 
+@pytest.mark.quick_in("tf_keras")
 def test_targets_are_data_for_compress_too(K, mlp, data):
     model = mlp()
     model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 import readme
 
 import keras_prune_kit as kpk
@@ -47,6 +48,7 @@ def test_docstrings_say_what_the_thing_does_or_is():
     assert found == []
 
 
+@pytest.mark.quick_in("keras")
 def test_readme_snippets_run(K, tmp_path, monkeypatch, no_collection):
     monkeypatch.chdir(tmp_path)
     assert readme.run(K.__name__, tmp_path) == 4

@@ -41,6 +41,7 @@ def overfitting(K, mlp, data):
     return model, (x, y), (x, np.roll(y, 1))
 
 
+@pytest.mark.each_value
 def test_early_stopping_brings_back_an_epoch_at_the_target(K, mlp, data, in_order):
     model, (x, y), held_out = overfitting(K, mlp, data)
     stop = K.callbacks.EarlyStopping("val_loss", patience=9, restore_best_weights=True)
@@ -66,6 +67,7 @@ def test_early_stopping_brings_back_an_epoch_at_the_target(K, mlp, data, in_orde
     assert loss > min(seen)[0]
 
 
+@pytest.mark.quick_in("tf_keras")
 def test_early_stopping_waits_for_the_target(K, mlp, data):
     """Without patience it would stop in the second epoch, at half the zeros."""
     model, (x, y), held_out = overfitting(K, mlp, data)

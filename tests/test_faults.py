@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from marks import slow
 
 import keras_prune_kit as kpk
 from keras_prune_kit import _keras
@@ -109,6 +110,7 @@ def is_one_sentence(error):
     return "\n" not in str(error) and len(str(error)) < 300
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("writer", WRITERS)
 @pytest.mark.parametrize("has_old", [False, True], ids=["new", "old"])
 @pytest.mark.parametrize("fault", [fill, close])
@@ -198,7 +200,7 @@ for K in (keras, tf_keras):
 """
 
 
-@pytest.mark.parametrize("home", [None, "/proc", "/nowhere/at/all"])
+@pytest.mark.parametrize("home", [slow(None), slow("/proc"), "/nowhere/at/all"])
 def test_no_home_is_needed(home, tmp_path):
     unwanted = ("HOME", "KERAS_HOME", "MPLCONFIGDIR", "XDG_CONFIG_HOME")
     kept = {key: value for key, value in os.environ.items() if key not in unwanted}
@@ -243,6 +245,7 @@ def at_once(world, place, sparsity):
     )
 
 
+@pytest.mark.slow
 def test_two_processes_write_to_the_same_place(tmp_path):
     worlds = {"keras": "0.5", "tf_keras": "0.75"}
     processes = [at_once(world, tmp_path, part) for world, part in worlds.items()]
@@ -272,6 +275,7 @@ def test_two_processes_write_to_the_same_place(tmp_path):
     assert set(os.listdir(tmp_path)) == {"both", "both.tflite", *worlds}
 
 
+@pytest.mark.quick_in("keras")
 def test_a_clock_that_jumps_back_changes_nothing(K, tmp_path, monkeypatch):
     pytest.importorskip("tensorboard")
 
@@ -332,6 +336,7 @@ def test_a_converter_that_fails(exported_before, monkeypatch, error):
     check_export_fails(*exported_before, "it broke")
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("error", [RuntimeError, ValueError])
 def test_an_interpreter_that_refuses_the_file(exported_before, monkeypatch, error):
     model, path = exported_before

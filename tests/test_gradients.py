@@ -47,6 +47,7 @@ def test_looking_at_gradients_leaves_no_trace_in_the_metrics(quadratic):
     assert model.get_weights()[0].ravel().tolist() == [1.0, 2.0]
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("criterion", CRITERIA)
 @pytest.mark.parametrize("scope", ["layer", "global"])
 def test_gradients_decide_in_fit(mlp, data, criterion, scope):

@@ -10,6 +10,7 @@ OPTIONS = argparse.Namespace(
 )
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("kind", ["names", "regexes"])
 def test_every_rule_is_for_a_layer_of_its_own(K, kind):
     _, weights, ruled = load.plan_seconds(OPTIONS, K.__name__, kind, OPTIONS.rules)

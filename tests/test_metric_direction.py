@@ -96,6 +96,7 @@ def test_losses_as_metrics_are_to_be_minimized(K):
         assert _keras.metric_direction(model, "accuracy") == "min"
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("first", ["acceleration", "auction", "recall_time", "loss"])
 def test_the_name_of_an_output_says_nothing(K, first):
     def within(y_true, y_pred):

@@ -128,6 +128,7 @@ MODELS = [
 # Scores are those that Keras itself gives for the same data.
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("build", MODELS)
 def test_a_file_gets_the_scores_that_keras_gives_the_model(K, build, x):
     model, y = build(K)
@@ -144,6 +145,7 @@ def test_a_file_gets_the_scores_that_keras_gives_the_model(K, build, x):
     assert of_file == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("build", MODELS)
 def test_the_loss_of_each_output_is_that_of_its_labels(K, build, x):
     model, y = build(K)
@@ -180,6 +182,7 @@ def test_a_file_whose_outputs_have_other_names_is_not_scored_by_guess(K, x):
         kpk.compare({"model": model, "other": other}, x, y, latency_runs=0)
 
 
+@pytest.mark.quick_in("keras")
 def test_compress_reports_each_output_under_its_name(K, x):
     model, y = dict_of_kinds(K)
 
@@ -225,6 +228,7 @@ def test_a_file_takes_the_dict_that_keras_takes(K, names):
     assert exported.latency(given, runs=1) > 0
 
 
+@pytest.mark.quick_in("keras")
 def test_compress_takes_names_with_signs(K):
     names = SIGNS[0]
     model, x = two_inputs(K, names)
@@ -289,6 +293,7 @@ def under_two_names(K):
     return K.Model(data, {"zebra": width, "kind": kind, "ape": width})
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize(
     ("build", "quantization", "io_dtype"),
     [

@@ -54,6 +54,7 @@ def expected_zeros(sparsity, weight):
     return min(round(sparsity * weight.size), weight.size - 1)
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("name", models.ZOO)
 def test_every_kind_of_model_gets_exactly_sparse(K, name):
     model = models.ZOO[name](K)

@@ -42,6 +42,7 @@ def outputs_of(model, x):
     return keras.tree.flatten(model.predict(x, verbose=0))
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("name", qat_models.ZOO)
 def test_every_architecture_is_quantized_and_stripped(name):
     model = qat_models.ZOO[name]()
@@ -311,6 +312,7 @@ def test_regularizers_go_along():
     np.testing.assert_allclose(quantized.losses, model.losses, rtol=0.01)
 
 
+@pytest.mark.quick_in("keras")
 def test_both_worlds_return_the_same_record(K):
     model = models.sequential(K)
     model.compile("sgd", "mse")
@@ -415,6 +417,7 @@ class TestBadInput:
         assert tf.is_tensor(model(np.ones((1, 8), "float32")))
 
 
+@pytest.mark.quick_in("keras")
 def test_layers_that_stay_float_keep_their_zeros(K):
     """Recurrent kernels are pruned like others, but not rounded in training."""
     model = K.Sequential(

@@ -31,11 +31,13 @@ def apply(layers, x):
     return x
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("name", qat_models.ZOO)
 def test_every_architecture(name):
     assert off(qat_models.ZOO[name]()) < TOLERANCE
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize(
     "before",
     [
@@ -51,6 +53,7 @@ def test_an_activation_behind_a_pooling(before):
     assert off(keras.Model(inputs, L.Dense(3)(L.Flatten()(x)))) < TOLERANCE
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("join", [L.Concatenate, L.Maximum, L.Minimum])
 def test_a_pooling_behind_parts_of_different_ranges(join):
     """As in SqueezeNet, but for the ranges."""
@@ -65,6 +68,7 @@ class Sines(keras.layers.Layer):
         return keras.ops.concatenate([x, 10 * keras.ops.sin(x)], -1)
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize(
     "bring_together",
     [
@@ -90,6 +94,7 @@ def test_others_do_not_get_the_range_of_a_minimum():
     assert off(keras.Model(inputs, L.Dense(3)(x))) < TOLERANCE
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("behind", ["relu", "concatenate"])
 @pytest.mark.parametrize(
     ("shape", "before", "average"),

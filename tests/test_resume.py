@@ -8,6 +8,7 @@ import textwrap
 
 import numpy as np
 import pytest
+from marks import slow
 
 SCRIPT = """
     import os, signal, sys
@@ -83,10 +84,10 @@ def run(tmp_path, world, kill_at, schedule, backup, order="after"):
 @pytest.mark.parametrize(
     ("world", "schedule", "backup", "order", "kill_at"),
     [
-        ("keras", FROM_ZERO, KERAS, "after", "step 21"),
+        slow("keras", FROM_ZERO, KERAS, "after", "step 21"),
         ("keras", AT_ONCE, OURS, "before", "step 21"),
-        ("tf_keras", FROM_ZERO, KERAS, "before", "step 21"),
-        ("tf_keras", AT_ONCE, EACH_FIFTH_STEP, "after", "step 37"),
+        slow("tf_keras", FROM_ZERO, KERAS, "before", "step 21"),
+        slow("tf_keras", AT_ONCE, EACH_FIFTH_STEP, "after", "step 37"),
     ],
 )
 def test_killed_in_mid_epoch_and_resumed(
@@ -102,7 +103,7 @@ def test_killed_in_mid_epoch_and_resumed(
         assert (end["arr_2"] == 0).sum() == round(0.8 * 32)
 
 
-@pytest.mark.parametrize(("save", "epochs"), [(1, 6), (3, 4)])
+@pytest.mark.parametrize(("save", "epochs"), [slow(1, 6), (3, 4)])
 def test_killed_in_the_middle_of_a_backup_and_resumed(tmp_path, save, epochs):
     """What that epoch brought is lost, and no more; Keras' own could not be read."""
     killed = run(tmp_path, "keras", f"save {save}", FROM_ZERO, OURS)
@@ -115,7 +116,7 @@ def test_killed_in_the_middle_of_a_backup_and_resumed(tmp_path, save, epochs):
         assert (end["arr_0"] == 0).sum() == round(0.8 * 128)
 
 
-@pytest.mark.parametrize("world", ["keras", "tf_keras"])
+@pytest.mark.parametrize("world", [slow("keras"), "tf_keras"])
 def test_killed_between_the_last_epoch_and_the_end(tmp_path, world):
     killed = run(tmp_path, world, "epoch 6", FROM_ZERO, OURS)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
@@ -127,7 +128,7 @@ def test_killed_between_the_last_epoch_and_the_end(tmp_path, world):
         assert (end["arr_2"] == 0).sum() == round(0.8 * 32)
 
 
-@pytest.mark.parametrize("world", ["keras", "tf_keras"])
+@pytest.mark.parametrize("world", ["keras", slow("tf_keras")])
 def test_a_saved_model_loads_where_this_package_is_not(tmp_path, world):
     train = f"""
         import numpy as np, {world} as K

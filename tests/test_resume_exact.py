@@ -11,6 +11,7 @@ import models
 import numpy as np
 import pytest
 import tensorflow as tf
+from marks import slow
 
 import keras_prune_kit as kpk
 
@@ -82,11 +83,13 @@ def check_cuts(K, *arguments):
     assert all(map(np.array_equal, whole, cut))
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_it_makes_no_difference_to_an_optimizer_where_a_run_is_cut(K, tmp_path, name):
     check_cuts(K, tmp_path, OPTIMIZERS[name], kpk.PrunePolicy(POLICY))
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("name", POLICIES)
 def test_it_makes_no_difference_to_a_policy_where_a_run_is_cut(tmp_path, name):
     check_cuts(keras, tmp_path, OPTIMIZERS["adam"], POLICIES[name])
@@ -201,9 +204,10 @@ def run(folder, world, body, how):
     )
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize(
     ("body", "ways"),
-    [(LOOP, ["resumed"]), (FIT, ["backup", "checkpoint"])],
+    [(LOOP, ["resumed"]), slow(FIT, ["backup", "checkpoint"])],
     ids=["loop", "fit"],
 )
 def test_killed_and_resumed_in_a_new_process(K, tmp_path, body, ways):

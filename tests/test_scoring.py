@@ -28,6 +28,7 @@ def test_a_loss_is_that_of_the_predictions_without_penalties(K):
         assert scores["loss"] == pytest.approx(right, rel=1e-4)
 
 
+@pytest.mark.quick_in("tf_keras")
 def test_padding_counts_in_no_row(K):
     """A tag for each token: what is padding is left out, as Keras leaves it out."""
     rng = np.random.default_rng(0)

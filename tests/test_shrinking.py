@@ -96,6 +96,7 @@ def nonzeros(values):
     return np.count_nonzero(values.reshape(len(values), -1), axis=1)
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize(
     "quantization", ["none", "float16", "dynamic", "int8", "int16x8"]
 )
@@ -120,6 +121,7 @@ def test_what_is_exported_is_shrunk(K, both):
     assert kpk.export_tflite(model).bytes == shrunk.bytes
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("weight_bits", [8, 4])
 @pytest.mark.parametrize("name", ["cnn", "mobilenet", "mlp"])
 def test_channels_of_models_trained_quantized_are_sorted(both, name, weight_bits):
@@ -175,6 +177,7 @@ def test_what_is_not_in_a_straight_line_stays(both, build):
     np.testing.assert_array_equal(shrunk.predict(x), whole.predict(x))
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("seed", range(6))
 def test_any_chain_of_layers_computes_the_same(both, seed):
     rng = np.random.default_rng(seed)

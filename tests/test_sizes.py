@@ -101,6 +101,7 @@ def test_a_model_weighs_what_its_saved_weights_weigh(K, build, tmp_path):
     assert len(weights_h5(model)) == pytest.approx(path.stat().st_size, rel=0.05)
 
 
+@pytest.mark.quick_in("keras")
 def test_a_sparse_model_weighs_what_its_saved_weights_weigh(K, tmp_path):
     model = cnn(K)
     dense = kpk.gzip_bytes(model)
@@ -129,6 +130,7 @@ def test_the_same_weights_always_give_the_same_bytes(K):
     assert weights_h5(model) == before
 
 
+@pytest.mark.slow
 def test_another_process_gives_the_same_number():
     runs = [
         subprocess.check_output([sys.executable, "-c", MLP_IN_A_NEW_PROCESS], text=True)

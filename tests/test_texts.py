@@ -57,6 +57,7 @@ def whole_numbers(K):
     return model, np.array([[5, 70, 900, 1], [900, 900, 5, 5]])
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("quantization", ["none", "int8"])
 @pytest.mark.parametrize("build", [classifier, words_and_numbers, whole_numbers])
 def test_the_error_has_the_line_that_exports_the_rest(K, build, quantization):

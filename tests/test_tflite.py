@@ -98,6 +98,7 @@ def test_the_file_computes_what_the_model_computes(K):
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize(
     ("quantization", "io_dtype"),
     [
@@ -379,6 +380,7 @@ def test_open_sizes_take_any_size(K):
 # Zeros.
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("quantization", QUANTIZATIONS)
 def test_zeros_of_the_model_are_zeros_of_the_file(K, quantization):
     model = cnn(K)
@@ -397,6 +399,7 @@ def test_zeros_of_the_model_are_zeros_of_the_file(K, quantization):
     assert json.loads(json.dumps(report.to_dict()))["weights"]
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("quantization", ["none", "float16"])
 def test_sparse_storage_loses_nothing(K, quantization):
     model, x = cnn(K), images(9)

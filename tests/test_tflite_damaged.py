@@ -56,6 +56,7 @@ def stub(monkeypatch, run):
     monkeypatch.setattr(sandbox, "_CODE", code)
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize(
     ("run", "said"),
     [

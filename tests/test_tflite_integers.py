@@ -22,6 +22,7 @@ def test_the_cells_of_an_lstm_are_not_clipped():
         np.testing.assert_allclose(file.predict(x), expected, 0, 1e-4)
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("is_bidirectional", [False, True])
 @pytest.mark.parametrize("quantization", ["none", "int8"])
 def test_an_lstm_that_counts(quantization, is_bidirectional):
@@ -43,6 +44,7 @@ def test_an_lstm_that_counts(quantization, is_bidirectional):
     assert error < (1e-4 if quantization == "none" else 0.05)
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("is_bidirectional", [False, True])
 def test_what_comes_of_the_first_state_of_an_lstm(K, is_bidirectional):
     """Nothing but zeros, whose range was so small that no interpreter ran the file."""

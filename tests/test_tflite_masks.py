@@ -59,6 +59,7 @@ FORMS = {
 }
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("quantization", CALIBRATED)
 @pytest.mark.parametrize("form", FORMS)
 def test_a_masked_softmax(K, form, quantization):
@@ -109,6 +110,7 @@ def attention(K, kind):
 ATTENTION = ["padding", "causal", "twice", "attention", "attention, causal", "additive"]
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("kind", ATTENTION)
 def test_masked_attention(K, kind):
     """The error is that of any attention in int8: 2 % of the largest value, at 99 %."""
@@ -170,6 +172,7 @@ def test_rows_masked_as_a_whole_in_half_precision(K):
     np.testing.assert_allclose(file.predict([scores, kept]), 1 / 8, 1e-6)
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("form", ["layer", "added", "chosen"])
 def test_masks_of_models_that_train_quantized(form):
     """The quantized model weighs as the float one does, but for what is beyond a range

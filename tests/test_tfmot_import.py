@@ -6,6 +6,7 @@ import sys
 import textwrap
 
 import pytest
+from marks import slow
 
 WRAP = """
     import tf_keras
@@ -41,7 +42,7 @@ def run(*parts, legacy=None):
     ("parts", "legacy", "expected"),
     [
         ((WRAP, TELL), None, ["keras", "None"]),
-        ((TOUCH, WRAP, TELL), None, ["keras", "None"]),
+        slow((TOUCH, WRAP, TELL), None, ["keras", "None"]),
         ((WRAP, TELL), "1", ["tf_keras", "1"]),
     ],
     ids=["kit first", "tf.keras first", "legacy asked for"],

@@ -217,6 +217,7 @@ SCRIPT = """
 """
 
 
+@pytest.mark.slow
 def test_killed_and_resumed_ends_at_the_same_weights(tmp_path):
     for code in (-signal.SIGKILL, 0):
         done = subprocess.run(

@@ -92,6 +92,7 @@ EXPECTED = {
 }
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("build", EXPECTED, ids=lambda build: build.__name__)
 def test_wrapped_trained_and_stripped(build):
     model, (count, dense) = compiled(build), EXPECTED[build]

@@ -7,6 +7,7 @@ from modes import MODES, build, legacy, set_dtype_policy
 import keras_prune_kit as kpk
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("mode", MODES)
 def test_sparsity_is_exact_to_the_weight(K, mode, data):
     precision = next((p for p in mode.split() if p.startswith("mixed")), "float32")
@@ -19,6 +20,7 @@ def test_sparsity_is_exact_to_the_weight(K, mode, data):
     assert [weight.zeros for weight in pruning.report.weights] == [102, 38]
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("mode", ["plain", "jit_compile", "steps_per_execution"])
 def test_a_model_that_was_trained_before_is_pruned_too(K, mode, data):
     """The commonest flow: the train function traced before does not know masks."""

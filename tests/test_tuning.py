@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras
+from marks import slow
 
 import keras_prune_kit as kpk
 
@@ -68,6 +69,7 @@ def record_of(tuner, trial):
     return folder, json.loads((folder / "compression.json").read_text())
 
 
+@pytest.mark.quick_in("keras")
 def test_each_trial_measures_its_file(trained, data, tmp_path):
     weights, steps = trained.get_weights(), int(trained.optimizer.iterations)
     tuner = tuner_of(hypermodel_of(trained), tmp_path)
@@ -92,6 +94,7 @@ def test_each_trial_measures_its_file(trained, data, tmp_path):
     assert int(trained.optimizer.iterations) == steps
 
 
+@pytest.mark.quick_in("keras")
 def test_the_best_model_is_the_one_at_its_target(K, trained, data, tmp_path):
     """An early, dense epoch would have been better: accuracy is the objective."""
     hypermodel = hypermodel_of(trained, sparsity=(0.9, 0.9), max_accuracy_drop=0.5)
@@ -112,12 +115,14 @@ def test_the_best_model_is_the_one_at_its_target(K, trained, data, tmp_path):
     assert exported.evaluate(x, y) == record["measures"]["tflite_accuracy"]
 
 
+@pytest.mark.quick_in("keras")
 def test_a_functional_model_with_a_model_in_it(K, data, tmp_path):
     hypermodel = hypermodel_of(train(models.nested(K), data))
     trials = search(tuner_of(hypermodel, tmp_path, max_trials=1), data)
     assert [trial.status for trial in trials] == ["COMPLETED"]
 
 
+@pytest.mark.quick_in("keras")
 def test_a_subclassed_model_comes_from_a_function(K, data, tmp_path):
     """A class that Keras can neither copy nor save."""
 
@@ -149,6 +154,7 @@ def test_a_subclassed_model_comes_from_a_function(K, data, tmp_path):
     assert sparsity == pytest.approx(record["measures"]["sparsity"])
 
 
+@pytest.mark.quick_in("keras")
 def test_a_baseline_from_a_file(trained, data, tmp_path):
     trained.save(tmp_path / "model.keras")
     hypermodel = hypermodel_of(tmp_path / "model.keras")
@@ -162,9 +168,9 @@ def test_a_baseline_from_a_file(trained, data, tmp_path):
 @pytest.mark.parametrize(
     ("kind", "arguments"),
     [
-        (keras_tuner.GridSearch, {"max_trials": 1}),
+        slow(keras_tuner.GridSearch, {"max_trials": 1}),
         (keras_tuner.BayesianOptimization, {"max_trials": 2, "num_initial_points": 1}),
-        (keras_tuner.Hyperband, {"max_epochs": 2, "factor": 2}),
+        slow(keras_tuner.Hyperband, {"max_epochs": 2, "factor": 2}),
     ],
 )
 def test_any_tuner_of_keras_tuner(trained_3, kind, arguments, data, tmp_path):
@@ -247,6 +253,7 @@ def test_a_trial_that_cannot_get_there_stops_early(trained_3, data, tmp_path):
     assert record["measures"]["sparsity"] > 0.9
 
 
+@pytest.mark.quick_in("keras")
 def test_tensorboard_gets_what_was_measured(K, trained, data, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
     from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
@@ -265,6 +272,7 @@ def test_tensorboard_gets_what_was_measured(K, trained, data, tmp_path):
 # Wrong turns: found before the first trial.
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

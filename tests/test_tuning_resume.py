@@ -14,6 +14,7 @@ import keras_tuner
 import models
 import numpy as np
 import pytest
+from marks import slow
 
 import keras_prune_kit as kpk
 from keras_prune_kit.tuning import durable_oracle, hyper_model
@@ -117,7 +118,8 @@ def kill_at_write(patch, number, moment):
         patch.setattr(module, "write_json", write)
 
 
-@pytest.mark.parametrize("kind", ["RandomSearch", "GridSearch", "Hyperband"])
+@pytest.mark.each_value
+@pytest.mark.parametrize("kind", ["RandomSearch", "GridSearch", slow("Hyperband")])
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_no_file_is_a_bad_one_to_be_killed_at(
     baseline, data, tmp_path, kind, moment, monkeypatch
@@ -175,6 +177,7 @@ def trial_under_way(out, worker):
     return state["ongoing_trials"].get(worker)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
 def test_a_worker_that_is_killed_in_mid_trial(tmp_path):
     """A chief and two workers on this machine."""

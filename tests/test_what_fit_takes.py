@@ -41,6 +41,7 @@ def foreign(data):
     return tuple(map(Foreign, data))
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("form", [tensors, frames, foreign], ids=lambda f: f.__name__)
 def test_compress_measures_the_same_whatever_holds_the_data(trained, data, form):
     options = {"policy": 0.5, "epochs": 1, "quantization": "none", "verbose": 0}
@@ -87,6 +88,7 @@ def test_ragged_tensors_are_refused_in_one_sentence(trained, data):
         kpk.compress(trained, (ragged, data[1]), validation_data=data, epochs=1)
 
 
+@pytest.mark.each_value
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
 @pytest.mark.parametrize("ending", [".keras", ".h5"])
 def test_the_path_of_a_model_is_a_model(trained, data, tmp_path, ending):

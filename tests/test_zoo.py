@@ -5,6 +5,7 @@
 
 import pytest
 import zoo
+from marks import slow
 from zoo_applications import application, application_names
 from zoo_checks import CHECKS, OURS, Subject, run
 from zoo_models import PEOPLE_TRAIN
@@ -23,7 +24,12 @@ LOOPS = {
 }
 
 
-@pytest.mark.parametrize("name", [*PEOPLE_TRAIN, *SMALL])
+NAMES = [*PEOPLE_TRAIN, *SMALL]
+QUICK = ("two_in_two_out", "subclassed")
+
+
+@pytest.mark.each_value
+@pytest.mark.parametrize("name", [n if n in QUICK else slow(n) for n in NAMES])
 def test_what_people_train_passes(K, name):
     subject = Subject(K, (PEOPLE_TRAIN | SMALL)[name])
 
