@@ -4,6 +4,11 @@ Keras can only load classes that were imported, and this package imports lazily.
 layers are therefore imported, and so registered, as soon as both packages are: to load
 a model with such layers, a process only needs `import keras_prune_kit`, before or after
 `import keras`.
+
+Nothing plainer than an import hook does so. Keras refuses to import a module of another
+package by the name that stands in a file, as a file may come from anybody. To import
+Keras here would make `import keras_prune_kit` take seconds, and fix the backend before
+the user has chosen one.
 """
 
 from __future__ import annotations

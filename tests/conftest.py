@@ -50,7 +50,8 @@ def pytest_collection_modifyitems(items):
         world = item.callspec.params.get("K")
         if quick is not None and world is not None and world not in quick.args:
             item.add_marker("slow")
-        if item.get_closest_marker("each_value"):
+        is_slow = item.get_closest_marker("slow") is not None
+        if item.get_closest_marker("each_value") and not is_slow:
             function = item.nodeid.partition("[")[0]
             seen.setdefault(function, []).append(item)
     for cases in seen.values():
