@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import array_shapes
 
 import keras_prune_kit as kpk
 from keras_prune_kit import _keras
-from keras_prune_kit.policies.matching import Places, covers_layer
+from keras_prune_kit.policies.matching import WeightIndex, covers_layer
 
 hypothesis.settings.register_profile("quick", deadline=None, max_examples=60)
 hypothesis.settings.load_profile("quick")
@@ -278,7 +278,7 @@ def weight_at(path):
 )
 def test_one_look_at_all_paths_finds_what_a_look_at_each_weight_does(regex, paths):
     weights = [weight_at(path) for path in paths]
-    found = {id(weight) for weight in Places(weights).covered(regex)}
+    found = {id(weight) for weight in WeightIndex(weights).covered(regex)}
     expected = {id(w) for w in weights if covers_layer(regex, w.path, ())}
     assert found == expected
 

@@ -12,7 +12,7 @@ from keras_prune_kit._tools.checks import using
 _SPECIAL = re.compile(r"[][.^$*+?{}\\|()]")
 
 
-class Places:
+class WeightIndex:
     """An index of the weights of a model by path.
 
     A regex is tested once per path, for all weights below it: testing each rule on each

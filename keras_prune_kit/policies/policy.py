@@ -9,7 +9,7 @@ from typing import Any
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import check_flag, is_number, is_one_of
 from keras_prune_kit.criteria import Criterion, gradients_needed, magnitude
-from keras_prune_kit.policies.matching import Places
+from keras_prune_kit.policies.matching import WeightIndex
 from keras_prune_kit.policies.plan import PlannedWeight, PrunePlan
 from keras_prune_kit.policies.rule import (
     Rule,
@@ -219,10 +219,10 @@ class PrunePolicy:
 
     def _winners(self, found: Iterable[Any]) -> dict[int, Rule]:
         """Return the rule that decides, by the id of each weight that a rule covers."""
-        places = Places(w for w in found if isinstance(w, _keras.PrunableWeight))
+        index = WeightIndex(w for w in found if isinstance(w, _keras.PrunableWeight))
         winners: dict[int, Rule] = {}
         for rule in self.rules:
-            winners.update(dict.fromkeys(rule.covered(places), rule))
+            winners.update(dict.fromkeys(rule.covered(index), rule))
         return winners
 
     def _assign(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from keras_prune_kit.criteria import Criterion
-from keras_prune_kit.policies.matching import Places, covers_layer
+from keras_prune_kit.policies.matching import WeightIndex, covers_layer
 from keras_prune_kit.schedules import Schedule, check_sparsity
 from keras_prune_kit.structures import Structure
 
@@ -57,17 +57,17 @@ class Rule:
         if self.criterion is not None:
             check_criterion(self.criterion)
 
-    def covered(self, places: Places) -> set[int]:
+    def covered(self, index: WeightIndex) -> set[int]:
         """Return the ids of the weights that the rule covers.
 
         Raises:
             ValueError: If it covers none, most often because of a typo.
         """
         found = {
-            id(weight) for match in self.matches() for weight in places.covered(match)
+            id(weight) for match in self.matches() for weight in index.covered(match)
         }
         if not found:
-            known = ", ".join(weight.path for weight in places.weights) or "none"
+            known = ", ".join(weight.path for weight in index.weights) or "none"
             raise ValueError(
                 f"The rule for match={name_of(self.match)} covers no prunable weight "
                 f"of the model. A regex must match the whole path, and a class must "
@@ -95,32 +95,32 @@ def single_matches(match: Match, name: str = "match") -> tuple[Any, ...]:
 
 
 def covered_layers(
-    match: Match, places: Iterable[tuple[str, tuple[Any, ...]]], name: str = "match"
+    match: Match, index: Iterable[tuple[str, tuple[Any, ...]]], name: str = "match"
 ) -> set[int]:
     """Return the ids of all layers that a match covers.
 
     Args:
         match: As in `Rule`.
-        places: For each layer, its path and the layers from the outermost one to it.
+        index: For each layer, its path and the layers from the outermost one to it.
         name: The name of the argument in messages. Defaults to `"match"`.
 
     Raises:
         TypeError: If a part of the match is neither a regex, a class nor a callable.
         ValueError: If a regex does not compile, or a part of it covers no layer.
     """
-    places = list(places)
+    index = list(index)
     covered: set[int] = set()
     for single in single_matches(match, name):
         found = {
             id(layers[-1])
-            for path, layers in places
+            for path, layers in index
             if covers_layer(single, path, layers, name)
         }
         if not found:
             raise ValueError(
                 f"{name}={name_of(single)} covers no layer of the model. A regex must "
                 "match the whole path, and a class must be of the model's own Keras. "
-                f"Layers: {', '.join(path for path, _ in places)}."
+                f"Layers: {', '.join(path for path, _ in index)}."
             )
         covered |= found
     return covered

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from keras_prune_kit import _keras
-from keras_prune_kit.policies.matching import Places
+from keras_prune_kit.policies.matching import WeightIndex
 from keras_prune_kit.policies.rule import Match, Rule
 from keras_prune_kit.reports import Skipped, skipped_lines
 
@@ -32,7 +32,7 @@ def choose_weights(
     found = list(_keras.find_weights(model))
     weights = [item for item in found if isinstance(item, _keras.PrunableWeight)]
     if match is not None:
-        covered = Rule(match, None).covered(Places(weights))
+        covered = Rule(match, None).covered(WeightIndex(weights))
         return [weight for weight in weights if id(weight) in covered], []
     usual = [weight for weight in weights if not weight.is_depthwise]
     chosen = [weight for weight in usual if weight.is_trainable]

@@ -13,7 +13,7 @@ from keras_prune_kit.quantization.activations import has_int8
 from keras_prune_kit.quantization.call_graph import graph_of
 from keras_prune_kit.quantization.layer_kinds import Kind
 from keras_prune_kit.quantization.quantize_kernel import QuantizeKernel
-from keras_prune_kit.quantization.range_planner import Plan, plan_for
+from keras_prune_kit.quantization.range_planner import RangePlan, plan_for
 from keras_prune_kit.quantization.rebuilders import Quantizer, Stripper
 from keras_prune_kit.reports import Converted, LayerReport, Skipped, skipped_lines
 
@@ -100,7 +100,9 @@ def _places(
             yield from _places(layer, f"{prefix}{layer.name}/", layers)
 
 
-def _skipped(plan: Plan, places: list[tuple[str, tuple[Any, ...]]]) -> list[Skipped]:
+def _skipped(
+    plan: RangePlan, places: list[tuple[str, tuple[Any, ...]]]
+) -> list[Skipped]:
     return [
         Skipped(path, plan.verdicts[id(layers[-1])].reason)
         for path, layers in places
@@ -108,7 +110,9 @@ def _skipped(plan: Plan, places: list[tuple[str, tuple[Any, ...]]]) -> list[Skip
     ]
 
 
-def _what_was_done(layer: Any, plan: Plan, kernels: dict[int, QuantizeKernel]) -> str:
+def _what_was_done(
+    layer: Any, plan: RangePlan, kernels: dict[int, QuantizeKernel]
+) -> str:
     for other, normalization in plan.folded.items():
         if normalization is layer:
             return f"folded into {kernels[other].name}"

@@ -45,7 +45,7 @@ class Range:
 
 
 @dataclass
-class Plan:
+class RangePlan:
     """The decisions for a model and the models nested in it.
 
     Attributes:
@@ -79,14 +79,14 @@ class Plan:
         return self.uses[id(operation)] == 1
 
 
-def plan_for(model: Any, skips: Callable[[Any], bool]) -> Plan:
-    """Plan the quantization of a model and of the models nested in it.
+def plan_for(model: Any, skips: Callable[[Any], bool]) -> RangePlan:
+    """RangePlan the quantization of a model and of the models nested in it.
 
     Args:
         model: A built Sequential or functional model.
         skips: Returns True for a layer that must stay float.
     """
-    plan = Plan()
+    plan = RangePlan()
     graphs = {id(part): graph_of(part) for part in nested_models(model)}
     for graph in graphs.values():
         plan.uses.update(id(call.operation) for call in graph.calls)
@@ -101,7 +101,7 @@ class _GraphPlanner:
     def __init__(
         self,
         graph: Graph,
-        plan: Plan,
+        plan: RangePlan,
         skips: Callable[[Any], bool],
         *,
         is_outermost: bool,

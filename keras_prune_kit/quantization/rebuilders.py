@@ -14,7 +14,7 @@ from keras_prune_kit.quantization.call_graph import Call, rebuild
 from keras_prune_kit.quantization.fake_quantize import Barrier, FakeQuantize
 from keras_prune_kit.quantization.layer_kinds import Kind
 from keras_prune_kit.quantization.quantize_kernel import QuantizeKernel
-from keras_prune_kit.quantization.range_planner import Plan, Range
+from keras_prune_kit.quantization.range_planner import Range, RangePlan
 from keras_prune_kit.quantization.wrappers import (
     QuantizeAverage,
     QuantizeOutput,
@@ -70,7 +70,9 @@ class Quantizer(_Rebuilder):
         kernels: The wrappers of layers with kernels, by the id of the old layer.
     """
 
-    def __init__(self, plan: Plan, weight_bits: int, preserve_sparsity: bool) -> None:
+    def __init__(
+        self, plan: RangePlan, weight_bits: int, preserve_sparsity: bool
+    ) -> None:
         super().__init__()
         self._plan = plan
         self._weight_bits = weight_bits
