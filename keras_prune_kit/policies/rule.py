@@ -95,32 +95,32 @@ def single_matches(match: Match, name: str = "match") -> tuple[Any, ...]:
 
 
 def covered_layers(
-    match: Match, index: Iterable[tuple[str, tuple[Any, ...]]], name: str = "match"
+    match: Match, located: Iterable[tuple[str, tuple[Any, ...]]], name: str = "match"
 ) -> set[int]:
     """Return the ids of all layers that a match covers.
 
     Args:
         match: As in `Rule`.
-        index: For each layer, its path and the layers from the outermost one to it.
+        located: For each layer, its path and the layers from the outermost one to it.
         name: The name of the argument in messages. Defaults to `"match"`.
 
     Raises:
         TypeError: If a part of the match is neither a regex, a class nor a callable.
         ValueError: If a regex does not compile, or a part of it covers no layer.
     """
-    index = list(index)
+    located = list(located)
     covered: set[int] = set()
     for single in single_matches(match, name):
         found = {
             id(layers[-1])
-            for path, layers in index
+            for path, layers in located
             if covers_layer(single, path, layers, name)
         }
         if not found:
             raise ValueError(
                 f"{name}={name_of(single)} covers no layer of the model. A regex must "
                 "match the whole path, and a class must be of the model's own Keras. "
-                f"Layers: {', '.join(path for path, _ in index)}."
+                f"Layers: {', '.join(path for path, _ in located)}."
             )
         covered |= found
     return covered
