@@ -13,7 +13,8 @@ _functions = keras.activations
 # The converter fuses these into the operator that produces their input.
 _FUSED = (_functions.linear, _functions.relu, _functions.relu6)
 
-# The int8 output range that .tflite prescribes for an activation.
+# The int8 output range that .tflite prescribes for an activation: 256 levels, 1/256
+# apart from 0 on or 1/128 apart from -1 on.
 _BOUNDS = {
     _functions.sigmoid: (0.0, 255 / 256),
     _functions.softmax: (0.0, 255 / 256),
@@ -48,6 +49,7 @@ def activation_of(layer: Any) -> Any:
     Returns:
         The function, or `None` if the layer is no activation or has no equivalent.
     """
+    # Exact classes, as a subclass may compute something else.
     if type(layer) is keras.layers.Activation:
         return layer.activation
     if type(layer) is keras.layers.Softmax and is_over_last_axis(layer):

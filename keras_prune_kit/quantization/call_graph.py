@@ -12,6 +12,7 @@ import keras
 from keras_prune_kit import _keras
 
 
+# Compared by identity: constants may be arrays, whose `==` is no bool.
 @dataclass(frozen=True, eq=False)
 class Call:
     """One call of a layer, or of an operation such as `x + y`, in a model.
@@ -122,6 +123,7 @@ def rebuild(
             clone_function=copy,
             call_function=call_next,
         )
+    # A Sequential is cloned by way of the functional model inside it.
     if isinstance(model, keras.Sequential):
         return keras.Sequential(clone.layers, name=model.name)
     return clone

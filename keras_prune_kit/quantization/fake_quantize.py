@@ -53,6 +53,7 @@ class FakeQuantize(keras.layers.Layer):
                     shape=(),
                     initializer="zeros",
                     trainable=False,
+                    # Under a distribution strategy each replica sees another batch.
                     aggregation="mean",
                     name=name,
                 )
@@ -90,12 +91,16 @@ class FakeQuantize(keras.layers.Layer):
     def _range(self) -> tuple[Any, Any]:
         """Return the range that the file will have; a placeholder if there is none."""
         low, high = self.low.value, self.high.value
+        # `tf.where` computes both of its branches, so even an unused range has a width.
         return compact_range(low, tf.where(high > low, high, low + _LEAST_RANGE))
 
     def _follow(self, inputs: Any) -> None:
+        # The range includes 0, which a zero point can represent exactly.
         low = tf.minimum(tf.reduce_min(inputs), 0.0)
         high = tf.maximum(tf.reduce_max(inputs), 0.0)
         is_known, is_zeros = self.high.value > self.low.value, high <= low
+        # With a weight of 1 for the past, zeros change nothing; without a past, the
+        # weight is 0 and the first batch sets the range.
         past = tf.where(is_zeros, 1.0, self.momentum) * tf.cast(is_known, "float32")
         high = tf.maximum(high, low + tf.where(is_zeros, _RANGE_OF_ZEROS, _LEAST_RANGE))
         self.low.assign(past * self.low.value + (1 - past) * low)
@@ -117,6 +122,7 @@ class Barrier(keras.layers.Layer):
     def call(self, inputs: Any, training: bool | None = False) -> Any:
         if training:
             return inputs
+        # Exact: each float32 is a float64.
         return tf.cast(tf.cast(inputs, tf.float64), tf.float32)
 
     def compute_output_shape(self, input_shape: Any) -> Any:

@@ -41,6 +41,7 @@ class Stage:
 
 def stages_of(layer: Any) -> tuple[Stage, ...]:
     """Return the stages of a layer; empty if its class is not supported."""
+    # By exact class, as a subclass may compute something else.
     return _STAGES.get(type(layer), ())
 
 
@@ -95,6 +96,7 @@ def _einsum(layer: Any, x: Any, kernel: Any, bias: Any) -> Any:
     inputs, outputs = einsum_sizes(layer) or (1, 1)
     sizes = tuple(layer.kernel.shape[inputs:])
     if bias is not None:
+        # An EinsumDense bias may lack some of the output axes.
         bias = tf.reshape(tf.broadcast_to(bias, sizes), [-1])
     x = x if inputs == 1 else _reshape_last(x, inputs, kernel.shape[:1])
     y = _dense(layer, x, kernel, bias)
@@ -117,6 +119,7 @@ def _conv(layer: Any, x: Any, kernel: Any, bias: Any) -> Any:
 def _conv_1d(layer: Any, x: Any, kernel: Any, bias: Any) -> Any:
     padding = layer.padding
     if padding == "causal":
+        # Causal padding is all on the left, so that no output sees a later input.
         before = layer.dilation_rate[0] * (layer.kernel_size[0] - 1)
         x, padding = tf.pad(x, [[0, 0], [before, 0], [0, 0]]), "valid"
     strides, dilation = (1, *layer.strides), (1, *layer.dilation_rate)
@@ -158,6 +161,8 @@ def _depthwise(layer: Any, x: Any, kernel: Any, bias: Any) -> Any:
 
 def _depthwise_1d(layer: Any, x: Any, kernel: Any, bias: Any) -> Any:
     kernel = _split_last(layer, kernel)
+    # TensorFlow's depthwise operator needs equal strides; on an axis of size 1 a
+    # stride has no effect.
     strides, dilation = layer.strides * 2, (1, *layer.dilation_rate)
     y = _depthwise_2d(tf.expand_dims(x, 1), kernel, strides, layer.padding, dilation)
     return tf.squeeze(_biased(y, bias), 1)
@@ -215,11 +220,14 @@ def _merge_last_of_row(layer: Any, kernel: Any) -> Any:
     return _merge_last(layer, kernel)[None]
 
 
+# A transposed convolution has outputs before inputs in Keras. Swapping is its own
+# inverse.
 def _swap_last(layer: Any, kernel: Any) -> Any:
     return tf.transpose(kernel, (0, 1, 3, 2))
 
 
 _layers = keras.layers
+# One scale where the converter transposes the kernel; per channel elsewhere.
 _STAGES: dict[type, tuple[Stage, ...]] = {
     _layers.Dense: (Stage("kernel", _as_it_is, _dense, is_per_channel=False),),
     _layers.EinsumDense: (Stage("kernel", _as_matrix, _einsum, is_per_channel=False),),

@@ -42,6 +42,7 @@ class Verdict:
     reason: str = ""
 
 
+# Classes by name, as the operations of keras.ops are not public classes.
 _NOTHING_IN_INFERENCE = {
     *("Identity", "Dropout", "SpatialDropout1D", "SpatialDropout2D"),
     *("GaussianNoise", "GaussianDropout", "ActivityRegularization", "RandomFlip"),
@@ -50,6 +51,7 @@ _NOTHING_IN_INFERENCE = {
 }
 _SAME_RANGE = {
     *_NOTHING_IN_INFERENCE,
+    # `RandomCrop` is no identity: in inference it resizes and crops.
     *("Flatten", "Reshape", "Permute", "RepeatVector", "RandomCrop"),
     *("MaxPooling1D", "MaxPooling2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D"),
     *("AveragePooling1D", "AveragePooling2D", "ZeroPadding1D", "ZeroPadding2D"),
@@ -167,6 +169,7 @@ def takes_in_activation(operation: Any) -> bool:
 def takes_in_normalization(operation: Any) -> bool:
     """Return True if a following normalization can be folded into its kernel."""
     is_einsum = type(operation) is keras.layers.EinsumDense
+    # With several output axes, each channel of the last has many kernel columns.
     return bool(stages_of(operation)) and is_linear(operation) and not is_einsum
 
 
@@ -199,6 +202,7 @@ def _on_scale(layer: Any, inputs: Any) -> Verdict:
     rank = len(inputs.shape)
     if "float" not in inputs.dtype:
         return _float("its input is not a float tensor")
+    # The scale is a depthwise convolution, which takes four axes.
     if not 2 <= rank <= 4 or getattr(layer, "axis", -1) not in (-1, rank - 1):
         return _float(".tflite scales only the last axis of a tensor of rank 2 to 4")
     return Verdict(Kind.SCALE)

@@ -39,6 +39,7 @@ def masking_calls(graph: Graph) -> set[int]:
             continue
         found.add(id(call))
         if not _ends(call.operation):
+            # Calls are in topological order, so one pass finds all that follows.
             masked.update(map(id, call.outputs))
     return found
 

@@ -71,6 +71,7 @@ class QuantizeKernel(QuantizeOutput):
         self._stages = stages_of(layer)
         has_two_stages = len(self._stages) == 2
         self._between = FakeQuantize(name="between") if has_two_stages else None
+        # An activation that is an operator of its own needs a range for its input.
         is_fused = self._stages[-1].fuses and fuses(layer.activation)
         self._before_activation = None if is_fused else _range_before(layer.activation)
         self._kept: list[Any] = []
@@ -97,6 +98,7 @@ class QuantizeKernel(QuantizeOutput):
             kernel = self._rounded_kernel(index, training)
             bias = self._stage_bias(index, training)
             x = stage.apply(self.layer, x, kernel, bias)
+        # In inference it is in the kernel and the bias already.
         if training and self.normalization is not None:
             x = self._scaled_as_stored(self.normalization(x, training=True))
         if self._before_activation is not None:
@@ -210,6 +212,7 @@ class QuantizeKernel(QuantizeOutput):
             kernel, factor = kernel * factor, None
         levels, bits = levels_of(self.weight_bits), self.container_bits()[index]
         step = self._step(index, kernel, factor)
+        # A channel of zeros has a step size of 0.
         level = tf.round(tf.math.divide_no_nan(kernel, step))
         level = tf.clip_by_value(level, -levels, levels)
         kernel = straight_through(kernel, level * step)
@@ -218,6 +221,7 @@ class QuantizeKernel(QuantizeOutput):
             kernel, step = kernel * factor, step * tf.abs(factor)
         bias = self._stage_bias(index, training=False)
         reach = safe_reach(step * levels_of(bits), bias)
+        # Once more, as `safe_reach` may have enlarged it.
         reach = compact(reach / levels_of(bits)) * levels_of(bits)
         return round_to_reach(kernel, reach, bits)
 

@@ -88,6 +88,7 @@ def plan_for(model: Any, skips: Callable[[Any], bool]) -> RangePlan:
     """
     plan = RangePlan()
     graphs = {id(part): graph_of(part) for part in nested_models(model)}
+    # All uses first: a layer may be called in several of the models.
     for graph in graphs.values():
         plan.uses.update(id(call.operation) for call in graph.calls)
     for key, graph in graphs.items():
@@ -116,6 +117,7 @@ class _GraphPlanner:
         self._just_rounded: set[int] = set()
 
     def run(self) -> None:
+        # In topological order, as a verdict looks at those of the producers.
         for call in self._graph.calls:
             self._judge(call)
         self._fold_normalizations()
@@ -135,6 +137,7 @@ class _GraphPlanner:
         elif any(self._would_change(call, tensor) for tensor in call.inputs):
             reason = "other layers need its input in a wider range"
             verdict = Verdict(Kind.FLOAT, reason)
+        # A shared layer keeps the verdict on its first call.
         self._plan.verdicts.setdefault(id(call.operation), verdict)
 
     def _follows_float(self, call: Call) -> bool:
@@ -169,6 +172,7 @@ class _GraphPlanner:
         return self._plan.kind(call.operation) is Kind.FLOAT
 
     def _gives_float(self, call: Call) -> bool:
+        # A layer with kernels computes an activation without an int8 form in float.
         if self._plan.kind(call.operation) is not Kind.KERNEL:
             return self._is_float(call)
         return not has_int8(call.operation.activation)
@@ -251,6 +255,7 @@ class _GraphPlanner:
         if "float" not in end.outputs[0].dtype or (bounds and is_model_output):
             return
         is_folded = self._plan.is_folded(end.operation)
+        # A folded normalization is no layer of the new model.
         holder = call.operation if is_folded else end.operation
         if isinstance(holder, keras.Layer) and self._plan.is_used_once(holder):
             self._plan.held[id(holder)] = Range(bounds)

@@ -32,6 +32,7 @@ class _Rebuilder(abc.ABC):
     def build(self, model: Any) -> Any:
         """Return an uncompiled copy with the weights of the model."""
         copy = rebuild(model, self._once, self._call)
+        # Only now, as a layer has no weights before its first call.
         for old, new in self._copies:
             _keras.copy_state(old, new)
         return copy
@@ -83,6 +84,7 @@ class Quantizer(_Rebuilder):
 
     def build(self, model: Any) -> Any:
         quantized = super().build(model)
+        # After the weights were copied, which the steps have to fit.
         for wrapper in self.kernels.values():
             wrapper.fit_steps()
         return quantized
@@ -138,6 +140,7 @@ class Quantizer(_Rebuilder):
 
     def _with_rounded_inputs(self, call: Call, *arguments: Any) -> Any:
         """Replace inputs of the model by their rounded form, made once on first use."""
+        # Keras lists a call's inputs in the order in which its tree is flattened.
         before = iter(call.inputs)
 
         def replace(item: Any) -> Any:
@@ -162,6 +165,7 @@ class Quantizer(_Rebuilder):
 
     def _range(self, found: Range, tensor: Any) -> FakeQuantize:
         name = f"{_keras.producer_of(tensor).name}_range"
+        # Keras refuses a model with two layers of one name.
         self._names[name] += 1
         count = self._names[name]
         return FakeQuantize(
@@ -176,6 +180,7 @@ class Stripper(_Rebuilder):
     def build(self, model: Any) -> Any:
         stripped = super().build(model)
         for old, new in self._copies:
+            # Without an entry, `dict` is called: no changes.
             for name, value in self._changed.get(id(old), dict)().items():
                 getattr(new, name).assign(value)
         return stripped

@@ -48,6 +48,7 @@ def compact(step: Any) -> Any:
     """
     # Tolerate 64 units in the last place: a product of compact values is not exact.
     bits = tf.bitcast(step, tf.int32) + (_UNUSED - 64)
+    # Bits of positive floats are ordered as integers: a carry raises the exponent.
     return _without_unused(bits)
 
 
@@ -78,6 +79,7 @@ def compact_range(low: Any, high: Any) -> tuple[Any, Any]:
         high: Scalar, at least 0 and above `low`.
     """
     step = compact((high - low) / 255)
+    # A whole number of steps below zero makes zero one of the levels.
     below = tf.clip_by_value(tf.round(-low / step), 0, 255)
     return -below * step, (255 - below) * step
 
@@ -137,6 +139,7 @@ def round_to_learned_step(
     """
     axes = list(range(kernel.shape.rank - log_step.shape.rank))
     sharing = kernel.shape.num_elements() / max(1, log_step.shape.num_elements())
+    # All weights of a step add to its gradient, so more of them mean more damping.
     damping = 1 / np.sqrt(sharing * levels)
 
     @tf.custom_gradient
@@ -146,6 +149,7 @@ def round_to_learned_step(
         level = tf.round(tf.clip_by_value(scaled, -levels, levels))
 
         def gradient(upstream: Any) -> Any:
+            # The rounding error; for clipped values the outermost level.
             slope = tf.where(tf.abs(scaled) <= levels, level - scaled, level)
             by_step = tf.reduce_sum(upstream * slope, axes) * damping
             return upstream, by_step / (LOG_UNIT * step)
@@ -183,6 +187,7 @@ def least_squares_step(kernel: np.ndarray, levels: int, per_channel: bool) -> An
     """
     axes = tuple(range(kernel.ndim - 1)) if per_channel else None
     widest = np.abs(kernel).max(axes) / levels
+    # A channel of zeros takes the step of the widest one, to be above zero.
     widest = np.where(widest > 0, widest, widest.max() or 1.0)
     best, least = widest, np.full(widest.shape, np.inf)
     for fraction in np.geomspace(_NARROWEST, 1.0, _CANDIDATES):

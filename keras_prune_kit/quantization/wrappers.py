@@ -26,6 +26,7 @@ class QuantizeOutput(keras.layers.Wrapper):
     def __init__(
         self, layer: Any, output_range: FakeQuantize | None = None, **kwargs: Any
     ) -> None:
+        # Keras applies it to called layers, but `QuantizeKernel` never calls its own.
         kwargs.setdefault("activity_regularizer", layer.activity_regularizer)
         super().__init__(layer, **kwargs)
         self.output_range = output_range
@@ -160,7 +161,10 @@ def safe_reach(reach: Any, bias: Any) -> Any:
         bias: `(outputs,)`, or `None`.
     """
     if bias is not None:
+        # At 8 bits the bias is then 127,000 steps of the kernel at most, which fits
+        # into int32 for any scale of the input above 6e-5.
         least = 1e-3 * tf.abs(bias)
+        # A single scale has to do for the largest bias.
         least = least if reach.shape.rank else tf.reduce_max(least)
         reach = tf.maximum(reach, least)
     widest = tf.reduce_max(reach)

@@ -40,6 +40,7 @@ class ConstantSparsity(Schedule):
 
     def __post_init__(self) -> None:
         if is_whole(self.end_step) and self.end_step == -1:
+            # A frozen dataclass, whose fields cannot be assigned otherwise.
             object.__setattr__(self, "end_step", None)
         super().__post_init__()
         check_sparsity("target_sparsity", self.target_sparsity)

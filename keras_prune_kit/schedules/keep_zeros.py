@@ -26,6 +26,7 @@ class KeepZeros(Schedule):
 
     # The target is met by whatever zeros exist at the start of training.
     final_sparsity: ClassVar[float] = 0.0
+    # Class variables are no fields of a dataclass: there is nothing to choose.
     begin_step: ClassVar[int] = 0
     end_step: ClassVar[None] = None
     frequency: ClassVar[None] = None

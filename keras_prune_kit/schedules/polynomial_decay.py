@@ -55,5 +55,6 @@ class PolynomialDecay(Schedule):
 
     def with_final_sparsity(self, sparsity: float) -> PolynomialDecay:
         check_sparsity("sparsity", sparsity)
+        # Sparsity only rises, so a lower end lowers the start too.
         initial = min(self.initial_sparsity, sparsity)
         return replace(self, initial_sparsity=initial, final_sparsity=sparsity)

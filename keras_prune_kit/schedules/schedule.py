@@ -18,6 +18,7 @@ from keras_prune_kit.schedules.steps import (
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+# Relative to the ramp: every 100 steps, TFMOT's default, never prunes short runs.
 UPDATES_PER_RAMP = 100
 
 
@@ -116,6 +117,7 @@ class Schedule(abc.ABC):
         begin, end = self._plain_bounds()
         if step < begin:
             return None
+        # Also if `frequency` does not divide the ramp, so the target is always reached.
         if end is not None and step >= end:
             return end
         interval = self._interval(begin, end)
@@ -126,6 +128,7 @@ class Schedule(abc.ABC):
     def _interval(self, begin: int, end: int | None) -> int | None:
         if self.frequency is not None:
             return self.frequency
+        # Without an end there is no ramp to divide: one update, at `begin_step`.
         return None if end is None else max(1, (end - begin) // UPDATES_PER_RAMP)
 
     def _plain_bounds(self) -> tuple[int, int | None]:
@@ -141,6 +144,7 @@ class Schedule(abc.ABC):
     def _progress(self, step: int) -> float:
         """Return the progress along the ramp: 0 at `begin_step`, 1 at `end_step`."""
         begin, end = self._plain_bounds()
+        # First, as both ends may be the same step: no division by zero follows.
         if end is None or step >= end:
             return 1.0
         return 0.0 if step <= begin else (step - begin) / (end - begin)

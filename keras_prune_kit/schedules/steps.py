@@ -61,6 +61,7 @@ class Fraction:
     def steps(self, *, steps_per_epoch: int, epochs: int) -> int:
         """Return the number of optimizer steps at this point."""
         _check_length(steps_per_epoch, epochs)
+        # Not int(), which makes 28 of 0.29 * 100 = 28.999999999999996.
         return round(self.of_run * steps_per_epoch * epochs)
 
 

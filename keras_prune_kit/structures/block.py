@@ -50,6 +50,7 @@ class Block(Structure):
                 "The shape of a block is two whole numbers of at least 1, inputs and "
                 f"outputs. Received: shape={sizes!r}."
             )
+        # A frozen dataclass; from JSON the shape comes as a list, which has no hash.
         object.__setattr__(self, "shape", tuple(sizes))
         if not is_one_of(self.pooling, _POOLINGS):
             raise ValueError(
@@ -62,6 +63,7 @@ class Block(Structure):
         kept = keep_highest(pooled, count_zeros(sparsity, pooled.size))
         height, width = self.shape
         blocks = kept.repeat(height, axis=-2).repeat(width, axis=-1)
+        # Repeating made the smaller blocks at the edges whole.
         return blocks[..., : scores.shape[-2], : scores.shape[-1]]
 
     def sparsity(self, weights: np.ndarray) -> float:
@@ -84,6 +86,7 @@ class Block(Structure):
             return self._reduce(np.maximum, scores)
         scores = widened(scores)
         sums = self._reduce(np.add, scores)
+        # By the count of each block, as those at the edges may be smaller.
         return sums / self._reduce(np.add, np.ones(scores.shape[-2:], scores.dtype))
 
     def _reduce(self, ufunc: np.ufunc, values: np.ndarray) -> np.ndarray:

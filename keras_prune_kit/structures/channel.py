@@ -46,6 +46,7 @@ class Channel(Structure):
             return np.ones(scores.shape, bool)
         channels = widened(scores).mean(axis=self._others(scores), keepdims=True)
         kept = keep_highest(channels, count_zeros(sparsity, channels.size))
+        # A broadcast array is a read-only view.
         return np.broadcast_to(kept, scores.shape).copy()
 
     def sparsity(self, weights: np.ndarray) -> float:

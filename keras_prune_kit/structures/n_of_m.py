@@ -48,8 +48,10 @@ class NofM(Structure):
         scores = self._fitting(as_array("scores", scores, least_axes=2))
         pattern = self._pattern(scores)
         zeros = count_zeros(sparsity, scores.size)
+        # More zeros would have to come out of the n best of a group.
         if zeros >= scores.size - np.count_nonzero(pattern):
             return pattern
+        # Infinite scores keep the pattern's weights whatever the others are.
         return keep_highest(np.where(pattern, np.inf, scores), zeros)
 
     def sparsity(self, weights: np.ndarray) -> float:
@@ -65,6 +67,7 @@ class NofM(Structure):
                 "last axis. Keep this layer dense with Rule(path, None)."
             )
         own = 1 - self.n / self.m
+        # Not ==, as 1 - 2 / 3 and 1 / 3 are two floats.
         if not math.isclose(final_sparsity, own):
             raise ValueError(
                 f"{self} has a final sparsity of {own:g}. Received: "
@@ -84,10 +87,12 @@ class NofM(Structure):
         inputs_last = np.swapaxes(scores, -2, -1)
         groups = inputs_last.reshape(-1, self.m)
         # The rank of a weight is the number of weights that precede it in its group.
+        # A byte holds a rank for any usual m; NumPy's default takes eight.
         rank = np.zeros(groups.shape, np.min_scalar_type(self.m))
         for index in range(self.m):
             other = groups[:, index, None]
             rank += other > groups
+            # Of equal scores the first one precedes, as in `keep_highest`.
             rank[:, index + 1 :] += other == groups[:, index + 1 :]
         kept = (rank < self.n).reshape(inputs_last.shape)
         return np.swapaxes(kept, -2, -1)

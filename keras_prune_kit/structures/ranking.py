@@ -10,14 +10,17 @@ import numpy as np
 from keras_prune_kit._tools.checks import check_number
 
 _SAMPLE = 16384
+# 1 MiB of float32.
 _PIECE = 1 << 18
 
+# Above the rank of every score: that of infinity is 0xFF80.
 COARSE_MAX = 0xFFFF
 
 
 def count_zeros(sparsity: float, size: int) -> int:
     """Return the zeros in `size` weights: `round(sparsity * size)`, but never all."""
     check_number("sparsity", sparsity, 0, 1)
+    # TFMOT, too, rounds and keeps one weight at least.
     return max(0, min(round(sparsity * size), size - 1))
 
 
@@ -42,6 +45,7 @@ def keep_highest(scores: np.ndarray, zeros: int) -> np.ndarray:
         if not missing:
             break
         ties = np.flatnonzero(piece == threshold)[:missing]
+        # A piece of the mask is a view: this writes to the mask.
         kept[ties] = True
         missing -= ties.size
     return mask.reshape(scores.shape)
@@ -67,6 +71,7 @@ def keep_highest_parts(
     parts = np.split(ranks, ends)
     limit = nth_lowest(ranks, max(zeros - 1, 0))
     go = zeros - _count(np.less, ranks, limit)
+    # All of the limit's entries go, so exact scores would decide nothing.
     if go == _count(np.equal, ranks, limit):
         yield from (part > limit for part in parts)
         return

@@ -28,9 +28,11 @@ def accuracy(y_true: np.ndarray, y_pred: np.ndarray) -> float:
     if y_pred.ndim == 1:
         y_pred = y_pred[:, np.newaxis]
     positions = y_pred.shape[:-1]
+    # By size, as class numbers may have a last axis of 1 or none.
     if y_true.size == y_pred.size // y_pred.shape[-1]:
         y_true = y_true.reshape(positions)
         if y_pred.shape[-1] == 1:
+            # Keras counts exactly 0.5 as class 0, too.
             return float(np.mean((y_pred[..., 0] > 0.5) == y_true))
     elif y_true.shape == y_pred.shape:
         y_true = y_true.argmax(-1)

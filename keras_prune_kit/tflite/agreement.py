@@ -34,6 +34,7 @@ def largest_deviation(
         absolute deviation from its own mean: 0 is exact, and a file that ignores its
         inputs has about 1.
     """
+    # A model of a fixed batch size takes just that many.
     count = signature.inputs[0].shape[0] or _SAMPLES
     chosen = [samples[i] for i in np.linspace(0, len(samples) - 1, count).astype(int)]
     arrays = [
@@ -50,6 +51,7 @@ def largest_deviation(
 
 def _deviation(wanted: np.ndarray, got: np.ndarray) -> float:
     """Return the relative error of one output; 0 if the two cannot be compared."""
+    # Not the outputs' own size: an offset that all samples share says nothing.
     spread = float(np.abs(wanted - wanted.mean(0)).mean())
     if wanted.shape != got.shape or spread < _LEAST_SPREAD * np.abs(wanted).mean():
         return 0.0

@@ -23,6 +23,7 @@ from keras_prune_kit.tflite.shrinking.packing import (
 )
 from keras_prune_kit.tflite.shrinking.unused import drop_codes
 
+# The step is about that of this range in int16.
 _RANGE_OF_ZEROS, _STEP_OF_ZEROS = 1.0, 2.0**-15
 _LEAST_NUMBER = np.finfo(np.float32).tiny
 # Operators whose output is all zeros if two nonzero inputs cancel. In integers these
@@ -50,9 +51,12 @@ def calibrate_with_care(
     quantize = converter._quantize
 
     def mended(content: bytes, *args: Any, **kwargs: Any) -> bytes:
+        # Before calibration: clipped cells and masks would enter the ranges, and
+        # an operator that is added later would have none.
         content, masks = bound_masks(mend_cells(content), samples, quantization)
         tell(masks)
         if quantization == "int16x8":
+            # It appends tensors, so the indices in `masks.ranges` stay right.
             content = spell_out_squares(content)
         converter._experimental_calibrate_only = True
         content = quantize(content, *args, **kwargs)
@@ -79,6 +83,7 @@ def set_ranges(content: bytes, ranges: Mapping[int, tuple[float, float]]) -> byt
     for index, (low, high) in ranges.items():
         found = model.subgraphs[0].tensors[index].quantization
         if found is not None and found.min is not None:
+            # A range must include 0, which then is a quantized value exactly.
             found.min = np.array([min(low, 0.0)], np.float32)
             found.max = np.array([max(high, 0.0)], np.float32)
     return pack(model)
@@ -144,6 +149,7 @@ def spell_out_squares(content: bytes) -> bytes:
     """
     model = unpack(content)
     for graph in model.subgraphs:
+        # From the end, as one operator becomes two and shifts those after it.
         for number, operator in reversed(list(enumerate(graph.operators))):
             if kind(model, operator) == Operator.SQUARED_DIFFERENCE:
                 _spell_out(model, graph, number, operator)

@@ -69,17 +69,20 @@ class Constant:
     @property
     def nonzero(self) -> int:
         """The number of elements other than 0.0."""
+        # Compared as stored: 0.0 is the zero point, whatever the scale.
         return int(np.count_nonzero(self.stored != self.zero_point))
 
     @property
     def values(self) -> np.ndarray:
         """The stored values, dequantized to float32."""
+        # Zero points are int64, so the difference of two int8 does not overflow.
         return (self.stored - self.zero_point).astype(np.float32) * self.scale
 
 
 def constants(content: bytes) -> Iterator[Constant]:
     """Yield each weight and bias of a .tflite file once, in the order of the file."""
     model = schema.Model.GetRootAs(content, 0)
+    # Buffers are read as views, so their address gives their place in the file.
     address = np.frombuffer(content, np.uint8).ctypes.data
     seen: set[int] = set()
     for graph in (model.Subgraphs(i) for i in range(model.SubgraphsLength())):
@@ -87,6 +90,7 @@ def constants(content: bytes) -> Iterator[Constant]:
             quantization = tensor.Quantization()
             has_step = quantization is not None and quantization.ScaleLength() > 0
             is_known = is_parameter(tensor.Type(), tensor.ShapeLength(), has_step)
+            # Several tensors may share a buffer, which is one weight.
             if tensor.Buffer() in seen or not is_known:
                 continue
             data = _buffer(model, tensor.Buffer(), content)
@@ -117,6 +121,7 @@ def unpack_values(tensor_type: int, data: np.ndarray) -> np.ndarray:
     bits, signed = _PACKED[tensor_type]
     shifts = np.arange(0, 8, bits, dtype=np.uint8)  # First value in the low bits.
     values = (data[:, None] >> shifts & (2**bits - 1)).reshape(-1).astype(np.int8)
+    # Extends the sign: of 4 bits, 0b1111 becomes -1.
     sign_bit = 2 ** (bits - 1)
     return (values ^ sign_bit) - sign_bit if signed else values
 
@@ -128,6 +133,7 @@ def pack_values(tensor_type: int, values: np.ndarray) -> np.ndarray:
         return values.view(np.uint8)
     bits, _ = _PACKED[tensor_type]
     shifts = np.arange(0, 8, bits, dtype=np.uint8)
+    # An odd number of values leaves a part of the last byte unused.
     filled = np.pad(values, (0, -values.size % shifts.size)).astype(np.uint8)
     parts = (filled & (2**bits - 1)).reshape(-1, shifts.size) << shifts
     return np.bitwise_or.reduce(parts, axis=1)
@@ -172,5 +178,6 @@ def _quantization(tensor: Any) -> tuple[np.ndarray, np.ndarray]:
     if quantization.ZeroPointLength():
         points = quantization.ZeroPointAsNumpy()
     channels = [1] * tensor.ShapeLength()
+    # Right for a single scale too: the schema's default dimension is 0.
     channels[quantization.QuantizedDimension()] = -1
     return scales.reshape(channels), points.reshape(channels)

@@ -32,6 +32,7 @@ _INTEGER_OPS = {
     "int8": _OPS.TFLITE_BUILTINS_INT8,
     "int16x8": _OPS.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
 }
+# The operators of a traced `tf.while_loop`, which recurrent layers use.
 _LOOPS = {"While", "StatelessWhile"}
 
 
@@ -118,6 +119,7 @@ class Conversion:
                     content = converter.convert()
             except Exception as error:  # The converter raises any type.
                 raise ConversionFailed(_reason(str(error))) from error
+        # Before `shrink`, which names tensors after the signature.
         content = rename(content, self._inputs, self._outputs)
         content = shrink(mend_one_hot(mend_states(mend_cells(content))))
         if quantization == "float16":
@@ -129,8 +131,10 @@ class Conversion:
             with _keras.exporting():
                 outputs = self._model(self._signature.pack(tensors), training=False)
             named = _keras.named_outputs(self._model, outputs)
+            # Noted while tracing, as the outputs' names come with the first call.
             self._outputs = _traced_names(list(named), "output")
             pairs = zip(self._outputs, named.values(), strict=True)
+            # Without a copy, one tensor under two names would be one output.
             return {name: tf.identity(tensor) for name, tensor in pairs}
 
         specs = [
@@ -162,6 +166,8 @@ class Conversion:
         """Raise for int16x8 LSTMs, and for loops, whose calibration crashes Python."""
         if not self._operators & _LOOPS:
             return
+        # Only a trial tells, as the converter makes one operator of some loops: the
+        # LSTM of tf_keras is fused.
         operators = flatbuffer.operator_names(self.convert("none", ()))
         if "WHILE" in operators:
             raise ConversionFailed(
@@ -204,6 +210,7 @@ def _quantize(converter: Any, quantization: str, *, is_calibrated: bool) -> None
 
 def _reason(text: str) -> str:
     """Extract the reason of a failure from the converter's long error text."""
+    # The converter's messages are MLIR's: types are written tensor<?x3xf16>.
     missing = re.search(r"(?:Select|Flex|Custom) ops: (.+)", text)
     if missing and re.search(r"xb?f16>", text):
         return (

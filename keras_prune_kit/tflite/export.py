@@ -35,6 +35,7 @@ _IO_DTYPES = {
     "int8": ("float32", "int8", "uint8"),
     "int16x8": ("float32", "int16"),
 }
+# Half way from an exact file (0) to one that ignores its inputs (about 1).
 _MOST_DEVIATION = 0.5
 _KEEPS_SPARSE_STORAGE = ("none", "float16")
 
@@ -121,6 +122,7 @@ def export_tflite(
             "inputs, or use quantization='dynamic', which needs none."
         )
     if path is not None:
+        # Early, as the conversion takes long.
         check_writable(path)
     # TensorFlow takes seconds to import, and running a file does not need it.
     from keras_prune_kit.tflite.convert import Conversion, ConversionFailed
@@ -150,6 +152,7 @@ def export_tflite(
                 quantization,
                 largest_deviation(model, signature, exported, samples),
             )
+    # Last, so that an error above leaves no file.
     if path is not None:
         exported.save(path)
     return exported

@@ -23,6 +23,7 @@ _OPERATOR_NAMES = {
 
 def looks_like_tflite(content: bytes) -> bool:
     """Return True if the content has the file identifier of .tflite."""
+    # The first four bytes are the offset of the root table.
     return content[4:8] == _FILE_IDENTIFIER
 
 
@@ -109,6 +110,7 @@ def float_operator_names(content: bytes) -> set[str]:
     return {
         name
         for name, output_types in _operators(model)
+        # DEQUANTIZE leads out of integers, so its output is float by design.
         if name != "DEQUANTIZE" and schema.TensorType.FLOAT32 in output_types
     }
 
@@ -131,6 +133,7 @@ def _operators(model: Any) -> Iterator[tuple[str, set[int]]]:
             # Old files have only the deprecated field, new ones the larger of both.
             number = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
             outputs = [operator.Outputs(j) for j in range(operator.OutputsLength())]
+            # An index of -1 stands for a tensor that is left out.
             types = {graph.Tensors(index).Type() for index in outputs if index >= 0}
             yield _OPERATOR_NAMES.get(number, str(number)), types
 

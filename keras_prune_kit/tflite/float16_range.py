@@ -47,6 +47,8 @@ def restore_large(content: bytes, full: Callable[[], bytes]) -> bytes:
     if not widened:
         return content
     whole = unpack(full())
+    # Apart from those that widen constants, operators and their order should be
+    # those of the float file.
     halves = [item for item in graph.operators if not _is_half(model, graph, item)]
     floats = whole.subgraphs[0].operators
     if [kind(model, item) for item in halves] != [kind(whole, item) for item in floats]:
@@ -80,4 +82,5 @@ def _is_too_large(model: Any, graph: Any, operator: Any) -> bool:
     data = model.buffers[tensor.buffer].data
     if data is None or tensor.sparsity is not None:
         return False
+    # At the limit counts, as that is where the converter clips to.
     return bool((np.abs(np.asarray(data).view("<f2")) >= _LARGEST).any())

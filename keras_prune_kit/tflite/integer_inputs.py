@@ -75,7 +75,9 @@ def take_numbers_as_floats(content: bytes) -> bytes:
     """
     model = unpack(content)
     for graph in model.subgraphs:
+        # A copy of the list, to which `_repeat` adds operators.
         for operator in list(graph.operators):
+            # Anew for each cast, for the same reason.
             makers = producers(graph)
             is_cast = kind(model, operator) == Operator.CAST
             if not is_cast or graph.tensors[operator.outputs[0]].type not in _WHOLE:
@@ -114,6 +116,7 @@ def _repeat(graph: Any, chain: list[Any], cast: Any) -> None:
         tensor = copy.copy(graph.tensors[operator.outputs[0]])
         tensor.type, tensor.quantization = schema.TensorType.FLOAT32, None
         graph.tensors.append(tensor)
+        # A copy of an operator shares its arrays, so these are copied one by one.
         again = copy.copy(operator)
         again.inputs, again.outputs = operator.inputs.copy(), operator.outputs.copy()
         again.inputs[0], again.outputs[0] = source, len(graph.tensors) - 1

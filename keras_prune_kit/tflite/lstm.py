@@ -22,6 +22,7 @@ _FUSED = (
 )
 # Positions in the operator: two among its inputs, `_GIVEN` among its intermediates.
 _HIDDEN_STATE, _CELL_STATE, _GIVEN = 18, 19, 4
+# Interpreters compute the tanh of an int16 cell state with 0 to 6 integer bits.
 _SMALLEST_STEP, _LARGEST_STEP = 2.0**-15, 2.0**-9
 
 
@@ -45,6 +46,7 @@ def mend_cells(content: bytes) -> bytes:
     if not found or has_external_data(model):
         return content
     for graph, operator in found:
+        # A limit of 0 means none.
         operator.builtinOptions.cellClip = 0.0
         operator.inputs = np.array(operator.inputs)  # A read-only view.
         for place, index in enumerate(operator.inputs):
@@ -111,6 +113,7 @@ def _states(model: Any) -> Iterator[tuple[Any, Any, list[Any]]]:
                     operator.Intermediates(_GIVEN),
                 )
             )
+            # A float LSTM has no scales to mend.
             if output.Type() == schema.TensorType.INT8:
                 others = [tensor.Quantization() for tensor in same]
                 yield cell.Quantization(), output.Quantization(), others

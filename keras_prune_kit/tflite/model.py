@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+# Inside the class the name `bytes` is its property, in annotations too.
 import builtins
 import itertools
 import os
@@ -68,6 +69,7 @@ class TFLiteModel:
             )
         # The interpreter and the schema raise arbitrary errors for damaged files.
         try:
+            # First: opening a damaged file in this process might end it.
             check_runs(self._content)
             self._open()
             flatbuffer.sparsity_report(self._content)
@@ -91,6 +93,7 @@ class TFLiteModel:
             ValueError: If the interpreter cannot run the file.
         """
         check_works(content, sample)
+        # Past `__init__`, which would try the file once more.
         model = cls.__new__(cls)
         model._content = content
         model._open()
@@ -246,6 +249,7 @@ class TFLiteModel:
             arrays = [array[:1] for array in self._arrays(x)]
         with using("x"):
             runner = Runner(self._content, num_threads)
+            # Sets the inputs and allocates, neither of which is timed.
             runner.run(arrays)
         for _ in range(_WARM_UP_RUNS):
             runner.interpreter.invoke()
@@ -254,6 +258,7 @@ class TFLiteModel:
             start = time.perf_counter()
             runner.interpreter.invoke()
             times.append(time.perf_counter() - start)
+        # Not the mean, which a single interruption by the system would raise.
         return 1000 * float(np.median(times))
 
     def _open(self) -> None:
@@ -271,6 +276,7 @@ class TFLiteModel:
                 )
             items = [x[key] for key in keys]
         elif len(self.inputs) == 1:
+            # A list of one array may be the inputs or a batch of one: the rank tells.
             one_in_a_list = isinstance(x, list | tuple) and len(x) == 1
             is_array = one_in_a_list and hasattr(x[0], "shape")
             rank = len(self.inputs[0].shape)
@@ -299,6 +305,7 @@ class TFLiteModel:
 def _read(source: Any) -> tuple[builtins.bytes, str]:
     """Return the content of a file, and a name for it in messages."""
     if isinstance(source, bytes | bytearray | memoryview):
+        # A copy, as the caller may go on writing to a bytearray.
         return bytes(source), f"{len(source):,} bytes"
     if not isinstance(source, str | os.PathLike):
         raise TypeError(

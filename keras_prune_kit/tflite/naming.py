@@ -30,6 +30,7 @@ def rename(
     Raises:
         ValueError: If the names are not those of the signature.
     """
+    # In place first, which a file above 2 GB allows too.
     content = flatbuffer.reorder(content, list(inputs), list(outputs))
     model = unpack(content)
     if has_external_data(model):

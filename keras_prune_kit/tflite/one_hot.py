@@ -40,9 +40,11 @@ def _adopt(model: Any, constant: Any, output: Any) -> None:
     data = model.Buffers(constant.Buffer()).DataAsNumpy()
     if integer is None or own is None or other is None or not own.ScaleLength():
         return
+    # The schema returns 0, not an array, for a buffer without data.
     if not other.ScaleLength() or not isinstance(data, np.ndarray):
         return
     values, limits = data.view(integer), np.iinfo(integer)
+    # Widened first, as int8 would overflow.
     real = (values.astype(np.int64) - own.ZeroPoint(0)) * own.Scale(0)
     steps = np.rint(real / other.Scale(0)) + other.ZeroPoint(0)
     values[:] = steps.clip(limits.min, limits.max).astype(integer)

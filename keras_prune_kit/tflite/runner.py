@@ -178,6 +178,7 @@ class Runner:
         if shapes == self._shapes:
             return
         for detail, shape in zip(self._input_details, shapes, strict=True):
+            # Details have the shapes of the file, which count only before any resize.
             if tuple(detail["shape"]) != shape or self._shapes:
                 self.interpreter.resize_tensor_input(detail["index"], shape)
         self.interpreter.allocate_tensors()
@@ -189,6 +190,7 @@ class Runner:
         for start in range(0, len(arrays[0]), batch):
             cut = [array[start : start + batch] for array in arrays]
             count = len(cut[0])
+            # Repeats the samples; the method of an array would fill up with zeros.
             filled = [np.resize(piece, (batch, *piece.shape[1:])) for piece in cut]
             pieces.append([output[:count] for output in self._run_whole(filled)])
         return [np.concatenate(parts) for parts in zip(*pieces, strict=True)]

@@ -38,6 +38,7 @@ def representative_samples(
             is not finite.
     """
     batches = _batches(data, inputs)
+    # Lazily, as an iterable may be endless.
     samples = list(itertools.islice(_singles(batches), CALIBRATION_SAMPLES))
     if not samples:
         raise ValueError(
@@ -86,8 +87,10 @@ def coarse_columns(samples: Sequence[Sample], steps: int) -> dict[str, list[int]
 
 
 def _coarse(table: np.ndarray, steps: int) -> list[int]:
+    # A quantization range includes 0.
     step = (max(table.max(), 0) - min(table.min(), 0)) / steps
     spreads = np.ptp(table, axis=0)
+    # A constant column is left out: there is nothing to resolve in it.
     return np.flatnonzero((spreads > 0) & (spreads < _LEAST_STEPS * step)).tolist()
 
 
@@ -116,6 +119,7 @@ def _is_whole(data: Any, inputs: Sequence[_keras.ModelInput]) -> bool:
 
 
 def _is_array(item: Any) -> bool:
+    # Tensors of any library, but neither generators nor a `tf.data.Dataset`.
     return hasattr(item, "shape") and hasattr(item, "__array__")
 
 

@@ -19,9 +19,11 @@ import numpy as np
 
 from keras_prune_kit.tflite.sandbox_process import Outcome, Trial, framed, read
 
+# Larger files take longer: a second more for each 10 MB.
 _CPU_S, _BYTES_A_SECOND = 5, 10_000_000
 _CPU_S_OF_MODELS = 120  # Converted models are trusted, but may be large.
 _WALL_FACTOR = 12  # Wall time per CPU time, for a busy machine.
+# The child finds packages where this process does, also if sys.path was changed.
 _CODE = """\
 import sys
 sys.path[:] = sys.argv[2:]
@@ -70,6 +72,7 @@ def _check(
 ) -> str:
     """Return the interpreter's reason to refuse a file; empty if it accepts it."""
     digest = hashlib.sha256(content).hexdigest()
+    # A Python inside another program may know no executable to start.
     if digest in _survived or not sys.executable:
         return ""
     seconds = least_s + len(content) // _BYTES_A_SECOND
@@ -108,6 +111,7 @@ class _Helper:
                 process.stdin.flush()
                 return Outcome.unpacked(read(process.stdout))
             except (EOFError, OSError):  # It could not start, or was killed.
+                # A child that could not start says nothing about the file: it passes.
                 code = self._end()
                 return Outcome(exit_code=0 if code == _COULD_NOT_START else code)
             except BaseException:  # The next trial must not read this answer.
@@ -138,6 +142,7 @@ class _Helper:
         process, self._process = self._process, None
         if process is None or self._owner != os.getpid():
             return 0
+        # Closes stdin, which ends the helper, and waits for it.
         process.communicate()
         return process.returncode
 

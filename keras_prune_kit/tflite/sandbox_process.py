@@ -19,7 +19,9 @@ import numpy as np
 from keras_prune_kit.tflite.runner import Runner, open_interpreter
 
 _LENGTH_BYTES = 8
+# The capacity of a pipe on Linux.
 _PIECE_BYTES = 2**16
+# For two samples `Runner` resizes the inputs, at which some files fail.
 _BATCHES = (1, 2)
 _REFUSED = 3  # Exit code for a file that raises an ordinary exception.
 _MARK = b"\0"  # Precedes the reason, as native code may write before it.
@@ -137,7 +139,9 @@ def _in_fork(trial: Trial) -> Outcome:
     if not child:
         _limit(trial.cpu_s)
         os.dup2(writer, sys.stderr.fileno())  # Native code reports a crash there.
+        # Skips exit handlers and buffered output, which are copies of the helper's.
         os._exit(_attempt(trial, writer))
+    # Else the pipe would stay open here, and reading it would not end.
     os.close(writer)
     text, is_late = _read_until(reader, time.monotonic() + trial.wall_s)
     os.close(reader)
@@ -153,6 +157,7 @@ def _limit(seconds: int) -> None:
     import resource  # Missing on Windows, which cannot fork either.
 
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    # Crashes are expected here: no core dumps.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

@@ -65,6 +65,7 @@ def choose(
     calls = _calls(model)
     groups: dict[int, list[Assignment]] = {}
     for item in assignments:
+        # A wrapper prunes all weights of its layer, so they are judged together.
         groups.setdefault(id(_wrapped_layer(item)), []).append(item)
     choices, planned = [], []
     for group in groups.values():
@@ -161,6 +162,7 @@ def _calls(model: Any) -> dict[int, int]:
 
 
 def _nodes(model: Any) -> Iterator[Any]:
+    # Keras 2 has no public list of the calls in a model.
     for nodes in getattr(model, "_nodes_by_depth", {}).values():
         yield from (node.layer for node in nodes)
 

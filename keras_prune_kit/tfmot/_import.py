@@ -58,6 +58,7 @@ def _variable_kept(name: str) -> Iterator[None]:
 @contextlib.contextmanager
 def _keras_2_in(tf: Any) -> Iterator[None]:
     """Put Keras 2 where TFMOT looks, and restore TensorFlow's lazy loaders after."""
+    # TFMOT looks up RNN cells in `compat` too while it is imported.
     places = (
         (tf, "tf_keras"),
         (tf.compat.v1, "tf_keras.api._v1.keras"),

@@ -58,6 +58,7 @@ def clone_layers(model: Any, copy: Callable[[Any], Any]) -> Any:
         return copy(layer)
 
     cloned = keras.models.clone_model(model, clone_function=each)
+    # A Sequential without an Input is cloned without being built.
     if not cloned.built:
         cloned.build_from_config(model.get_build_config())
     return cloned
@@ -69,6 +70,7 @@ def wrappers(model: Any, *names: str) -> list[Any]:
         layer
         for part in (model, *_models_in(model))
         for layer in part.layers
+        # By name, so that a look at a model does not import TFMOT.
         if any(base.__name__ in names for base in type(layer).__mro__)
     ]
 

@@ -46,6 +46,7 @@ def translate(schedule: Schedule) -> Any:
             f"CosineDecay. Use PruningCallback. Received: {schedule}."
         )
     ramp = end - begin
+    # At most the ramp, else there would be no update after the first.
     frequency = min(schedule.frequency or max(1, ramp // UPDATES_PER_RAMP), ramp)
     end = begin + ramp // frequency * frequency
     span = (schedule.initial_sparsity, schedule.final_sparsity, begin, end)
@@ -91,6 +92,7 @@ def cosine_decay() -> Any:
             return is_due, sparsity
 
         def get_config(self) -> dict[str, Any]:
+            # TFMOT's wrapper deserializes its schedule from this form.
             return {"class_name": type(self).__name__, "config": dict(vars(self))}
 
     return CosineDecay

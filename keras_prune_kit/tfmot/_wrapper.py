@@ -38,6 +38,7 @@ def wrapper_class() -> Any:
             self.supports_masking = layer.supports_masking
 
         def build(self, input_shape: Any = None) -> None:
+            # Before Base, whose `build` asks the layer for its prunable weights.
             if not self.layer.built:
                 self.layer.build(input_shape)
                 self.layer.built = True
@@ -51,6 +52,7 @@ def wrapper_class() -> Any:
 
         def call(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
             accepted = list(inspect.signature(self.layer.call).parameters)
+            # TFMOT's `call` takes further arguments by name only.
             kwargs.update(zip(accepted[1:], args, strict=False))
             training = kwargs.pop("training", None)
             if "mask" not in accepted:
@@ -66,6 +68,7 @@ def wrapper_class() -> Any:
 
         @classmethod
         def from_config(cls, config: dict[str, Any]) -> Any:
+            # TFMOT's `from_config` knows only the schedules of TFMOT.
             with keras.utils.custom_object_scope({"CosineDecay": cosine_decay()}):
                 return super().from_config(config)
 
@@ -74,6 +77,7 @@ def wrapper_class() -> Any:
         """Raise if no callback counts steps; runs when the train step is traced."""
         if training is not True and training != 1:
             return
+        # In the graph that is being traced, a variable has no value to read.
         with tf.init_scope():
             if step_of(wrapper) == -1:
                 raise RuntimeError(
@@ -108,6 +112,7 @@ def _build_projections(layer: Any) -> None:
 
 def _kernels(layer: Any) -> list[Any]:
     """Return the prunable weights of a built layer and of the layers inside it."""
+    # Else `find_weights` would ask the stand-in, which names no weights.
     del layer.get_prunable_weights
     return [
         found.variable

@@ -62,6 +62,7 @@ def cluster(model: Any, clusters: int) -> Converted:
         if not layer.weights:
             return fresh
         fresh.build(layer.input_shape) if not fresh.built else None
+        # Before it is wrapped: TFMOT computes centroids from the kernel in `build`.
         _keras.copy_state(layer, fresh)
         reason = _why_not(layer, clusters)
         if reason is not None:

@@ -96,6 +96,7 @@ class LoopPruning(Engine):
         self._require_started("end_epoch()")
         self._mask()
         if self._summaries is not None:
+            # TFMOT writes its summaries when an epoch begins.
             self._summaries.on_epoch_begin(self._epoch)
         self._epoch += 1
 
@@ -106,6 +107,7 @@ class LoopPruning(Engine):
             RuntimeError: Before `start()` or after the end.
         """
         self._require_started("finish()")
+        # The optimizer's last update came after the last forward pass, which masks.
         self._mask()
         self._counted = None
         check_final_sparsity(self.model)

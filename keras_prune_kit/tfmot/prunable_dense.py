@@ -53,6 +53,8 @@ def prunable_dense() -> Any:
         def get_config(self) -> dict[str, Any]:
             return {**super().get_config(), "prune_bias": self.prune_bias}
 
+    # Saved models name a class by its module; this is where it can be found, not
+    # in the function that makes it.
     PrunableDense.__module__ = "keras_prune_kit.tfmot"
     PrunableDense.__qualname__ = "PrunableDense"
     return PrunableDense

@@ -77,8 +77,10 @@ def quantize_aware(
         annotated.build_from_config(model.get_build_config())
     if not annotator.done:
         raise ValueError(f"TFMOT can quantize no layer of model '{model.name}'.")
+    # Only now, as a layer has no weights before it is built.
     for layer, fresh in annotator.copies:
         _keras.copy_state(layer, fresh)
+    # TFMOT rebuilds layers from their configs, so it has to know their classes.
     with tfmot().quantization.keras.quantize_scope(annotator.classes):
         quantized = tfmot().quantization.keras.quantize_apply(
             annotated, scheme=_scheme(preserve)

@@ -46,6 +46,7 @@ def load(path: str | os.PathLike[str], *, unsafe: bool = False) -> Any:
     check_flag("unsafe", unsafe)
     if not os.path.exists(path):
         raise FileNotFoundError(f"There is no such file: {path}.")
+    # A SavedModel folder is a program as a whole: there is nothing to check.
     if os.path.isfile(path) and not unsafe:
         _keras.check_safe(path, _TRUSTED)
     ours = {

@@ -60,6 +60,7 @@ def _inner_layer(wrapper: Any) -> Any:
 def _rounded_weights(wrapper: Any) -> dict[str, Any]:
     values = _by_name([*wrapper.weights, *wrapper.layer.weights])
     for variable, quantizer, ranges in wrapper._weight_vars:
+        # Not in training, where the quantizer would update its ranges.
         values |= _by_name([variable], quantizer(variable, False, weights=ranges))
     return values
 
@@ -67,6 +68,7 @@ def _rounded_weights(wrapper: Any) -> dict[str, Any]:
 def _by_name(variables: list[Any], value: Any = None) -> dict[str, Any]:
     """Map the short name of each variable to the variable, or to `value` if given."""
     return {
+        # Keras 2 names variables "layer/kernel:0", inside wrappers with more prefixes.
         variable.name.partition(":")[0].rpartition("/")[2]: (
             variable if value is None else value
         )

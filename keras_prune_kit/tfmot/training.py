@@ -114,6 +114,7 @@ def _shortfalls(wrapper: Any) -> list[str]:
         if list(wrapper.block_size) != [1, 1]:
             # One entry per block: TFMOT counts whole blocks, smaller ones at edges too.
             values = values[:: wrapper.block_size[0], :: wrapper.block_size[1]]
+        # float32 counts ones exactly up to 2 ** 24 only.
         reached = 1 - float(values.mean(dtype="float64"))
         # TFMOT always keeps one weight, and may round the other way.
         if reached * values.size < math.floor(target * values.size) - 1:

@@ -82,6 +82,7 @@ def wrap(
         return wrapper_class()(fresh, **arguments[id(layer)])
 
     wrapped = clone_layers(model, copy)
+    # After the clone, as a layer has no weights before it is built.
     _copy_weights(copies)
     _keras.compile_like(model, wrapped)
     return Wrapped(wrapped, report)

@@ -189,6 +189,7 @@ def _bound_largest(
                     for index, values in bound.values(became):
                         done.values.setdefault(index, []).extend(values)
                 return bounded
+        # Scores that share a constant with wrong ones cannot be bounded without them.
         shared = {key for masked in wrong for key in masked.keys}
         done.left.update(item.largest for item, _ in found if shared & item.keys)
         found = [pair for pair in found if not shared & pair[0].keys]
@@ -198,11 +199,13 @@ def _bound_largest(
 def _found(content: bytes, samples: Samples, quantization: str) -> list[Masked]:
     """Return the masked scores that will be quantized."""
 
+    # Cached, as each answer takes a run on all samples, and sites may share a mask.
     @functools.cache
     def is_mask(tensor: int) -> bool:
         runs = _run(content, [tensor], samples)
         return all(np.isin(values[tensor], (-1, 0, 1)).all() for values in runs)
 
+    # Scores in float need no quantization range, so their masks may stay.
     stay_float = _STAY_FLOAT.get(quantization, ())
     found = find_masked(unpack(content), is_mask)
     return [masked for masked in found if masked.kind not in stay_float]

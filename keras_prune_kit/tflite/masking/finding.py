@@ -26,6 +26,7 @@ _LEAST: dict[int | None, float] = {
     **dict.fromkeys((Operator.REDUCE_MAX, Operator.ARG_MAX, Operator.TOPK_V2), 1e4),
     None: 1e6,
 }
+# With a limit of minus infinity, minus infinity itself would count as a score.
 _LOWEST = -1e38
 BOUNDED = b"bounded_mask"  # Name prefix of masks that were reduced already.
 
@@ -48,6 +49,7 @@ _CHOOSING = {
 _ADDING = {Operator.ADD: 1.0, Operator.SUB: -1.0}
 
 
+# Compared by identity: `==` of arrays gives an array, not a bool.
 @dataclass(frozen=True, eq=False)
 class Site:
     """A mask constant and its way to the scores.
@@ -108,6 +110,7 @@ class Masked:
     @property
     def limit(self) -> float:
         """The score below which a score counts as masked."""
+        # Half the size, as a mask is added to a score of unknown sign.
         return max(-min(site.size for site in self.sites) / 2, _LOWEST)
 
     @property
@@ -248,6 +251,7 @@ class _Finder:
         site = Site(number, place, values, path, is_added=True, mask=other)
         if site.size >= self._least and self._is_mask(other):
             yield site
+        # Only a nonzero factor can be divided out of a bound again.
         elif values.size == 1 and values.item():
             yield from self._go_on(other, path, values.item())
 

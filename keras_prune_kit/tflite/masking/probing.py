@@ -22,7 +22,9 @@ class Probe:
     def __init__(self, content: bytes, tensors: Iterable[int]) -> None:
         self._names, _ = flatbuffer.signature_names(content)
         model = unpack(content)
+        # A signature would name outputs that are none any more.
         model.signatureDefs = None
+        # As outputs, since the interpreter reuses the memory of all others.
         model.subgraphs[0].outputs = np.array(sorted(set(tensors)), np.int32)
         self._interpreter = open_interpreter(pack(model), num_threads=1)
         self._inputs = self._interpreter.get_input_details()

@@ -38,6 +38,7 @@ class Rewriter:
             values = _bounded(site, masked.limit, floor, push)
             if site.key in self._values:
                 _, other = self._values[site.key]
+                # The larger one masks the scores of both.
                 values = np.where(np.abs(other) > np.abs(values), other, values)
             self._values[site.key] = site, values
         is_pushed = any(site.is_added for site in masked.sites)
@@ -54,6 +55,7 @@ class Rewriter:
 
     def finish(self) -> tuple[bytes, dict[int, int]]:
         """Return the file, and the new index of clipped scores by their old one."""
+        # Constants first: sites count operators as they were before any insertion.
         for (number, place), (_, values) in self._values.items():
             self._give(number, place, self._add_constant(values))
         became = {}
@@ -100,6 +102,7 @@ class Rewriter:
             shape=shape,
             type=schema.TensorType.FLOAT32,
             name=name,
+            # The default, False, stands for an unknown rank; the floor's shape is ().
             hasRank=True,
             **fields,
         )
@@ -117,5 +120,6 @@ def _bounded(site: Site, limit: float, floor: float, push: float) -> np.ndarray:
     else:
         is_mask = pushed < limit
         target = np.full_like(values, floor / site.factor)
+    # A mask closer than the bound is left: pushing it further helps no range.
     is_mask &= np.abs(target) < np.abs(values)
     return np.where(is_mask, target, values)

@@ -38,6 +38,7 @@ def _sizes(model: Any, graph: Any, pack: Any) -> list[int]:
 
 
 def _fix_shape(model: Any, graph: Any, reshape: Any, sizes: list[int]) -> None:
+    # Beside a size of 0, any number would do for -1.
     if sizes.count(-1) != 1 or 0 in sizes:
         return
     model.buffers.append(schema.BufferT(np.array(sizes, "<i4").view(np.uint8)))

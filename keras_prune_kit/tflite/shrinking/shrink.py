@@ -25,6 +25,8 @@ def shrink(content: bytes) -> bytes:
     model = unpack(content)
     if has_external_data(model):
         return content
+    # In this order: known shapes leave operators unused, and these would be second
+    # consumers, which keep channels from being sorted.
     fix_shapes(model)
     drop_unused(model)
     sort_channels(model)

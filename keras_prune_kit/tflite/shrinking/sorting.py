@@ -62,6 +62,7 @@ class _Chains:
         for operator in self._graph.operators:
             for index in indices(operator.inputs):
                 self._users[index].append(operator)
+        # By buffer, as several tensors may share one.
         self._reads = Counter(
             self._graph.tensors[index].buffer
             for index, users in self._users.items()
@@ -75,6 +76,7 @@ class _Chains:
         """
         if not self._takes_all(layer):
             return []
+        # Kernels have outputs first here and inputs last, depthwise ones channels last.
         places = self._outputs(layer, axis=0)
         channels = places[0].tensor.shape[0]
         operator = self._following(layer, channels)
@@ -112,6 +114,7 @@ class _Chains:
             return None
         if users[0].inputs[0] != index or tensor.type not in _ACTIVATION_TYPES:
             return None
+        # After a flatten, the last axis repeats the channels.
         return users[0] if tensor.shape[-1] % channels == 0 else None
 
     def _is_movable(self, place: _Place) -> bool:
@@ -150,6 +153,7 @@ def _clear_unused(model: Any, places: list[_Place]) -> np.ndarray:
 def _sort(model: Any, places: list[_Place], is_used: np.ndarray) -> None:
     kernels = [place for place in places if len(place.tensor.shape) > 1]
     counts = [_nonzeros(_read(model, place, is_used.size)) for place in kernels]
+    # Stable, so that sorting a second time changes nothing.
     order = np.sum(counts, axis=0).argsort(kind="stable")
     # The scale of an unused channel has no effect; a repeated one compresses better.
     first_used = order[is_used[order].argmax()]
@@ -166,6 +170,7 @@ def _read(model: Any, place: _Place, channels: int) -> np.ndarray:
     """Return a copy of the values, with the channel axis first."""
     shape, axis = place.tensor.shape, place.axis
     values = unpack_values(place.tensor.type, model.buffers[place.tensor.buffer].data)
+    # Without the padding of packed int4.
     values = values[: int(np.prod(shape))]
     values = values.reshape(*shape[:axis], -1, channels, *shape[axis + 1 :])
     return np.moveaxis(values, axis + 1, 0).copy()

@@ -26,6 +26,7 @@ def strip(model: Any) -> None:
         graph.name = None
     for tensor in tensors(model):
         is_named = is_stored(model, tensor) and _is_weight(tensor)
+        # A file without names is valid: interpreters go by index.
         tensor.name = short_name(tensor.name or b"") if is_named else None
         _strip_tensor(tensor)
     for number, entry in signature_entries(model):

@@ -50,6 +50,7 @@ def _drop_tensors(model: Any, number: int, graph: Any) -> None:
         for item, name in places
         if getattr(item, name) is not None
     ]
+    # An index of -1 stands for an optional input that is left out.
     used = sorted({index for *_, numbers in found for index in numbers} - {-1})
     new = {-1: -1, **{old: position for position, old in enumerate(used)}}
     for item, name, numbers in found:
@@ -72,6 +73,7 @@ def drop_codes(model: Any) -> None:
 def _drop_buffers(model: Any) -> None:
     """Remove unused buffers; tensors without data share the first, empty one."""
     used = {0: 0}
+    # By convention of the schema the first buffer is empty.
     buffers = [schema.BufferT()]
     for tensor in tensors(model):
         if not is_stored(model, tensor):
