@@ -185,7 +185,7 @@ def _checked(array: np.ndarray, item: _keras.ModelInput) -> np.ndarray:
 
 
 def _spread(batch: Sample) -> Sample:
-    """Return at most `CALIBRATION_SAMPLES` samples, evenly spaced from first to last."""
+    """Return at most `CALIBRATION_SAMPLES` samples, spread evenly over all."""
     length = len(next(iter(batch.values())))
     if length <= CALIBRATION_SAMPLES:
         return batch
