@@ -62,6 +62,7 @@ def _processor() -> str:
 
 
 def _cpus() -> int:
+    # `cpu_count` counts cores that taskset or a container withholds.
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

@@ -74,6 +74,7 @@ def _prediction(row: np.ndarray, names: Sequence[str]) -> Prediction:
     row = row.astype(np.float64)
     # Otherwise logits. Probabilities of an int8 file sum only roughly to 1.
     if row.min() < 0 or not np.isclose(row.sum(), 1, atol=0.05):
+        # The largest logit becomes 0, so that no power overflows.
         row = np.exp(row - row.max())
         row /= row.sum()
     return Prediction(str(names[int(row.argmax())]), float(row.max()))

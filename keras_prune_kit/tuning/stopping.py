@@ -41,6 +41,7 @@ class StopOutOfReach(TwoWorldCallback):
         if not left or pruner is None or not pruner.is_at_target:
             return
         lost = self._allowance.drop((logs or {})[self._key])
+        # What is lost even if each epoch that is left recovers as much as it can.
         if lost * (1 - _RECOVERY) ** left > self._max_drop:
             self.has_stopped = True
             self.model.stop_training = True

@@ -116,6 +116,7 @@ def check_data(arguments: dict[str, Any]) -> None:
 def _tell_tensorboard(callbacks: list[Any], measures: dict[str, float]) -> None:
     """Write the measures to the TensorBoard logs, for the hyperparameter page."""
     for callback in callbacks:
+        # By name, as it may be of `keras` or of `tf_keras`.
         if type(callback).__name__ == "TensorBoard":
             events = EventFile(callback.log_dir)
             events.write(0, dict(measures))

@@ -30,6 +30,7 @@ def _chart(front: ParetoFront) -> go.Figure:
         x=[point.gzip_bytes for point in points],
         y=[point.accuracy for point in points],
         mode="lines",
+        # Steps: between two trials, only the smaller one fits into a size.
         line={"shape": "hv", "color": BLUE},
         showlegend=False,
         hoverinfo="skip",
