@@ -123,7 +123,7 @@ def _quiet_native_logs() -> None:
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"  # Before TensorFlow is imported.
     sys.stderr.flush()
-    # A copy of the descriptor, which still leads to the terminal; line by line.
+    # Python's errors keep a copy of the descriptor, which leads to the terminal.
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

@@ -132,6 +132,7 @@ def _loss_for(predictions: np.ndarray, y: np.ndarray, world: Any) -> tuple[Any, 
     losses, units = world.losses, predictions.shape[-1]
     is_probability = predictions.min() >= 0 and predictions.max() <= 1
     is_zero_or_one = np.isin(y, (0, 1)).all()
+    # One class number for each row of outputs.
     if y.dtype.kind in "biu" and units > 1 and y.size == predictions.size // units:
         is_distribution = is_probability and _sums_to_one(predictions)
         # Rows that are no distributions must be logits.

@@ -258,6 +258,7 @@ def _is_quantized_file(model: Any) -> bool:
 
 def _histogram(arrays: Iterable[np.ndarray]) -> Histogram:
     values = [np.asarray(array, np.float32).reshape(-1) for array in arrays]
+    # `concatenate` refuses an empty list, as of a model without kernels.
     return Histogram.of(np.concatenate(values) if values else np.empty(0))
 
 

@@ -77,9 +77,11 @@ class Evaluation:
             scores = self._evaluate(self._reference, self._data)
         names = _keras.metric_names(self._reference, scores) or ("loss",)
         if self._objective is not None:
+            # Any score may decide, also the loss, which is not among the names.
             check_objective(self._objective, scores)
             names = tuple(dict.fromkeys((self._objective, *names)))
         _check_number(names[0], scores[names[0]])
+        # A metric such as an F1 score without an average has one value per class.
         return tuple(name for name in names if np.size(scores[name]) == 1)
 
     @property
@@ -112,6 +114,7 @@ class Evaluation:
         is_loss = self.metrics == ("loss",)
         if self._reference is not None and _keras.is_compiled(model) and not is_loss:
             scores = self._evaluate(model, self._data)
+            # A model compiled with other metrics is scored by those of the reference.
             if all(metric in scores for metric in self.metrics):
                 return self._numbers(scores)
         return self._score(model)

@@ -56,6 +56,7 @@ def sparse_content(weights: Iterable[tuple[np.ndarray, Any, int]]) -> bytes:
     """
     parts = []
     for stored, zero, bits in weights:
+        # A quantized weight stores 0.0 as its zero point.
         mask = stored != zero
         values = np.ascontiguousarray(stored[mask])
         if bits < 8:  # Pack values below 8 bits, as the file does.

@@ -286,7 +286,7 @@ class Pruner(Engine):
         """Remove constraints and masks, at any time; the values stay as they are."""
         for weight in self._weights:
             weight.detach()
-        if self._current_step is not None:  # Not attached, nothing to trace anew.
+        if self._current_step is not None:  # The train function knows the masks.
             _keras.retrace(self.model)
         self._last_good.forget()
         if active_pruner(self.model) is self:

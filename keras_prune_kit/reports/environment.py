@@ -46,6 +46,7 @@ class Environment:
             processor=_processor(),
             cpus=_cpus(),
             system=f"{platform.system()} {platform.release()}",
+            # Not `ZLIB_VERSION`, with which Python was only compiled.
             encoder=f"gzip level 9, zlib {zlib.ZLIB_RUNTIME_VERSION}",
             versions=versions,
         )

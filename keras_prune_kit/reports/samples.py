@@ -50,6 +50,7 @@ class Samples:
             class_names: Names of the classes; `None` names them by their numbers.
         """
         outputs = [y, *scores.values()]
+        # Several outputs are a list or a dict.
         if not all(isinstance(output, np.ndarray) for output in outputs):
             return None
         shapes = {array.shape for array in scores.values()}
@@ -94,6 +95,7 @@ def _png(pixels: np.ndarray) -> bytes:
     from PIL import Image  # Only pages with pictures need it.
 
     out = io.BytesIO()
+    # PIL takes grayscale pixels without an axis of channels.
     Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(
         out, "PNG"
     )

@@ -55,6 +55,7 @@ def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str
     """Return rows as a Markdown table, whose first column is aligned left."""
     rule = ["---", *["---:"] * (len(columns) - 1)]
     return "\n".join(
+        # A bar in a name would end its cell.
         "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
         for row in (columns, rule, *rows)
     )

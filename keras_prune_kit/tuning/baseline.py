@@ -86,6 +86,7 @@ class Baseline:
         try:
             return copy_for(self.model, weight_bits)
         except ValueError:
+            # The function of the user builds ordinary models only.
             if weight_bits is not None or self._build is None:
                 raise
         copied = self._build()
@@ -204,6 +205,7 @@ def _check_trained(model: Any) -> None:
     # Kernels begin at random values, which tell nothing.
     vectors = [array for array in vectors if array.ndim == 1 and array.size]
     is_fresh = all(((v == v[0]) & np.isin(v, (0, 1))).all() for v in vectors)
+    # Loaded weights are trained, too, but by an optimizer that is gone.
     if int(model.optimizer.iterations) == 0 and vectors and is_fresh:
         raise ValueError(
             f"The baseline, model '{model.name}', must be trained: every bias in it "

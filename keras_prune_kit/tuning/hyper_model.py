@@ -197,6 +197,7 @@ class CompressionHyperModel(keras_tuner.HyperModel):
         )
         check_data(arguments)
         if context:
+            # Here, as KerasTuner's own tuners have no earlier hook for a hypermodel.
             self.claim(context.folder.parent)
             self._check_aim(context, arguments["validation_data"])
             keep_whole(context.tuner.oracle)

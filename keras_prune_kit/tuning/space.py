@@ -35,6 +35,7 @@ PolicyTemplate = Callable[[Any], PrunePolicy]
 _SCHEDULES: dict[str, Callable[[float, Fraction], Schedule]] = {
     "polynomial": lambda final, end: PolynomialDecay(0.0, final, end_step=end),
     "cosine": lambda final, end: CosineDecay(0.0, final, end_step=end),
+    # Without a ramp, though each trial chooses the end of one.
     "constant": lambda final, end: ConstantSparsity(final),
 }
 _RAMPS = (0.25, 0.5, 0.75)

@@ -30,6 +30,7 @@ class StopOutOfReach(TwoWorldCallback):
         super().__init__()
         self._key = f"val_{metric}"
         self._allowance = allowance
+        # A remainder of a drop never shrinks to a limit of zero.
         self._max_drop = max(allowance.max_drop, LEAST_DROP)
         self.epochs = 0
         self.has_stopped = False

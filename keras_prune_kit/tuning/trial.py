@@ -57,11 +57,14 @@ class Trial:
             evaluation.metric,
             evaluation.known_mode(),
             [stop, *callbacks],
+            # A file at another sparsity than that of its trial would mislead the
+            # search.
             on_incomplete="raise",
         )
         outcome = run_attempt(model, self.setting, training, self.representative_data)
         measures = self._measure(outcome.tflite, data, allowance)
         if outcome.score is not None:
+            # Objectives such as `val_accuracy` work as in any search.
             measures[f"val_{evaluation.metric}"] = outcome.score
         _tell_tensorboard(callbacks, measures)
         record = {

@@ -137,6 +137,7 @@ class CompressionTuner(keras_tuner.Tuner):
         return model
 
     def _copy(self, trial: Any) -> Any:
+        # As KerasTuner does before each build.
         _keras.world(self.hypermodel.baseline).backend.clear_session()
         strategy = self.distribution_strategy
         # Variables belong to the strategy in whose scope they are created.

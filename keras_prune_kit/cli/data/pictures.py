@@ -121,7 +121,7 @@ def _check_pictures(paths: list[Path]) -> None:
     """Check first bytes early: an error during training would not name the file."""
     for path in track(paths, "checking pictures"):
         with path.open("rb") as file:
-            start = file.read(8)  # As long as the longest signature.
+            start = file.read(8)
         # Any format for any extension: Keras too decodes a PNG that is named .jpg.
         if not start.startswith(tuple(_STARTS.values())):
             raise ValueError(

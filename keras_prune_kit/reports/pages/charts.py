@@ -43,6 +43,7 @@ def size_bars(comparison: Comparison) -> go.Figure:
             f"{m.gzip_bytes:,} B ({comparison.size_ratio(m):.1f}x)" for m in measured
         ],
         textposition="outside",
+        # Labels beyond the axis would be cut off.
         cliponaxis=False,
         customdata=[[m.file_bytes, m.sparse_gzip_bytes] for m in measured],
         hovertemplate="%{y}<br>gzipped: %{x:,} B<br>file: %{customdata[0]:,} B"
@@ -93,6 +94,7 @@ def tradeoff(comparison: Comparison) -> go.Figure:
 
 def size_axis(figure: go.Figure, sizes: Sequence[int]) -> None:
     """Set up the horizontal axis for gzipped sizes, on a logarithmic scale."""
+    # plotly labels those between powers of ten with a bare digit.
     ticks = [d * 10**power for power in range(1, 11) for d in (1, 2, 5)]
     figure.update_xaxes(
         title="Size, gzipped (smaller is to the left)",

@@ -46,6 +46,7 @@ def _chart(front: ParetoFront) -> go.Figure:
             name=name,
             mode="markers",
             marker={"size": size, "color": color},
+            # Not in the template itself, where names could have plotly's placeholders.
             customdata=[[_described(front, trial)] for trial in trials],
             hovertemplate="%{customdata[0]}<extra></extra>",
         )

@@ -54,6 +54,7 @@ def _panels(count: int, bars: int) -> tuple[Figure, list[Axes]]:
     height = count * (_MARGIN + _BAR * bars)
     # Not `pyplot`, which keeps every figure in memory and may need a display.
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    # `squeeze=False` gives an array even for a single panel.
     return figure, list(figure.subplots(count, 1, squeeze=False)[:, 0])
 
 
@@ -89,6 +90,7 @@ def _draw_bars(
     # matplotlib draws the first bar at the bottom.
     axes.invert_yaxis()
     axes.bar_label(bars, labels, padding=4)
+    # Scores such as R2 may be negative, and all may be zero.
     axes.set_xlim(min(0, *values), max(*values, 0) * _ROOM_FOR_LABELS or 1)
     # The labels show the values already.
     axes.set_xticks([])

@@ -53,6 +53,7 @@ def plot_front(front: ParetoFront, path: str | os.PathLike[str]) -> None:
     axes.set_xscale("log")
     axes.set_xlabel("Size of the .tflite, gzipped (smaller is to the left)")
     axes.set_ylabel(front.axis_title)
+    # Sizes may span less than a power of ten, which would have no tick.
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda size, _: bytes_text(size)))
     # Minor labels would overlap those of the major ticks.

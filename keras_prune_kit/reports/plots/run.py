@@ -74,6 +74,7 @@ def plot_sparsity(
         _lines(panels[1], epochs, curves, [BLUE, VERMILION])
         panels[1].set_title(next(iter(curves)).capitalize(), loc="left")
     panels[-1].set_xlabel("Epoch")
+    # There are no half epochs, and a run may have only one.
     panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     # Called by users directly, not through `draw`.
     with replacing(path) as part:

@@ -41,6 +41,7 @@ def plot_tradeoff(
     colors = [VERMILION, *[BLUE] * (len(sizes) - 1)]
     axes.scatter(sizes, scores, color=colors, s=50)
     axes.set_xscale("log")
+    # Room for the names beside the outer markers.
     axes.set_xlim(min(sizes) / 1.6, max(sizes) * 1.6)
     # Equal scores have no spread, but the axis needs one.
     spread = max(scores) - min(scores) or max(abs(scores[0]), 1) / 100
