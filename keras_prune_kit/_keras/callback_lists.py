@@ -22,8 +22,10 @@ def callbacks_beside(callback: Any) -> list[Any] | None:
     frame = sys._getframe(1)
     while frame is not None:
         caller = frame.f_locals.get("self")
+        # By name, as each world has a class of its own.
         if type(caller).__name__ == "CallbackList":
             found = getattr(caller, "callbacks", [])
+            # A callback that another one wraps and calls is not in the list itself.
             return found if any(item is callback for item in found) else None
         frame = frame.f_back
     return None

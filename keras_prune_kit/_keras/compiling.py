@@ -10,7 +10,7 @@ from typing import Any
 from keras_prune_kit._keras.layer_classes import is_of_keras
 from keras_prune_kit._keras.models import first_line, inner_optimizer
 
-_ANY_RATE = 1e-3
+_ANY_RATE = 1e-3  # A stand-in while `get_config` runs.
 
 
 def is_compiled(model: Any) -> bool:
@@ -51,6 +51,7 @@ def compile_like(model: Any, copied: Any, **changes: Any) -> None:
     if not is_compiled(model):
         return
     config = dict(model._compile_config.config)
+    # A metric object accumulates, so two models cannot share one.
     config["metrics"] = fresh_metrics(config.get("metrics"))
     config["weighted_metrics"] = fresh_metrics(config.get("weighted_metrics"))
     if "optimizer" not in changes:
@@ -79,6 +80,7 @@ def fresh_metrics(item: Any) -> Any:
         return {key: fresh_metrics(value) for key, value in item.items()}
     if isinstance(item, list | tuple):
         return [fresh_metrics(value) for value in item]
+    # Names, plain functions and `None`, which have no state.
     if not hasattr(item, "get_config") or isinstance(item, type):
         return item
     try:
@@ -150,6 +152,7 @@ def _tells_all(kind: type, config: dict[str, Any]) -> bool:
     A user's class may inherit a `get_config` that omits its own arguments; a metric
     recreated from that would compute something else.
     """
+    # A constructor of Keras itself has a `get_config` that fits it.
     owner = next(base for base in kind.__mro__ if "__init__" in vars(base))
     if is_of_keras(owner):
         return True

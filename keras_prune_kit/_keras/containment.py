@@ -32,6 +32,7 @@ def check_contained(path: str) -> None:
 
 
 def _check_name(name: str) -> None:
+    # Only Windows reads backslashes and drive letters as parts of a path.
     for kind in (PurePosixPath, PureWindowsPath):
         inside = kind(name)
         if inside.anchor or ".." in inside.parts:

@@ -45,6 +45,7 @@ def _as_array(name: str, item: Any) -> Any:
         )
     if hasattr(item, "to_numpy"):  # pandas
         return item.to_numpy()
+    # A torch tensor may be on another device or part of a gradient graph.
     if hasattr(item, "detach"):  # torch
         return item.detach().cpu().numpy()
     if is_text(item) or isinstance(item, np.ndarray) or not hasattr(item, "__array__"):
@@ -73,6 +74,7 @@ def batch_count(data: Any) -> int | None:
         return 1
     try:
         return len(data)
+    # Generators, and datasets that are endless or of unknown length.
     except TypeError:
         return None
 
@@ -123,6 +125,7 @@ def check_samples(item: Any, name: str) -> None:
 
 def check_rereadable(data: Any, name: str) -> None:
     """Raise a `ValueError` if the data can be read only once."""
+    # A dataset gives a new iterator for each pass, an iterator gives itself.
     if isinstance(data, Iterator):
         raise ValueError(
             f"{name} are read more than once: pass arrays or a dataset, not a "
@@ -179,6 +182,7 @@ def join(parts: list[Any]) -> Any:
         return type(first)(map(join, map(list, zip(*parts, strict=True))))
     if is_text(first):
         return sys.modules["tensorflow"].concat(parts, axis=0)
+    # `concatenate` would copy even a single array.
     return np.concatenate(parts) if len(parts) > 1 else first
 
 
@@ -192,6 +196,7 @@ def _spread(item: Any, count: int) -> Any:
     """Return samples at even distances, so that sorted data are covered, too."""
 
     def spread(array: Any) -> Any:
+        # If there are fewer samples than wanted, some occur more than once.
         chosen = np.linspace(0, len(array) - 1, count).astype(int)
         if is_text(array):  # A tensor cannot be indexed by an array.
             return sys.modules["tensorflow"].gather(array, chosen)

@@ -55,6 +55,7 @@ def load(
         raise _unsafe(path, foreign)
     # A damaged file can raise any error, from whichever decoder reads it.
     try:
+        # Nothing is imported from a file that is not trusted: `foreign` is empty then.
         return file.load(import_objects(foreign), compiled=compiled, unsafe=unsafe)
     except Exception as error:
         raise ValueError(f"{path} cannot be loaded: {_reason(error)}.") from error
@@ -193,6 +194,7 @@ def _checked(
 
 
 def _text(value: Any) -> str:
+    # h5py returns texts of fixed length as bytes and others as `str`.
     return value.decode() if isinstance(value, bytes) else value
 
 
@@ -200,6 +202,7 @@ def _check_names(compile_config: dict[str, Any], world: ModuleType) -> None:
     """Raise a `ValueError` if Keras does not know the name of a loss or metric."""
     for key, find in (("loss", world.losses.get), ("metrics", world.metrics.get)):
         for name in _strings(compile_config.get(key)):
+            # `compile` accepts any name; the first `fit` would fail on an unknown one.
             if name not in _METRIC_WORDS:
                 find(name)
 

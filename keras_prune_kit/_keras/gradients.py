@@ -48,6 +48,7 @@ class GradientProbe:
         before = [variable.numpy() for variable in counters]
         sums: list[Any] = [0.0 for _ in self._variables]
         dataset = self._tf.data.Dataset.from_tensor_slices(self._data)
+        # A smaller last batch would count as much in the mean as a full one.
         batches = dataset.batch(batch_size, drop_remainder=True)
         for x, y in batches:
             gradients = self._gradients(x, y)
@@ -63,12 +64,17 @@ class GradientProbe:
     def _take_gradients(self, x: Any, y: Any) -> list[Any]:
         tf = self._tf
         with tf.GradientTape() as tape:
+            # Dropout would make the ranking random.
             predicted = self._model(x, training=False)
             loss = self._model.compute_loss(x=x, y=y, y_pred=predicted)
         watched = [self._value_of(variable) for variable in self._variables]
         gradients = tape.gradient(
-            loss, watched, unconnected_gradients=tf.UnconnectedGradients.ZERO
+            # The default for a weight that the loss does not depend on is `None`.
+            loss,
+            watched,
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
+        # The gradient of an Embedding comes as IndexedSlices.
         return [self._widened(tf.convert_to_tensor(item)) for item in gradients]
 
     def _widened(self, gradient: Any) -> Any:

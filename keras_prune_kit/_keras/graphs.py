@@ -23,6 +23,7 @@ def nodes_of(model: Any) -> list[Any]:
     by_depth = functional_of(model)._nodes_by_depth
     return [
         node
+        # Keras counts the depth from the outputs.
         for depth in sorted(by_depth, reverse=True)
         for node in by_depth[depth]
         if node.operation and not node.is_input

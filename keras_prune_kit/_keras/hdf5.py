@@ -40,6 +40,7 @@ def weights_h5(model: Any) -> bytes:
             _write_keras_3(file, model, keras.Model, written=set())
         else:
             _write_keras_2(file, model, keras)
+        # The image lacks what HDF5 still has in its cache.
         file.flush()
         return file.id.get_file_image()
 
@@ -53,6 +54,7 @@ def _write_keras_3(
     variables = group.create_group("vars")
     variables.attrs["name"] = layer.name
     for weight in layer.weights:
+        # Keras, too, stores a shared layer only once.
         if id(weight) not in inner | written:
             written.add(id(weight))
             variables.create_dataset(str(len(variables)), data=_array(weight))

@@ -32,6 +32,7 @@ def keep_zeros(variables: Variables, variable: Any) -> KeptZeros:
     variables.write(mask, kernel != 0 if np.any(kernel) else np.ones_like(kernel, bool))
     kept = KeptZeros(variables, mask)
     constraint = ProjectionConstraint(kept, variables.constraint(variable))
+    # On the variable, not on the layer, whose config would save it with the model.
     variables.constrain(variable, constraint)
     return kept
 

@@ -44,6 +44,7 @@ def find_layers(model: Any) -> list[LayerWeights]:
         if id(layer) in seen:
             continue
         seen.add(id(layer))
+        # The cell of an RNN has the path of its layer, which comes first.
         layers.setdefault(path, layer)
         # `layer.weights` includes those of inner layers, which are visited later and
         # overwrite the owner.

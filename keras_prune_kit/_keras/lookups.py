@@ -22,6 +22,7 @@ def lookup_layers(model: Any) -> dict[str, Any]:
     kinds = tuple(getattr(world(model).layers, name) for name in _LOOKUPS)
     found: dict[str, Any] = {}
     for path, above in walk(model):
+        # A TextVectorization has a StringLookup inside.
         is_first = not any(isinstance(layer, kinds) for layer in above[:-1])
         if is_first and isinstance(above[-1], kinds):
             found.setdefault(path, above[-1])
@@ -85,8 +86,10 @@ def _before(tensor: Any) -> list[Any]:
     operation, node_index, _ = tensor._keras_history
     node = operation._inbound_nodes[node_index]
     found = node.input_tensors
+    # Keras 2 keeps the argument of the call as it was: one tensor or a list.
     return found if isinstance(found, list) else [found]
 
 
 def _is_text(tensor: Any) -> bool:
+    # A dtype is a string in Keras 3 and an object in Keras 2.
     return getattr(tensor.dtype, "name", tensor.dtype) == "string"

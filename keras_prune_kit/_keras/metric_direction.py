@@ -75,6 +75,7 @@ def metric_direction(model: Any, name: str) -> Direction | None:
         `"max"`, `"min"`, or `None` if neither the object nor the name tells.
     """
     metrics = logged_metrics(model)
+    # Not always: a user's own metric may begin with `val_`.
     if name not in metrics:
         name = name.removeprefix("val_")
     metric = metrics.get(name)
@@ -104,6 +105,7 @@ def metric_names(model: Any, logged: Iterable[str]) -> tuple[str, ...]:
         logged: The names in its logs, in any order; Keras 3 sorts them alphabetically.
     """
     ordered = dict.fromkeys((*logged_metrics(model), *logged))
+    # A metric that copies lack could not be compared.
     known = set(logged) - _left_over(model)
     return tuple(name for name in ordered if name in known and not _is_loss_name(name))
 
@@ -199,6 +201,7 @@ def _own_name(model: Any, name: str, metric: Any) -> str:
 
 def _of_name(name: str) -> Direction | None:
     for word in reversed([word.lower() for word in _WORD.findall(name)]):
+        # Both: the digit of `f1` and `r2` belongs to the word, that of `auc2` does not.
         forms = {word, word.rstrip("0123456789")}
         if forms & _SCORES:
             return "max"

@@ -55,6 +55,7 @@ def trained_model(model: Any) -> Any:
     Args:
         model: A Keras model, such as the `model` attribute of a callback.
     """
+    # Keras 2 and earlier versions of Keras 3 have no distillation.
     distillation = getattr(sys.modules.get("keras"), "distillation", None)
     if distillation is not None and isinstance(model, distillation.Distiller):
         return model.student
@@ -128,6 +129,7 @@ def retrace(model: Any) -> None:
     every step, so this also works while it runs.
     """
     if getattr(model, "train_function", None) is not None:
+        # `make_train_function` does nothing while there is one.
         model.train_function = None
         model.make_train_function()
 

@@ -75,6 +75,7 @@ class ClusterProjection(Projection):
         return self.variables.clustered(self.index, self.counts, value)
 
 
+# No subclass of `keras.constraints.Constraint`, as it serves both worlds.
 class ProjectionConstraint:
     """Applies the constraint that was there before, then a projection.
 
@@ -110,5 +111,6 @@ def without(constraint: Any, kind: type[Projection]) -> Any:
     if not isinstance(constraint, ProjectionConstraint):
         return constraint
     constraint.inner = without(constraint.inner, kind)
+    # Not `isinstance`: a `KeptZeros` is a mask, too, but belongs to the model.
     is_kind = type(constraint.projection) is kind
     return constraint.inner if is_kind else constraint

@@ -47,6 +47,7 @@ def _passthrough_class(base: Any) -> Any:
             super().__init__(dtype="float32", **options)
 
         def call(self, inputs: Any) -> Any:
+            # The predictions of a model may themselves be a dict.
             if not isinstance(inputs, dict) or set(inputs) != {_PREDICTIONS, _MASKS}:
                 return inputs
             return masked(inputs[_PREDICTIONS], inputs[_MASKS])

@@ -106,6 +106,7 @@ def _structure(model: Any, is_keras_2: bool) -> Any:
 def _keras_3_subclass(model: Any) -> Any:
     # A subclassed model records shapes only, and several arguments as `shapes_dict`.
     config = model.get_build_config() or {}
+    # Without a `shapes_dict` there is one argument, for which "1" stands in.
     _check_one_argument(model, len(config.get("shapes_dict", "1")))
     shape = config.get("input_shape")
     return None if shape is None else _specs_of(shape, model.input_dtype)
@@ -133,12 +134,14 @@ def _specs_of(shape: Any, dtype: str) -> Any:
     if isinstance(shape, dict):
         return {key: _specs_of(inner, dtype) for key, inner in shape.items()}
     if all(size is None or isinstance(size, int) for size in shape):
+        # Keras recorded the batch size of the first call, which may differ later.
         return _Spec((None, *shape[1:]), dtype)
     return [_specs_of(inner, dtype) for inner in shape]
 
 
 def _names_of(specs: Sequence[Any]) -> list[str]:
     """Return the input names, or `input_0`, `input_1`, ... if some miss or repeat."""
+    # Names of Keras 2 tensors end in ":0".
     names = [(getattr(spec, "name", "") or "").partition(":")[0] for spec in specs]
     if all(names) and len(set(names)) == len(names):
         return names
@@ -146,4 +149,5 @@ def _names_of(specs: Sequence[Any]) -> list[str]:
 
 
 def _dtype_name(dtype: Any) -> str:
+    # A dtype is a string in Keras 3 and an object in Keras 2.
     return getattr(dtype, "name", dtype)

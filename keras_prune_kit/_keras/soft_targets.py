@@ -29,6 +29,7 @@ def mix_targets(
     is_binary = outputs.shape[-1] == 1
     if temperature != 1 and not are_logits:
         sure = tf.clip_by_value(outputs, _SURE, 1 - _SURE)
+        # Logits again: log p, up to a constant that softmax ignores, or the log odds.
         outputs = tf.math.log(sure) - (tf.math.log1p(-sure) if is_binary else 0.0)
         are_logits = True
     if are_logits:

@@ -25,6 +25,7 @@ class StageProgress(TwoWorldCallback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._open.clear()  # An interrupted run leaves its stages open.
+        # Without a number of steps, `fit` advances once per epoch.
         self._begin(self._training, self.params["epochs"] * (self._steps or 1))
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:

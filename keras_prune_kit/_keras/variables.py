@@ -57,10 +57,13 @@ class Variables(abc.ABC):
             NotFiniteError: If it contains NaN or infinity.
         """
         kernel = self.read(variable)
+        # float16 ends at 65,504: the sum below and squares of scores would overflow.
         if kernel.dtype.itemsize < 4:
             kernel = kernel.astype(np.float32)
         # A finite sum proves that all values are, at a fraction of the cost of a check.
         with np.errstate(over="ignore", invalid="ignore"):
+            # The sum of finite values may overflow, so it proves nothing if it is
+            # infinite.
             is_suspicious = not np.isfinite(kernel.sum())
         if is_suspicious and not np.isfinite(kernel).all():
             raise NotFiniteError(
@@ -170,6 +173,7 @@ class Keras2Variables(Variables):
 
     def constrain(self, variable: Any, constraint: Any) -> None:
         for part in self._parts(variable):
+            # `constraint` of a TensorFlow variable is a property without a setter.
             part._constraint = constraint
 
     def moving_average(self, optimizer: Any, variable: Any) -> Any:

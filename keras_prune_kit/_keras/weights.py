@@ -29,6 +29,7 @@ _KERNELS: dict[str, tuple[str, ...]] = {
     "EinsumDense": ("kernel",),
     "Embedding": ("embeddings",),
     **dict.fromkeys(_CONV + _CONV_TRANSPOSE, ("kernel",)),
+    # Not the depthwise kernel, which has few weights.
     **dict.fromkeys(_SEPARABLE, ("pointwise_kernel",)),
     # `kernel` in Keras 3, `depthwise_kernel` in Keras 2.
     **dict.fromkeys(_DEPTHWISE, ("kernel", "depthwise_kernel")),
@@ -84,6 +85,7 @@ class PrunableWeight:
 
     def canonical_shape(self) -> tuple[int, ...]:
         """Return the shape `(..., inputs, outputs)` that structures work on."""
+        # A broadcast scalar takes no memory, whatever the shape.
         return self.to_canonical(np.broadcast_to(np.int8(0), self.shape)).shape
 
     def to_canonical(self, array: np.ndarray) -> np.ndarray:
@@ -100,6 +102,7 @@ class PrunableWeight:
         if len(self.shape) < 2:
             return array
         moved_shape = [self.shape[axis] for axis in self.axes]
+        # `argsort` inverts a permutation.
         return array.reshape(moved_shape).transpose(np.argsort(self.axes))
 
 
@@ -197,6 +200,7 @@ def _own_weights(
     path: str, layers: tuple[Any, ...]
 ) -> Iterator[PrunableWeight | Unprunable]:
     layer = layers[-1]
+    # TFMOT's method, so layers written for it work here, too.
     if hasattr(layer, "get_prunable_weights"):
         for variable in layer.get_prunable_weights():
             if _is_float_variable(variable):
@@ -211,6 +215,7 @@ def _own_weights(
             yield Unprunable(path, _reason(layer))
         return
     for attribute in _KERNELS[kind]:
+        # `kernel` of an unbuilt Keras 3 layer is a property that raises AttributeError.
         variable = getattr(layer, attribute, None)
         if variable is None:
             continue
@@ -283,7 +288,9 @@ def _is_float_variable(variable: Any) -> bool:
 def _attribute_of(layer: Any, variable: Any) -> str:
     for name, value in vars(layer).items():
         if value is variable:
+            # Keras 3 keeps a kernel as `_kernel`, behind a property.
             return name.lstrip("_")
+    # Keras 2 names a variable `dense/kernel:0`.
     return variable.name.partition(":")[0].rpartition("/")[2]
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 def is_number(value: object) -> TypeGuard[float]:
     """Return True for a real number that is not a bool."""
+    # The abstract class also covers numpy's scalars.
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
@@ -91,6 +92,7 @@ def as_path(name: str, value: Any) -> Path:
         )
     path = Path(value)
     try:
+        # Lone surrogates in a string have no bytes in the file system's encoding.
         name_bytes = os.fsencode(value)
         is_possible = bool(name_bytes) and b"\0" not in name_bytes
     except UnicodeEncodeError:

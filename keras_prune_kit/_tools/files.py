@@ -40,6 +40,7 @@ def scratch_folder(parent: str | os.PathLike[str] | None = None) -> Iterator[Pat
     """
     place = Path(parent or tempfile.gettempdir())
     for left in place.glob(f"{_SCRATCH}*"):
+        # The system releases the lock of a killed process.
         with _lock(left, wait=False) as is_ours:
             if is_ours:
                 shutil.rmtree(left, ignore_errors=True)
@@ -74,7 +75,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         part = folder / target.name
         with telling_full_disk(target):
             yield part
-        os.replace(part, target)
+        os.replace(part, target)  # Atomic, as both are on one file system.
 
 
 @contextlib.contextmanager
@@ -127,6 +128,7 @@ def telling_full_disk(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        # TensorFlow and HDF5 put the system's text into errors without an `errno`.
         is_full = getattr(error, "errno", None) == errno.ENOSPC
         if not is_full and os.strerror(errno.ENOSPC) not in str(error):
             raise
@@ -178,6 +180,7 @@ def _lock(folder: Path, *, wait: bool) -> Iterator[bool]:
         yield False
         return
     try:
+        # A folder cannot be opened for writing, and `flock` does not ask for it.
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError:  # Removed meanwhile, or another user's.
         yield False
@@ -190,10 +193,11 @@ def _lock(folder: Path, *, wait: bool) -> Iterator[bool]:
             has_it = False
         yield has_it
     finally:
-        os.close(descriptor)
+        os.close(descriptor)  # Releases the lock.
 
 
 def _move_all(folder: Path, target: Path) -> None:
+    # Between two moves, some files would be new and some old.
     with _interrupts_wait():
         for part in folder.iterdir():
             _move(part, target / part.name)
@@ -201,6 +205,7 @@ def _move_all(folder: Path, target: Path) -> None:
 
 def _move(source: Path, target: Path) -> None:
     if source.is_dir() and target.is_dir():  # A SavedModel, which replaces another.
+        # A rename cannot replace a folder that is not empty.
         shutil.rmtree(target)
     os.replace(source, target)
 
@@ -208,6 +213,7 @@ def _move(source: Path, target: Path) -> None:
 @contextlib.contextmanager
 def _interrupts_wait() -> Iterator[None]:
     """Delay Ctrl-C until after the block."""
+    # Only the main thread may set signal handlers, and only it is interrupted.
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -216,8 +222,10 @@ def _interrupts_wait() -> Iterator[None]:
     try:
         yield
     finally:
+        # `before` is `None` if a handler was not installed from Python.
         signal.signal(signal.SIGINT, before or signal.SIG_DFL)
         if seen:
+            # Now for the handler that was there before.
             signal.raise_signal(signal.SIGINT)
 
 

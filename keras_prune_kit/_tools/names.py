@@ -48,6 +48,7 @@ def keys_of(names: Sequence[str], given: Mapping[Any, Any]) -> list[Any] | None:
     others = [key for key in given if key not in names]
     keys = []
     for name in names:
+        # A key that is another name exactly belongs to that one.
         alike = [key for key in others if plain(key) == plain(name)]
         choices = [name] if name in given else alike
         if len(choices) != 1:

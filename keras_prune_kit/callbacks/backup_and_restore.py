@@ -92,6 +92,7 @@ class _WholeBackup(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         with replacing_folder(self._place / f"{_EPOCH}{epoch + 1}") as part:
             self._in(part).on_epoch_end(epoch, logs)
+        # Only now, as a kill before this line must leave a whole backup.
         self._remove(self._backups()[:-1])
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
@@ -103,13 +104,14 @@ class _WholeBackup(keras.callbacks.Callback):
     def _backups(self) -> list[Path]:
         """Return all backups, the latest last; a kill can leave more than one."""
         found = self._place.glob(f"{_EPOCH}*")
+        # By number: as text, `epoch_10` comes before `epoch_9`.
         return sorted(filter(_number, found), key=lambda path: int(_number(path)))
 
     def _remove(self, backups: list[Path]) -> None:
         """Remove backups; a rename first ensures that no partial one is ever found."""
         with scratch_folder(self._place) as trash:
             for folder in backups:
-                os.replace(folder, trash / folder.name)
+                os.replace(folder, trash / folder.name)  # Atomic, unlike `rmtree`.
 
     def _in(self, folder: Path) -> Any:
         """Return Keras' callback for the backup in a folder."""

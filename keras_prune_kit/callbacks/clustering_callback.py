@@ -53,7 +53,7 @@ class ClusteringCallback(TwoWorldCallback):
         super().__init__()
         check_clusters(clusters)
         if match is not None:
-            Rule(match, None)
+            Rule(match, None)  # Checks it now, not in `fit`.
         self.clusters = clusters
         self.match = match
         self.report: ClusteringReport | None = None

@@ -35,6 +35,7 @@ def stand_last(
         if _keras.is_early_stopping(other):
             _log.info("EarlyStopping counts only the epochs at the target sparsity.")
             callbacks[index] = _OnlyAtTarget(other, is_at_target)
+    # `fit` reads the list anew for each hook.
     callbacks.append(_Last(callbacks, finish))
     return True
 
@@ -48,6 +49,7 @@ class _Last(TwoWorldCallback):
         self._finish = finish
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        # This is the last entry, so the loop over the list skips no other one.
         self._callbacks.remove(self)
         for index, other in enumerate(self._callbacks):
             if isinstance(other, _OnlyAtTarget):
@@ -55,6 +57,7 @@ class _Last(TwoWorldCallback):
         self._finish()
 
 
+# No `Callback`, whose own hooks would be found before `__getattr__` is asked.
 class _OnlyAtTarget:
     """Proxy of a callback that hides the ends of epochs below the target sparsity."""
 

@@ -97,6 +97,7 @@ class PruningCallback(TwoWorldCallback):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state for a copy, without references to the model of a `fit`."""
+        # KerasTuner deep-copies callbacks for each trial.
         idle = dict.fromkeys(("_pruner", "_ended", "_model"))
         return {**vars(self), **idle}
 
@@ -106,7 +107,7 @@ class PruningCallback(TwoWorldCallback):
             self._pruner.detach()
         self._pruner, self._ended = None, None
         self._is_started = False
-        self._steps_per_epoch = self.params.get("steps")
+        self._steps_per_epoch = self.params.get("steps")  # `None` if unknown.
         if _keras.is_built(self.model):
             self._prepare()
         self._is_last = not stand_last(self, self._finish, self._is_at_target)
@@ -119,6 +120,7 @@ class PruningCallback(TwoWorldCallback):
     def on_train_batch_end(
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
+        # With `steps_per_execution`, Keras calls this for the last of several batches.
         self._batches = batch + 1
         if self._pruner is None:  # The first step has built the model.
             self._prepare()
@@ -131,6 +133,7 @@ class PruningCallback(TwoWorldCallback):
             if self._engine().knows_run_length:
                 self._engine().step(self._steps_done())
         except DivergedError as error:
+            # The pruner is detached; the next `fit` begins with another one.
             self._pruner = None
             error.args = (f"Training stops at {moment}. {error.args[0]}",)
             raise
@@ -188,6 +191,7 @@ class PruningCallback(TwoWorldCallback):
                 "happens at its end, with no step to recover in. Pass steps_per_epoch "
                 "to fit."
             )
+        # The first epoch has shown the number.
         self._steps_per_epoch = self._batches
         engine.set_run_length(self._batches, epochs)
         engine.step(self._steps_done())

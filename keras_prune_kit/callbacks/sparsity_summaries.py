@@ -70,6 +70,7 @@ class SparsitySummaries(TwoWorldCallback):
             values[f"sparsity/{weight.path}"] = 1 - kept.size / weight.size
             if pruner.policy.scope == "layer":
                 values[f"target/{weight.path}"] = weight.scheduled
+            # A weight of nothing but zeros has no smallest nonzero value.
             if kept.size:
                 values[f"threshold/{weight.path}"] = float(np.abs(kept).min())
                 values[f"weights/{weight.path}"] = kept
@@ -127,6 +128,7 @@ class EventFile:
 
     def _histogram(self, values: np.ndarray) -> Any:
         """Return a histogram; `histogram_pb` would allocate 30 arrays of this size."""
+        # The sum of squares of half precision would overflow.
         values = values.astype(np.float64)
         counts, edges = np.histogram(values, _BUCKETS)
         return self._summaries.HistogramProto(

@@ -107,6 +107,7 @@ class TargetSparsityCheckpoint(TwoWorldCallback):
             save_best_only=True,
         )
         checkpoint.set_params(self.params)
+        # Of a Distiller, only the student is pruned.
         checkpoint.set_model(_keras.trained_model(self.model))
         checkpoint.on_train_begin()
         return checkpoint
@@ -114,10 +115,12 @@ class TargetSparsityCheckpoint(TwoWorldCallback):
     def _save(self, checkpoint: Any, epoch: int, logs: dict[str, Any]) -> None:
         """Let Keras' checkpoint save to a temporary folder, then move the files."""
         folder, name = os.path.split(self.filepath)
+        # Keras fills in the placeholders of the name, but never sees the folder.
         with replacing_folder(folder.format(epoch=epoch + 1, **logs)) as part:
             checkpoint.filepath = os.fspath(part / name)
             checkpoint.on_epoch_end(epoch, logs)
         if self.monitor in logs:
+            # A plain number: Keras keeps a numpy scalar or a float.
             self.best = np.asarray(checkpoint.best).item()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:

@@ -23,6 +23,7 @@ def sparsity(text: str) -> float:
 
 def count(text: str) -> int:
     """Parse a whole number of at least 1."""
+    # `int` alone would accept "1_000" and " 5".
     if not re.fullmatch(r"0*[1-9]\d*", text):
         raise ArgumentTypeError(f"a whole number of at least 1 is needed, not {text}")
     return int(text)
@@ -32,6 +33,7 @@ def some_of(choices: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
     """Return a parser of words separated by commas, each one of the choices."""
 
     def check(text: str) -> tuple[str, ...]:
+        # Unique, but in the order given: a search takes it from large to small files.
         words = tuple(dict.fromkeys(word.strip() for word in text.split(",")))
         for word in words:
             if word not in choices:
@@ -95,14 +97,18 @@ def data(text: str) -> str:
     if os.path.isdir(text):
         return text
     module, _, function = text.partition(":")
+    # A file may have a colon in its name.
     if not function or os.path.exists(text):
         raise ArgumentTypeError(
             f"an existing .npz, a folder of pictures by class, or module:function is "
             f"needed, not {text}"
         )
+    # The script of an installed command has its own folder on the path, not this one.
     make_importable(os.getcwd())
     try:
+        # Finds the module without running it; only packages around it are imported.
         found = importlib.util.find_spec(module)
+    # ValueError for a loaded module without a spec, such as `__main__`.
     except (ImportError, ValueError):
         found = None
     if found is None:

@@ -28,6 +28,7 @@ def run(options: argparse.Namespace) -> Result:
     }
     keras_models = [m for m in opened.values() if not isinstance(m, TFLiteModel)]
     reference = next(filter(_keras.is_compiled, keras_models), None)
+    # Without a compiled model, the first Keras model tells the shapes, or a file.
     judge = reference or next(iter([*keras_models, *opened.values()]))
     source = models.source(options.data, judge)
     data = adapt(source.test(), models.input_shape(judge), options.scale)
@@ -51,5 +52,6 @@ def _names(files: Sequence[str]) -> dict[str, str]:
         [str(Path(file).with_suffix("")) for file in files],
         files,
     )
+    # The last choice is unique: a file that is given twice was refused before.
     names = next(names for names in choices if len(set(names)) == len(files))
     return dict(zip(names, files, strict=True))

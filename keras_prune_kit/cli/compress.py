@@ -34,6 +34,7 @@ def run(options: argparse.Namespace) -> Result:
         policy=policy,
         quantization=options.quantize,
         epochs=options.epochs or (_SEARCH_EPOCHS if options.target else _EPOCHS),
+        # A dataset, such as one of pictures, is batched already.
         batch_size=options.batch_size if isinstance(training, tuple) else None,
         callbacks=[StageProgress("pruning")],
         verbose=0,
@@ -87,6 +88,7 @@ def _policy(options: argparse.Namespace) -> PrunePolicy | None:
 def _data(model: Any, options: argparse.Namespace) -> tuple[Any, Any]:
     """Return training data, and validation data to choose the best epoch with."""
     training = models.source(options.train, model, options.batch_size)
+    # The same data for both would choose the epoch by the training samples.
     if options.validation in (None, options.train):
         pair = training.split()
     else:

@@ -81,6 +81,7 @@ def _table(layers: list[_keras.LayerWeights], report: SparsityReport) -> str:
     """Return a table of layers, with the sparsity of their prunable weights."""
     prunable: dict[str, list[WeightSparsity]] = {}
     for weight in report.weights:
+        # The path of a weight is that of its layer and an attribute.
         prunable.setdefault(weight.path.rpartition("/")[0], []).append(weight)
     rows = [_row(layer, prunable.get(layer.path, [])) for layer in layers]
     total = sum(layer.parameters for layer in layers)

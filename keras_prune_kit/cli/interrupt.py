@@ -27,6 +27,7 @@ class Interrupt:
         """Record Ctrl-C within the block, if Python's own handler is installed."""
         is_main = threading.current_thread() is threading.main_thread()
         before = signal.getsignal(signal.SIGINT)
+        # Only the main thread may set handlers; one of someone else's stays.
         if not is_main or before is not signal.default_int_handler:
             yield
             return
@@ -42,5 +43,5 @@ class Interrupt:
             raise KeyboardInterrupt
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        self.seen = True
+        self.seen = True  # Before the exception, which may get lost.
         raise KeyboardInterrupt

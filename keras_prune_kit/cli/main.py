@@ -21,7 +21,7 @@ from keras_prune_kit.cli.options import read_options
 from keras_prune_kit.cli.progress_bars import Bars
 from keras_prune_kit.cli.result import Result
 
-_FAILED, _INTERRUPTED = 1, 130
+_FAILED, _INTERRUPTED = 1, 130  # 128 and the number of SIGINT.
 # Errors whose message is meant for the user.
 _TOLD = (ValueError, TypeError, OSError, RuntimeError, ImportError)
 
@@ -34,6 +34,7 @@ def run() -> NoReturn:
     """
     code = main()
     if code:
+        # `os._exit` flushes nothing.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
@@ -62,8 +63,10 @@ def main(words: Sequence[str] | None = None) -> int:
         return result
     output = _console()
     if options.json:
+        # A line break within a string would be invalid JSON.
         output.soft_wrap = True
     text = result.to_json(notes.texts) if options.json else result.text
+    # Brackets in paths and shapes are no markup of rich.
     output.print(text, highlight=False, markup=False)
     return 0
 
@@ -87,6 +90,7 @@ def _run(options: Namespace, bars: Bars) -> Result:
         make_importable(os.getcwd())
     with bars, progress.listening(bars.stage):
         with progress.stage("loading TensorFlow"):
+            # Only now: commands import TensorFlow, which `--help` must not wait for.
             command = importlib.import_module(f"keras_prune_kit.cli.{options.command}")
         return command.run(options)
 
@@ -117,8 +121,9 @@ def _quiet_native_logs() -> None:
     """
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"  # Before TensorFlow is imported.
     sys.stderr.flush()
+    # Python's errors keep a copy of the descriptor, which leads to the terminal.
     sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

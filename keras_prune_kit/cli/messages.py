@@ -33,6 +33,7 @@ class Notes(logging.Handler):
         self._silent = silent
 
     def emit(self, record: logging.LogRecord) -> None:
+        # Messages of Keras span several lines.
         self.texts.append(" ".join(record.getMessage().split()))
         if not self._silent:
             self._console.print(self.texts[-1], highlight=False, markup=False)
@@ -43,10 +44,12 @@ class Notes(logging.Handler):
         loggers = [_LOGGER, *_CHATTERERS]
         levels = [logger.level for logger in loggers]
         _LOGGER.addHandler(self)
+        # By default, a logger drops what is below WARNING.
         _LOGGER.setLevel(logging.INFO)
         for logger in _CHATTERERS:
             logger.setLevel(logging.ERROR)
         try:
+            # Restores `showwarning` at the end.
             with warnings.catch_warnings():
                 warnings.showwarning = _log_warning
                 yield self

@@ -37,6 +37,7 @@ def source(word: str, model: Any, batch_size: int | None = None) -> Source:
     found = source_of(
         word,
         shape=input_shape(model),
+        # Pictures get their labels from folders, in the form that the loss needs.
         label_mode=label_mode(model),
         utils=_utils_of(model),
         batch_size=batch_size or _BATCH_SIZE,
@@ -68,6 +69,7 @@ def label_mode(model: Any) -> str:
     if _classes(model) == 1:
         return "binary"
     name = _loss_name(model)
+    # `sparse_categorical_crossentropy` takes class numbers.
     return "categorical" if "categorical" in name and "sparse" not in name else "int"
 
 
@@ -130,8 +132,10 @@ def _loss_for(predictions: np.ndarray, y: np.ndarray, world: Any) -> tuple[Any, 
     losses, units = world.losses, predictions.shape[-1]
     is_probability = predictions.min() >= 0 and predictions.max() <= 1
     is_zero_or_one = np.isin(y, (0, 1)).all()
+    # One class number for each row of outputs.
     if y.dtype.kind in "biu" and units > 1 and y.size == predictions.size // units:
         is_distribution = is_probability and _sums_to_one(predictions)
+        # Rows that are no distributions must be logits.
         loss = losses.SparseCategoricalCrossentropy(from_logits=not is_distribution)
         return loss, "accuracy"
     same_shape = y.size == predictions.size

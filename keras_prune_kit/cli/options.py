@@ -49,6 +49,7 @@ def _problem(options: argparse.Namespace) -> str | None:
         (check_writable_folder if is_folder else check_writable)(out)
     except OSError as error:
         return f"--out: {error}"
+    # Before any work: a job of hours must not end at a folder in use.
     if options.overwrite or not out.exists() or (is_folder and not any(out.iterdir())):
         return None
     if options.command == "search" and (out / SEARCH_FOLDER).is_dir():

@@ -53,6 +53,7 @@ def parser_of_commands() -> argparse.ArgumentParser:
         epilog=_EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    # The package imports its modules on first use, so this takes no time.
     parser.add_argument("--version", action="version", version=kpk.__version__)
     adder = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, add_arguments, summary, epilog in (

@@ -45,6 +45,7 @@ class Bars:
             console=console,
             transient=True,
             speed_estimate_period=_AVERAGED_SECONDS,
+            # In a file, each redrawn bar would be another line.
             disable=silent or not console.is_terminal,
         )
 

@@ -24,6 +24,7 @@ class Result:
     def to_json(self, notes: Sequence[str] = ()) -> str:
         """Return the data as JSON, in which NaN and infinity become null."""
         data = {**self.data, "notes": list(notes)}
+        # Python would write NaN, which JSON does not have.
         return json.dumps(_finite(data), indent=2, allow_nan=False)
 
 

@@ -133,6 +133,7 @@ def _save(front: ParetoFront, out: Path) -> Result:
             lines.append(str(error))
         else:
             for name in _MODELS:
+                # Copied, not moved: a search that goes on needs its trials.
                 shutil.copyfile(best.folder / name, part / name)
             names += _MODELS
             data["best"] = best.name

@@ -71,9 +71,11 @@ def _assign(values: np.ndarray, clusters: int) -> tuple[np.ndarray, np.ndarray]:
     if is_zero.all():
         return np.zeros(values.shape, np.uint8), np.zeros(1)
     centroids = kmeans_1d(values[~is_zero], clusters - has_zeros)
+    # Zeros have cluster 0, so that all others move up by one.
     index = np.searchsorted(borders(centroids), values, side="right") + has_zeros
     index[is_zero] = 0
     counts = np.bincount(index.ravel(), minlength=centroids.size + has_zeros)
     if has_zeros:
         counts[0] = 0
+    # One byte is enough for 256 clusters.
     return index.astype(np.uint8), counts.astype(np.float64)

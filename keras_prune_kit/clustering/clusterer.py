@@ -20,7 +20,7 @@ from keras_prune_kit.policies import Match, choose_weights
 from keras_prune_kit.pruner import Pruner, active_pruner
 from keras_prune_kit.reports import ClusteringReport
 
-_MOST_CLUSTERS = 256
+_MOST_CLUSTERS = 256  # An index has one byte.
 
 
 class Clusterer(Engine):
@@ -87,6 +87,7 @@ class Clusterer(Engine):
             raise _still_pruned(self._pruner)
         with contextlib.ExitStack() as undo:
             undo.callback(self.detach)
+            # First, so that `detach` also retraces after an error halfway.
             self._is_attached = True
             for weight in self._weights:
                 weight.attach(self.model)

@@ -29,6 +29,7 @@ def kmeans_1d(values: np.ndarray, clusters: int) -> np.ndarray:
     >>> kmeans_1d(np.array([0.0, 1.0, 2.0, 9.0]), 2).tolist()
     [1.0, 9.0]
     """
+    # Running sums in float32 would lose the small weights.
     line = np.sort(values, axis=None).astype(np.float64)
     different = line[np.flatnonzero(np.diff(line, prepend=-np.inf))]
     if different.size <= clusters:
@@ -36,6 +37,8 @@ def kmeans_1d(values: np.ndarray, clusters: int) -> np.ndarray:
     sums, squares = _running_sum(line), _running_sum(line**2)
     centroids = np.linspace(line[0], line[-1], clusters)
     for _ in range(_MOST_ROUNDS):
+        # Clusters are stretches of the sorted line: differences of sums give their
+        # means.
         edges = [0, *np.searchsorted(line, borders(centroids)), line.size]
         used = np.diff(edges) > 0
         counts = np.diff(edges)[used]
@@ -62,5 +65,7 @@ def _split_worst(
     means: np.ndarray, variances: np.ndarray, counts: np.ndarray, missing: int
 ) -> np.ndarray:
     """Return the means, and one more in each of the clusters with the largest error."""
+    # Stable, so that of equal errors the lowest cluster is split on every machine.
     worst = np.argsort(-variances * counts, kind="stable")[:missing]
+    # Rounding can make a difference of squares slightly negative.
     return np.union1d(means, means[worst] + np.sqrt(variances[worst].clip(0)))

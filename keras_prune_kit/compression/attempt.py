@@ -113,6 +113,7 @@ def run_attempt(
         _keras.is_quantization_aware(copied)
     )
     last = max(1, training.epochs // 3) if is_quantized_last else 0
+    # Pruning comes first where TFMOT's layers would hide the kernels from it.
     policy, pruning_part = setting.policy, training.lasting(training.epochs - last)
     pruning = PruningCallback(
         policy,
@@ -124,6 +125,7 @@ def run_attempt(
         raise RuntimeError("fit ended without calling PruningCallback.on_train_end.")
     report, trained = pruning.report, copied
     if last:
+        # By default it keeps the zeros, which no pruner holds any more.
         trained = quantize_aware(copied).model
         training.lasting(last).fit(trained)
     exported = export(trained, setting.quantization, representative_data)

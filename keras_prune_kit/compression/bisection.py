@@ -72,6 +72,7 @@ class Bisection:
 
     def next(self) -> Setting | None:
         """Return the setting to try now."""
+        # To as many digits as the report shows.
         self.sparsity = round(1 - self._density(), 4)
         policy = ramp_to(self.sparsity)
         return Setting(policy, self._quantization, self._weight_bits)
@@ -95,6 +96,7 @@ class Bisection:
             return min(self._failed * 2**self._failures, _DENSEST)
         if self._failed is None:
             return self._held * _NEXT_DENSITY
+        # The geometric mean halves the interval on a logarithmic scale.
         return math.sqrt(self._held * self._failed)
 
 

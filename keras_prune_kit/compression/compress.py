@@ -33,6 +33,7 @@ from keras_prune_kit.reports import CompressionReport
 from keras_prune_kit.schedules import Schedule
 from keras_prune_kit.tflite import check_exportable
 
+# Enough to find a wrong shape or label before training.
 _TRIED_SAMPLES = 8
 
 _SPARSITY = 0.8
@@ -139,6 +140,7 @@ def compress(
     _keras.world(model)
     chosen = None if policy is None else as_policy(policy)
     _keras.check_compiled(model)
+    # Only for its errors, such as a rule that covers no weight.
     (chosen or as_policy(_SPARSITY)).plan(model)
     check_exportable(model)
     _check_epochs(epochs, target)
@@ -214,6 +216,8 @@ def _check_fits(model: Any, data: Any, name: str) -> None:
         labelled = labelled_samples(data, count)
         if labelled is not None:
             x, y = labelled
+            # Evaluation moves the states of stateful layers; the model must stay as it
+            # was.
             with _keras.at_rest(model):
                 model.evaluate(x, y, batch_size=count, verbose=0)
 
@@ -223,6 +227,7 @@ def _check_copy(model: Any, train_data: Any) -> None:
     copied = _keras.copy_model(model)
     labelled = labelled_samples(train_data, _keras.fixed_batch(model) or _TRIED_SAMPLES)
     if labelled is not None:
+        # Such an error is about the model, not about the data.
         with using("train_data", but=_keras.CopyError):
             _keras.check_copy(model, copied, labelled[0])
 

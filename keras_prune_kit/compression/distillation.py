@@ -64,6 +64,7 @@ def soft_targets(
     is_dataset = hasattr(data, "element_spec")
     _check_data(data.element_spec if is_dataset else data)
     if is_dataset:
+        # The spec of a dataset tells neither the classes nor whether they are logits.
         first = next(iter(data), None)
         if first is None:
             raise ValueError("data must hold at least one batch. Received none.")
@@ -130,6 +131,7 @@ def _check_labels(y: np.ndarray, outputs: np.ndarray) -> None:
         fits = are_probabilities(y)
     else:
         fits = y.shape in (outputs.shape[:-1], (*outputs.shape[:-1], 1))
+        # A single sigmoid separates two classes.
         fits = fits and y.size and bool(np.isin(y, np.arange(max(classes, 2))).all())
     if not fits:
         raise ValueError(
@@ -145,6 +147,7 @@ def are_probabilities(rows: np.ndarray) -> bool:
     rows = np.asarray(rows, np.float32)
     if rows.min() < 0 or rows.max() > 1:
         return False
+    # The probability of a single class need not be 1.
     return rows.shape[-1] == 1 or bool(
         np.allclose(rows.sum(-1), 1, atol=_NOT_EXACTLY_ONE)
     )

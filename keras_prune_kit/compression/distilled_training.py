@@ -21,9 +21,9 @@ _CROSS_ENTROPIES = (
     *("sparse_categorical_crossentropy", "categorical_crossentropy"),
     "binary_crossentropy",
 )
-_RATE = 1e-3
+_RATE = 1e-3  # Adam's default.
 _LEAST_RATE = 1e-5
-_RATE_WITHOUT_END = 3e-4
+_RATE_WITHOUT_END = 3e-4  # Of unknown length, it cannot decay.
 _SAMPLES = 64
 
 
@@ -74,6 +74,7 @@ class DistilledTraining(FineTuning):
         rate: Any = _RATE_WITHOUT_END
         steps = self.recipe.steps(self.epochs)
         if steps is not None:
+            # A schedule per copy, as attempts differ in their number of steps.
             first = _first_rate(self.recipe.model)
             rate = optimizers.schedules.CosineDecay(first, steps)
         changes = {**self.changes, "optimizer": optimizers.Adam(rate)}
@@ -112,12 +113,14 @@ class DistilledTraining(FineTuning):
 
 def _accuracy(model: Any, is_binary: bool, are_logits: bool) -> dict[str, Any]:
     """Return metrics for soft targets in place of an accuracy of class numbers."""
+    # A probability of 0.5 is a logit of 0.
     metrics, threshold = _keras.world(model).metrics, 0.0 if are_logits else 0.5
     accuracy = (
         metrics.BinaryAccuracy("accuracy", threshold=threshold)
         if is_binary
         else metrics.CategoricalAccuracy("accuracy")
     )
+    # Other metrics of the model may not accept soft targets.
     return {"metrics": [accuracy], "weighted_metrics": None}
 
 

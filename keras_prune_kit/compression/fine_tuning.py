@@ -97,7 +97,9 @@ class FineTuning:
             else:
                 checkpoint = TargetSparsityCheckpoint(best, **options)
                 added = [pruning, checkpoint]
+            # Pruning comes first, so that the other callbacks find `sparsity` in the
+            # logs.
             model.fit(**arguments, callbacks=[*added, *self.callbacks])
-            if best.exists():
+            if best.exists():  # Not if no epoch was at the target.
                 model.load_weights(best)
         return checkpoint.best

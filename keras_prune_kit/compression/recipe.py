@@ -12,7 +12,7 @@ from keras_prune_kit._keras.datasets import batch_count, fit_arguments, length
 from keras_prune_kit.measuring.evaluation import Evaluation
 from keras_prune_kit.policies import described
 
-_KERAS_BATCH = 32
+_KERAS_BATCH = 32  # The default of `fit` for arrays.
 
 
 @dataclass(frozen=True)

@@ -186,6 +186,7 @@ def _ordinary(trained: Any, model: Any) -> Any:
     """Return a trained copy without fake quantization, compiled as the model is."""
     if _keras.is_quantization_aware(trained):
         trained = strip_quantization(trained)
+    # It was trained with the loss and metrics for soft targets.
     _keras.compile_like(model, trained)
     return trained
 

@@ -49,6 +49,7 @@ class WarmStart(TwoWorldCallback):
         Returns:
             The sparsity of the weights that were loaded; 0 if there are none.
         """
+        # From sparser weights, pruning would have to let zeros grow back.
         found = max((s for s in self._files if s <= sparsity), default=None)
         if found is None:
             return 0.0

@@ -161,6 +161,7 @@ def measure(
     weights = map(np.asarray, model.get_weights())
     arrays = [array for array in weights if array.dtype.kind not in "OSU"]  # no strings
     kernels = [array for array in arrays if array.ndim > 1]
+    # A .keras or .h5 file stores each value in whole bytes.
     sparse = sparse_content((array, 0, 8 * array.itemsize) for array in arrays)
     return Measurement(
         name=name,
@@ -257,6 +258,7 @@ def _is_quantized_file(model: Any) -> bool:
 
 def _histogram(arrays: Iterable[np.ndarray]) -> Histogram:
     values = [np.asarray(array, np.float32).reshape(-1) for array in arrays]
+    # `concatenate` refuses an empty list, as of a model without kernels.
     return Histogram.of(np.concatenate(values) if values else np.empty(0))
 
 

@@ -113,5 +113,6 @@ def _entropy_bits(constant: Constant, is_nonzero: np.ndarray) -> float:
     as_levels = entropy_bits(constant.stored)
     if constant.bits <= 8:
         return as_levels
+    # A decoder must be told the levels; of 8 bits there are at most 256.
     as_levels += np.unique(levels).size * constant.bits
     return min(as_levels, entropy_bits(is_nonzero) + levels.size * constant.bits)

@@ -26,7 +26,7 @@ from keras_prune_kit._tools.checks import check_objective, using
 from keras_prune_kit._tools.names import labels_by_output
 from keras_prune_kit.tflite import TFLiteModel, accuracy
 
-_MASKED_AT_ONCE = 256
+_MASKED_AT_ONCE = 256  # Samples, to bound the memory.
 
 
 class Evaluation:
@@ -77,9 +77,11 @@ class Evaluation:
             scores = self._evaluate(self._reference, self._data)
         names = _keras.metric_names(self._reference, scores) or ("loss",)
         if self._objective is not None:
+            # Any score may decide, also the loss, which is not among the names.
             check_objective(self._objective, scores)
             names = tuple(dict.fromkeys((self._objective, *names)))
         _check_number(names[0], scores[names[0]])
+        # A metric such as an F1 score without an average has one value per class.
         return tuple(name for name in names if np.size(scores[name]) == 1)
 
     @property
@@ -112,6 +114,7 @@ class Evaluation:
         is_loss = self.metrics == ("loss",)
         if self._reference is not None and _keras.is_compiled(model) and not is_loss:
             scores = self._evaluate(model, self._data)
+            # A model compiled with other metrics is scored by those of the reference.
             if all(metric in scores for metric in self.metrics):
                 return self._numbers(scores)
         return self._score(model)
@@ -146,6 +149,7 @@ class Evaluation:
     def _in_whole_batches(self, count: int) -> int:
         """Round a number of samples up, where the reference has a fixed batch."""
         batch = self._reference is not None and _keras.fixed_batch(self._reference)
+        # A fixed batch size, as of stateful layers, accepts no other number.
         return math.ceil(count / batch) * batch if batch else count
 
     def _score(self, model: Any) -> dict[str, float]:
@@ -161,6 +165,7 @@ class Evaluation:
             return _accuracies(outputs, y)
         predictions = _keras.arrange(self._reference, outputs, self._example)
         predictions = _keras.with_masks(predictions, join(masks))
+        # Keras itself scores them, so that files and models have the same metrics.
         scores = self._evaluate(self._scorer, (predictions, y, *weight))
         return self._numbers(scores)
 
@@ -195,6 +200,7 @@ class Evaluation:
     def _evaluate(model: Any, data: Any) -> dict[str, Any]:
         options: dict[str, Any] = {"verbose": 0, "callbacks": [StageProgress()]}
         if isinstance(data, tuple):
+            # A dataset has its batches already.
             options["batch_size"] = _keras.fixed_batch(model)
         with _keras.at_rest(model):
             return model.evaluate(**fit_arguments(data), **options, return_dict=True)

@@ -56,9 +56,11 @@ def sparse_content(weights: Iterable[tuple[np.ndarray, Any, int]]) -> bytes:
     """
     parts = []
     for stored, zero, bits in weights:
+        # A quantized weight stores 0.0 as its zero point.
         mask = stored != zero
         values = np.ascontiguousarray(stored[mask])
         if bits < 8:  # Pack values below 8 bits, as the file does.
+            # Each value is in a byte of its own, whose lowest bits count.
             low = np.unpackbits(values.view(np.uint8)[:, None], axis=1)[:, -bits:]
             values = np.packbits(low)
         parts += [np.packbits(mask).tobytes(), values.tobytes()]

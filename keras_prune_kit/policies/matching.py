@@ -32,6 +32,8 @@ class WeightIndex:
     def covered(self, match: Any) -> list[_keras.PrunableWeight]:
         """Return the weights that a single match covers, possibly with duplicates."""
         if isinstance(match, str):
+            # A regex that matches a nested model and a layer in it finds a weight
+            # twice.
             found = [w for path in self._paths(match) for w in self._below[path]]
         else:
             found = [w for w in self.weights if covers_layer(match, w.path, w.layers)]
@@ -56,6 +58,7 @@ def covers_layer(
         name: The name of the argument in messages. Defaults to `"match"`.
     """
     if isinstance(match, str):
+        # Of prefixes: the name of a nested model stands for all layers in it.
         return any(re.fullmatch(match, path) for path in prefixes(path))
     if isinstance(match, type):
         return any(isinstance(layer, match) for layer in layers)
@@ -72,5 +75,6 @@ def prefixes(path: str) -> list[str]:
 def _names_depthwise(match: Any, weight: _keras.PrunableWeight) -> bool:
     """Return True if a match names a depthwise kernel by its class or attribute."""
     if isinstance(match, str):
+        # A regex for layers, such as ".*", must not reach depthwise kernels by chance.
         return match.endswith(weight.attribute)
     return isinstance(match, type) and isinstance(weight.layer, match)

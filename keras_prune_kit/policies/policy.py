@@ -94,7 +94,9 @@ class PrunePolicy:
     def __post_init__(self) -> None:
         if not isinstance(self.schedule, Schedule):
             check_sparsity("schedule", self.schedule)
+            # The dataclass is frozen, so plain assignment raises.
             object.__setattr__(self, "schedule", PolynomialDecay(0.0, self.schedule))
+        # A forgotten list around a single rule is harmless.
         given = (self.rules,) if isinstance(self.rules, Rule) else self.rules
         if not isinstance(given, Iterable):
             raise TypeError(f"rules are Rule(match, schedule). Received: {given!r}.")
@@ -140,6 +142,7 @@ class PrunePolicy:
         """Return the assignments and the skipped weights for `plan` and `Pruner`."""
         _keras.world(model)
         _keras.check_built(model)
+        # TFMOT's wrapper would apply a mask of its own to the same kernel.
         _keras.check_not_wrapped(model)
         found = list(_keras.find_weights(model))
         winners = self._winners(found)
@@ -222,6 +225,7 @@ class PrunePolicy:
         index = WeightIndex(w for w in found if isinstance(w, _keras.PrunableWeight))
         winners: dict[int, Rule] = {}
         for rule in self.rules:
+            # Later rules overwrite earlier ones.
             winners.update(dict.fromkeys(rule.covered(index), rule))
         return winners
 
@@ -230,6 +234,7 @@ class PrunePolicy:
     ) -> Assignment | Skipped:
         if winner is None and weight.is_depthwise:
             return Skipped(weight.path, "depthwise: too few weights to save much")
+        # Before the rules: a frozen weight cannot recover, whatever rule covers it.
         if not (weight.is_trainable or self.include_frozen):
             return Skipped(weight.path, _FROZEN)
         rule = Rule(".*", self.schedule) if winner is None else winner

@@ -48,6 +48,7 @@ class Rule:
 
     def __post_init__(self) -> None:
         if isinstance(self.match, Sequence) and not isinstance(self.match, str):
+            # A tuple, which no one can change later; the rule itself is frozen.
             object.__setattr__(self, "match", tuple(self.match))
         single_matches(self.match)
         if self.schedule is not None and not isinstance(self.schedule, Schedule):
@@ -87,6 +88,7 @@ def single_matches(match: Match, name: str = "match") -> tuple[Any, ...]:
         TypeError: If one is neither a regex, a class nor a callable.
         ValueError: If a regex does not compile.
     """
+    # A string is a sequence, too.
     is_many = isinstance(match, Sequence) and not isinstance(match, str)
     matches: tuple[Any, ...] = tuple(match) if is_many else (match,)  # pyright: ignore
     for single in matches:
@@ -137,6 +139,7 @@ def check_structure(structure: object, name: str = "structure") -> None:
 
 def check_criterion(criterion: object) -> None:
     """Raise a `TypeError` unless a value is a callable other than a class."""
+    # A class would be called without complaint, and return an instance, not scores.
     if not callable(criterion) or isinstance(criterion, type):
         raise TypeError(
             "criterion is a function from weights to scores, such as magnitude. "
@@ -152,6 +155,7 @@ def _check_match(match: object, name: str) -> None:
             raise ValueError(
                 f"{name} must be a regex that compiles ({error}). Received: {match!r}."
             ) from error
+    # Layer classes are callable, too.
     elif not callable(match):
         raise TypeError(
             f"{name} is a regex on the layer's path, a layer class, a callable that "

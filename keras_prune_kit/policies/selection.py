@@ -34,6 +34,7 @@ def choose_weights(
     if match is not None:
         covered = Rule(match, None).covered(WeightIndex(weights))
         return [weight for weight in weights if id(weight) in covered], []
+    # As a policy without rules decides; a match may name what this leaves out.
     usual = [weight for weight in weights if not weight.is_depthwise]
     chosen = [weight for weight in usual if weight.is_trainable]
     skipped = [

@@ -24,6 +24,7 @@ def encode(value: Any) -> Any:
     if isinstance(value, tuple):
         return [encode(item) for item in value]
     name = getattr(value, "__name__", type(value).__name__)
+    # The object itself must be ours: a user's function may be named `magnitude`.
     if _registry().get(name) not in (value, type(value)):
         raise ValueError(
             "Only schedules, structures and criteria of keras_prune_kit can be written "
@@ -41,6 +42,7 @@ def decode(data: Any) -> Any:
         TypeError: If a field is not known.
     """
     if isinstance(data, list):
+        # JSON has no tuples; each list was one, as `encode` accepts no lists.
         return tuple(decode(item) for item in data)
     if not isinstance(data, dict):
         return data
@@ -83,6 +85,7 @@ def _registry() -> dict[str, Any]:
         name: value
         for module in (schedules, structures, criteria)
         for name, value in vars(module).items()
+        # Without what these modules themselves import.
         if getattr(value, "__module__", "").startswith(module.__name__)
         and (dataclasses.is_dataclass(value) or criteria.is_criterion(value))
     }

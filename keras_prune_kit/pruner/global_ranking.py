@@ -38,14 +38,17 @@ def global_masks(weights: Sequence[PrunedWeight]) -> Iterator[np.ndarray]:
         kernel = weight.read_canonical()
         scores = weight.scores(kernel)
         part[:] = coarse(scores)
+        # A weight without any nonzero value would cut its layer off.
         part[scores.argmax()] = COARSE_MAX
         shapes.append(kernel.shape)
         sparsity = zero_fraction(kernel)
         wanted += count_zeros(weight.scheduled, kernel.size)
         there += count_zeros(weight.kept(sparsity), kernel.size)
         final += count_zeros(weight.final_sparsity, kernel.size)
+    # A resumed run may have more zeros than are due by now; these stay.
     zeros = max(wanted, there)
     for weight in weights:
+        # No weight has a target of its own here: all reach theirs together.
         weight.reached = weight.final_sparsity if zeros >= final else 0.0
     rescore = [weight.scores_where for weight in weights]
     masks = keep_highest_parts(ranks, zeros, ends[:-1], rescore)

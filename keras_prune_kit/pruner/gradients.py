@@ -39,6 +39,7 @@ class Gradients:
         """Compute the current gradients for the criteria of the due weights."""
         if self._probe is None:
             return
+        # A set, so that criteria with the same needs share one pass over the sample.
         for needed in {weight.gradients_needed for weight in due}:
             if needed is None:
                 continue

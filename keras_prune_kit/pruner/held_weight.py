@@ -70,6 +70,7 @@ class HeldWeight(abc.ABC):
             model, variable, self._weight.layer
         )
         if not self.needs_projection:
+            # A projection that an interrupted run left behind is replaced, not nested.
             constraint = _keras.ProjectionConstraint(projection, self._own_constraint())
             handle.constrain(variable, constraint)
 
@@ -96,6 +97,7 @@ class HeldWeight(abc.ABC):
         if is_averaged:
             average = self._variables.moving_average(optimizer, self.variable)
             if average is not None:
+                # Averages of masked weights still hold values from before the mask.
                 average.assign(self._projection(average))
 
     @abc.abstractmethod

@@ -49,6 +49,7 @@ class LastGood:
         Args:
             moment: The current moment in messages, such as "after batch 3 of epoch 1".
         """
+        # Not the wall clock, which can be set back.
         begin = time.monotonic()
         if begin < self._due:
             return
@@ -56,6 +57,7 @@ class LastGood:
             saved = self._write()
         except OSError as error:
             _log.warning("No snapshot could be saved for a NaN loss (%s).", error)
+            # A disk that is full or read-only is not tried again.
             self._due = math.inf
             return
         if saved is not None:
@@ -90,6 +92,7 @@ class LastGood:
             self._variables.write(variable, np.load(self._files[0]))
         known = {id(variable) for variable in self._saved}
         for variable in _keras.state_of(self._model):
+            # Optimizers create most of their variables in the first step.
             if id(variable) not in known:
                 self._variables.write(variable, np.zeros_like(self._read(variable)))
 
@@ -105,6 +108,7 @@ class LastGood:
             if not np.isfinite(array).all():
                 return None
             np.save(spare, array, allow_pickle=False)
+        # A full disk shows here at the latest, while the older snapshot is intact.
         spare.flush()
         return saved
 

@@ -87,6 +87,7 @@ class PrunedWeight(HeldWeight):
         if self.keeps_zeros:
             return False
         zeros = self.size - count_nonzero(self.read())
+        # A weight of nothing but zeros was initialized so.
         return bool(count_zeros(self.final_sparsity, self.size) < zeros < self.size)
 
     def last_update(self, step: int) -> int | None:
@@ -155,6 +156,7 @@ class PrunedWeight(HeldWeight):
         if there == 1:
             return 0.0
         final = self.final_sparsity
+        # Counts are compared, as fractions that stand for the same count may differ.
         is_at_target = round(there * self.size) >= count_zeros(final, self.size)
         return final if is_at_target else there
 
@@ -176,6 +178,7 @@ class PrunedWeight(HeldWeight):
                 "A criterion must return one score per weight. Received: shape "
                 f"{np.shape(scores)} for {self.path} of shape {kernel.shape}."
             )
+        # By magnitude, zeros score lowest anyway.
         if self._assignment.criterion is magnitude:
             return scores
         structure = self._assignment.structure
@@ -190,6 +193,7 @@ class PrunedWeight(HeldWeight):
         """
         value = widened(self._variables.read(self.variable))
         kernel = self._weight.to_canonical(value)
+        # The score of a value does not depend on the others: only these are computed.
         if self._assignment.criterion is magnitude:
             return magnitude(kernel.ravel()[chosen])
         return self.scores(kernel).ravel()[chosen]
@@ -198,6 +202,7 @@ class PrunedWeight(HeldWeight):
         """Assign a mask of the weight's shape and apply it."""
         self.zeros = mask.size - int(np.count_nonzero(mask))
         self._variables.write(self._mask, mask)
+        # A mask without zeros cannot show whether it is applied.
         self.is_proven = self.zeros == 0
         self.project()
 

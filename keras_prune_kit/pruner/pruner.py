@@ -37,6 +37,7 @@ from keras_prune_kit.schedules import Schedule
 if TYPE_CHECKING:
     from typing_extensions import Self
 
+# By the id of the model: a pruner holds its model, so the id is not used again.
 _active: weakref.WeakValueDictionary[int, Pruner] = weakref.WeakValueDictionary()
 
 
@@ -105,6 +106,7 @@ class Pruner(Engine):
         self._is_global = policy.scope == "global"
         self._last_good = LastGood(model)
         for weight in self._weights:
+            # Raises on NaN or infinity, while the model is still unchanged.
             weight.read()
         if steps_per_epoch is not None:
             self.set_run_length(steps_per_epoch, epochs or 1)
@@ -191,9 +193,12 @@ class Pruner(Engine):
         with self._detached_on_error():
             try:
                 for weight in self._weights:
+                    # Before masks change: a new mask is applied at once, and would hide
+                    # a miss.
                     weight.check_applied()
                 due = [w for w in self._weights if w.last_update(now) != w.update]
                 if due:
+                    # One ranking for all weights changes all of their masks.
                     self._update(self._weights if self._is_global else due)
             except _keras.NotFiniteError as error:
                 raise self._last_good.give_up(str(error)) from error
@@ -281,7 +286,7 @@ class Pruner(Engine):
         """Remove constraints and masks, at any time; the values stay as they are."""
         for weight in self._weights:
             weight.detach()
-        if self._current_step is not None:
+        if self._current_step is not None:  # The train function knows the masks.
             _keras.retrace(self.model)
         self._last_good.forget()
         if active_pruner(self.model) is self:
@@ -295,6 +300,7 @@ class Pruner(Engine):
     @contextlib.contextmanager
     def _detached_on_error(self) -> Iterator[None]:
         with contextlib.ExitStack() as undo:
+            # Also after an interrupt: constraints must not stay behind on the model.
             undo.callback(self.detach)
             yield
             undo.pop_all()

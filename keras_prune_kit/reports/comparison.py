@@ -69,6 +69,7 @@ class Comparison:
             )
         machine = self.environment
         cores = f"{machine.cpus} core" + "s" * (machine.cpus != 1)
+        # A latency says nothing without the machine.
         notes.append(f"machine: {machine.processor}, {cores}, {machine.system}")
         return tuple(notes)
 

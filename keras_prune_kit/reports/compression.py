@@ -132,6 +132,7 @@ class CompressionReport:
             OSError: If the directory cannot be written.
         """
         folder = as_path("directory", directory)
+        # A failure in one file must not leave a mix of old and new ones.
         with replacing_folder(folder) as part:
             pruned, tflite, text, data, page, picture = (part / n for n in _FILES)
             self.model.save(pruned)

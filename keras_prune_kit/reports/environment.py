@@ -46,6 +46,7 @@ class Environment:
             processor=_processor(),
             cpus=_cpus(),
             system=f"{platform.system()} {platform.release()}",
+            # Not `ZLIB_VERSION`, with which Python was only compiled.
             encoder=f"gzip level 9, zlib {zlib.ZLIB_RUNTIME_VERSION}",
             versions=versions,
         )
@@ -62,6 +63,7 @@ def _processor() -> str:
 
 
 def _cpus() -> int:
+    # `cpu_count` counts cores that taskset or a container withholds.
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

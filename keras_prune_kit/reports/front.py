@@ -45,6 +45,7 @@ class SearchTrial:
     def is_worse_than(self, other: SearchTrial) -> bool:
         """Return True if `other` is no worse in metric and size, and better in one."""
         mine, others = ((trial.gzip_bytes, trial.badness) for trial in (self, other))
+        # Equal trials do not dominate each other, or both would vanish.
         return others != mine and all(o <= m for o, m in zip(others, mine, strict=True))
 
     @property
@@ -142,6 +143,7 @@ class ParetoFront:
         """
         worst = self.reference_accuracy if min_accuracy is None else min_accuracy
         area, floor = 0.0, worst if self.mode == "min" else -worst
+        # By the logarithm, halving a small file counts as much as halving a large one.
         limit = math.log2(max_bytes or self.baseline_gzip_bytes)
         for point in self.points:
             halvings = limit - math.log2(point.gzip_bytes)
@@ -169,7 +171,7 @@ class ParetoFront:
                 f"No trial has a file of at most {max_bytes:,} bytes, gzipped. "
                 f"{self._smallest()} Run more trials, or allow a higher sparsity."
             )
-        return found[-1]
+        return found[-1]  # On the front, a larger file is a better one.
 
     def smallest_within(self, *, accuracy_drop: float | None = None) -> SearchTrial:
         """Return the trial with the smallest file among those that are good enough.
@@ -185,7 +187,7 @@ class ParetoFront:
         drop = self.max_accuracy_drop if accuracy_drop is None else accuracy_drop
         allowance = self._allowance(drop)
         for point in self.points:
-            if allowance.holds(point.accuracy):
+            if allowance.holds(point.accuracy):  # The smallest comes first.
                 return point
         raise ValueError(
             f"No trial comes within {allowance.amount} of the {self.metric} of the "

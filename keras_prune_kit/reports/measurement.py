@@ -28,6 +28,7 @@ class Histogram:
     @classmethod
     def of(cls, values: np.ndarray) -> Histogram:
         """Return the histogram of the finite, nonzero values."""
+        # `np.histogram` refuses infinity, and a bar of zeros would dwarf all others.
         values = values[np.isfinite(values) & (values != 0)]
         counts, edges = np.histogram(values, bins=_BINS)
         return cls(tuple(edges.tolist()), tuple(counts.tolist()))

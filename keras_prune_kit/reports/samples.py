@@ -50,6 +50,7 @@ class Samples:
             class_names: Names of the classes; `None` names them by their numbers.
         """
         outputs = [y, *scores.values()]
+        # Several outputs are a list or a dict.
         if not all(isinstance(output, np.ndarray) for output in outputs):
             return None
         shapes = {array.shape for array in scores.values()}
@@ -74,6 +75,7 @@ def _prediction(row: np.ndarray, names: Sequence[str]) -> Prediction:
     row = row.astype(np.float64)
     # Otherwise logits. Probabilities of an int8 file sum only roughly to 1.
     if row.min() < 0 or not np.isclose(row.sum(), 1, atol=0.05):
+        # The largest logit becomes 0, so that no power overflows.
         row = np.exp(row - row.max())
         row /= row.sum()
     return Prediction(str(names[int(row.argmax())]), float(row.max()))
@@ -93,6 +95,7 @@ def _png(pixels: np.ndarray) -> bytes:
     from PIL import Image  # Only pages with pictures need it.
 
     out = io.BytesIO()
+    # PIL takes grayscale pixels without an axis of channels.
     Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(
         out, "PNG"
     )

@@ -74,6 +74,7 @@ class Search:
             f"{self.metric} on the validation data is within {allowed.amount} of the "
             f"baseline's {self.baseline_score:.4f}"
         )
+        # The first attempt is the dense model.
         if not any(attempt.holds for attempt in self.attempts[1:]):
             state = "is within it" if found.holds else "is not within it either"
             return (

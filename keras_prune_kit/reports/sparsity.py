@@ -132,6 +132,7 @@ class SparsityReport:
         targets = [weight.target for weight in self.weights]
         if any(target is not None for target in targets):
             columns.append("target")
+            # The row of all weights has no target.
             for row, target in zip(rows, [*targets, None], strict=True):
                 row.append("" if target is None else percent(target))
         text = render_table("Sparsity", columns, rows)

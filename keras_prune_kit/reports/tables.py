@@ -39,11 +39,14 @@ def render_table(
         table.add_column(
             Text(column),
             justify="left" if is_label else "right",
+            # Paths of layers differ at the end, which an ellipsis would hide.
             overflow="fold",
         )
     for row in rows:
+        # As `Text`: rich would read brackets in a plain string as markup.
         table.add_row(*(Text(cell) for cell in row))
     out = io.StringIO()
+    # A fixed width, so that a saved report equals the printed one.
     Console(file=out, width=TABLE_WIDTH, color_system=None).print(table)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()).strip("\n")
 
@@ -52,6 +55,7 @@ def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str
     """Return rows as a Markdown table, whose first column is aligned left."""
     rule = ["---", *["---:"] * (len(columns) - 1)]
     return "\n".join(
+        # A bar in a name would end its cell.
         "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |"
         for row in (columns, rule, *rows)
     )

@@ -41,6 +41,7 @@ def claim(folder: Path, search: dict[str, Any]) -> None:
         ]
         if parts:
             raise FatalValueError(_refusal(folder, "; ".join(parts)))
+    # KerasTuner's own checkpoints: some other search, which left no mark.
     elif any(folder.glob("trial_*/*.h5")):
         raise FatalValueError(_refusal(folder, "trials of no CompressionHyperModel"))
     else:

@@ -66,8 +66,10 @@ class Baseline:
         """A hash that identifies the weights."""
         digest = hashlib.sha256()
         for array in self.model.get_weights():
+            # The same bytes may be arrays of other shapes.
             digest.update(f"{array.shape}{array.dtype}".encode())
             digest.update(np.ascontiguousarray(array).tobytes())
+        # 64 bits are enough to tell the models of one folder apart.
         return digest.hexdigest()[:16]
 
     def copy(self, weight_bits: int | None = None) -> Any:
@@ -84,6 +86,7 @@ class Baseline:
         try:
             return copy_for(self.model, weight_bits)
         except ValueError:
+            # The function of the user builds ordinary models only.
             if weight_bits is not None or self._build is None:
                 raise
         copied = self._build()
@@ -100,6 +103,7 @@ class Baseline:
                 "it from quantization."
             )
         for bits in weight_bits:
+            # Only for its errors, before the search begins.
             self.copy(bits)
 
     def scored_on(self, data: Any) -> tuple[Evaluation, float]:
@@ -115,8 +119,10 @@ class Baseline:
             FatalValueError: If the baseline cannot be evaluated on them, the mode of
                 the deciding metric is unknown, or a copy computes something else.
         """
+        # By identity: comparing large arrays takes long, and trials pass the same ones.
         if self._scored is None or self._scored[0] is not data:
             check_rereadable(data, "validation_data")
+            # Keras accepts validation data as a list, too.
             data_once = tuple(data) if isinstance(data, list) else data
             evaluation = Evaluation(data_once, self.model, **self._decision)
             score = _score(evaluation, self.model)
@@ -196,8 +202,10 @@ def _check_trained(model: Any) -> None:
     Training moves biases and moving averages away from their initial zeros and ones.
     """
     vectors = [np.asarray(array) for array in model.get_weights()]
+    # Kernels begin at random values, which tell nothing.
     vectors = [array for array in vectors if array.ndim == 1 and array.size]
     is_fresh = all(((v == v[0]) & np.isin(v, (0, 1))).all() for v in vectors)
+    # Loaded weights are trained, too, but by an optimizer that is gone.
     if int(model.optimizer.iterations) == 0 and vectors and is_fresh:
         raise ValueError(
             f"The baseline, model '{model.name}', must be trained: every bias in it "

@@ -30,11 +30,14 @@ def keep_whole(oracle: Any) -> None:
         oracle: An oracle of this process. A client of a chief oracle is ignored, as it
             writes nothing.
     """
+    # An instance attribute `save` shows that this function was here before.
     if not isinstance(oracle, keras_tuner.Oracle) or "save" in vars(oracle):
         return
+    # A chief oracle serves its workers in several threads.
     end_trial, this_thread = oracle.end_trial, threading.local()
 
     def save() -> None:
+        # `end_trial` saves while the trial is still among the ongoing ones.
         if not getattr(this_thread, "is_ending", False):
             write_json(oracle._get_oracle_fname(), oracle.get_state())
 
@@ -72,7 +75,7 @@ def settle(oracle: Any) -> None:
     oracle.trials = {name: trial for name, trial in trials if name in begun}
     for name in begun.difference(oracle.end_order):
         trial = oracle.trials[name]
-        trial.metrics = type(trial.metrics)()
+        trial.metrics = type(trial.metrics)()  # An empty tracker.
     if isinstance(oracle, keras_tuner.oracles.GridSearchOracle):
         _settle_grid(oracle)
 

@@ -49,6 +49,7 @@ def pareto_front(tuner: Any) -> ParetoFront:
     if not folder.is_dir():
         raise FileNotFoundError(f"There is no such folder of a search: {folder}.")
     records = {path.parent: _read(path) for path in folder.glob(f"trial_*/{RECORD}")}
+    # `glob` has no order; trials are numbered in the order of their start.
     records = {path: records[path] for path in sorted(records) if _is_finished(path)}
     if not records:
         raise ValueError(

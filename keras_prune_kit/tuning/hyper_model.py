@@ -31,6 +31,7 @@ from keras_prune_kit.tuning.trial_context import TrialContext
 
 _EPOCHS = 3
 _DATA = ("x", "y", "sample_weight", "validation_data")
+# The positional arguments of Keras' `fit`, which `search` passes on.
 _FIT_ORDER = ("x", "y", "batch_size", "epochs", "verbose")
 
 
@@ -135,6 +136,7 @@ class CompressionHyperModel(keras_tuner.HyperModel):
         self._representative_data = representative_data
         self._arrays: dict[str, tuple[Any, Any]] = {}
         self._baseline.check_quantizable(self._space.weight_bits)
+        # Only for its errors: within a trial, KerasTuner would note them and go on.
         self._space.choose(keras_tuner.HyperParameters(), self._baseline.model)
 
     @property
@@ -195,6 +197,7 @@ class CompressionHyperModel(keras_tuner.HyperModel):
         )
         check_data(arguments)
         if context:
+            # Here, as KerasTuner's own tuners have no earlier hook for a hypermodel.
             self.claim(context.folder.parent)
             self._check_aim(context, arguments["validation_data"])
             keep_whole(context.tuner.oracle)
@@ -213,6 +216,7 @@ class CompressionHyperModel(keras_tuner.HyperModel):
         value = value_of(
             context.objective, measures, allowance.max_drop, allowance.unit
         )
+        # Of several executions of a trial, the folder keeps the best.
         if context.is_best(value):
             record = {"hyperparameters": dict(hp.values), **record}
             write(context.folder, model, exported, record)

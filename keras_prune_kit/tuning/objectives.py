@@ -42,6 +42,7 @@ class _SmallestWithin(_Computed):
         if is_within(logs["accuracy_drop"], self.max_accuracy_drop):
             return size
         excess = logs["accuracy_drop"] - self.max_accuracy_drop
+        # The limit may be zero.
         unit = max(self.max_accuracy_drop, LEAST_DROP)
         return size + _CHARGE + _CHARGE_FOR_LOSS * math.log2(1 + excess / unit)
 

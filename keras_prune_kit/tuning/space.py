@@ -35,6 +35,7 @@ PolicyTemplate = Callable[[Any], PrunePolicy]
 _SCHEDULES: dict[str, Callable[[float, Fraction], Schedule]] = {
     "polynomial": lambda final, end: PolynomialDecay(0.0, final, end_step=end),
     "cosine": lambda final, end: CosineDecay(0.0, final, end_step=end),
+    # Without a ramp, though each trial chooses the end of one.
     "constant": lambda final, end: ConstantSparsity(final),
 }
 _RAMPS = (0.25, 0.5, 0.75)
@@ -110,7 +111,7 @@ class Space:
         policy = self._policy(hp, model) if self.policy is None else self.policy(hp)
         if not isinstance(policy, PrunePolicy):
             raise TypeError(f"policy must return a PrunePolicy. Received: {policy!r}.")
-        policy.assign(model)
+        policy.assign(model)  # Only for its errors.
         is_trained = name in TRAINED
         return Setting(policy, "int8" if is_trained else name, TRAINED.get(name))
 
@@ -135,12 +136,14 @@ class Space:
         if chosen == _GLOBAL:
             return PrunePolicy(schedule(_overall(finals), end), scope="global")
         rules = [_rule(weight, final, structures[chosen]) for weight, final in finals]
+        # Every weight has a rule; only the timing of this schedule counts.
         return PrunePolicy(schedule(max(final for _, final in finals), end), rules)
 
     def _sparsity(self, hp: Any, name: str) -> float:
         """Choose a sparsity on a log scale of the density, as file sizes follow it."""
         low, high = self.sparsity
         left = hp.Float(name, 1 - high, 1 - low, sampling="log", default=1 - low)
+        # Rounding of 1 - (1 - x) may leave the range.
         return float(np.clip(1 - left, low, high))
 
 
@@ -154,6 +157,7 @@ def _overall(finals: list[tuple[_keras.PrunableWeight, float]]) -> float:
 def _rule(weight: _keras.PrunableWeight, final: float, structure: Structure) -> Rule:
     """Return a rule with the structure if it fits the weight, else unstructured."""
     if isinstance(structure, NofM):
+        # n of m has one possible sparsity, whatever the trial asks for.
         own = 1 - structure.n / structure.m
     else:
         own = final
@@ -161,6 +165,7 @@ def _rule(weight: _keras.PrunableWeight, final: float, structure: Structure) -> 
         structure.check(weight.canonical_shape(), own)
     except ValueError:
         own, structure = final, Unstructured()
+    # A name may contain characters that a regex would interpret.
     return Rule(re.escape(weight.path), own, structure=structure)
 
 

@@ -30,6 +30,7 @@ class StopOutOfReach(TwoWorldCallback):
         super().__init__()
         self._key = f"val_{metric}"
         self._allowance = allowance
+        # A remainder of a drop never shrinks to a limit of zero.
         self._max_drop = max(allowance.max_drop, LEAST_DROP)
         self.epochs = 0
         self.has_stopped = False
@@ -41,6 +42,7 @@ class StopOutOfReach(TwoWorldCallback):
         if not left or pruner is None or not pruner.is_at_target:
             return
         lost = self._allowance.drop((logs or {})[self._key])
+        # What is lost even if each epoch that is left recovers as much as it can.
         if lost * (1 - _RECOVERY) ** left > self._max_drop:
             self.has_stopped = True
             self.model.stop_training = True

@@ -57,11 +57,14 @@ class Trial:
             evaluation.metric,
             evaluation.known_mode(),
             [stop, *callbacks],
+            # A file at another sparsity than that of its trial would mislead the
+            # search.
             on_incomplete="raise",
         )
         outcome = run_attempt(model, self.setting, training, self.representative_data)
         measures = self._measure(outcome.tflite, data, allowance)
         if outcome.score is not None:
+            # Objectives such as `val_accuracy` work as in any search.
             measures[f"val_{evaluation.metric}"] = outcome.score
         _tell_tensorboard(callbacks, measures)
         record = {
@@ -116,6 +119,7 @@ def check_data(arguments: dict[str, Any]) -> None:
 def _tell_tensorboard(callbacks: list[Any], measures: dict[str, float]) -> None:
     """Write the measures to the TensorBoard logs, for the hyperparameter page."""
     for callback in callbacks:
+        # By name, as it may be of `keras` or of `tf_keras`.
         if type(callback).__name__ == "TensorBoard":
             events = EventFile(callback.log_dir)
             events.write(0, dict(measures))

@@ -78,4 +78,5 @@ class TrialContext:
 
 
 def _knows_trial(callback: Any) -> bool:
+    # KerasTuner's TunerCallback, or a `TrialContext` from `CompressionTuner`.
     return hasattr(callback, "tuner") and hasattr(callback, "trial")

@@ -117,11 +117,13 @@ class CompressionTuner(keras_tuner.Tuner):
 
     def run_trial(self, trial: Any, *fit_args: Any, **fit_kwargs: Any) -> Any:
         """Run one trial; called by KerasTuner."""
+        # As KerasTuner does: no state passes from one trial to the next.
         callbacks = copy.deepcopy(list(fit_kwargs.pop("callbacks", ())))
         model = self._copy(trial)
         for callback in callbacks:
             # By name, as it may be of `keras` or of `tf_keras`.
             if type(callback).__name__ == "TensorBoard":
+                # Otherwise the curves of all trials would be one.
                 callback.log_dir = os.path.join(callback.log_dir, trial.trial_id)
                 _tell_tensorboard(callback.log_dir, trial)
         fit_kwargs["callbacks"] = [TrialContext(self, trial), *callbacks]
@@ -135,8 +137,10 @@ class CompressionTuner(keras_tuner.Tuner):
         return model
 
     def _copy(self, trial: Any) -> Any:
+        # As KerasTuner does before each build.
         _keras.world(self.hypermodel.baseline).backend.clear_session()
         strategy = self.distribution_strategy
+        # Variables belong to the strategy in whose scope they are created.
         with strategy.scope() if strategy else contextlib.nullcontext():
             return self.hypermodel.copy(trial.hyperparameters)
 
@@ -152,6 +156,7 @@ def _tell_tensorboard(folder: str, trial: Any) -> None:
     events.close()
 
 
+# KerasTuner builds its hypermodel several times, only to learn the search space.
 class _Space(keras_tuner.HyperModel):
     """Hypermodel that registers hyperparameters, without the cost of a model."""
 

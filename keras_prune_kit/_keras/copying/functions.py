@@ -50,6 +50,7 @@ def _functions_of(layer: Any) -> dict[str, Any]:
     return {
         key: value
         for key, value in vars(layer).items()
+        # Keras 3 sets wrapped methods such as `build` on every instance.
         if _is_function(value) and not hasattr(type(layer), key)
     }
 
@@ -100,6 +101,7 @@ def loading(parts: list[Any], functions: dict[str, Any]) -> Iterator[None]:
     Safe mode is off, as it refuses a Lambda inside another layer.
     """
     keras = world_of_layer(parts[0])
+    # Initializers, constraints and the like may be of the user's own classes, too.
     objects = [*parts, *(v for part in parts for v in _vars(part))]
     classes = {type(item) for item in objects if hasattr(item, "get_config")}
     known = {

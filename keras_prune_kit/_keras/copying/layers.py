@@ -26,6 +26,7 @@ def copy_layer(layer: Any) -> Any:
     """
     try:
         if _is_lambda(layer):
+            # Its `get_config` turns the function into bytecode or into a name.
             return _copy_lambda(layer)
         return _from_config(layer)
     except Exception as error:  # A custom layer can raise any error.
@@ -85,5 +86,6 @@ def _copy_lambda(layer: Any) -> Any:
         arguments=layer.arguments,
         name=layer.name,
         trainable=layer.trainable,
+        # The policy is private in Keras 2.
         dtype=getattr(layer, "dtype_policy", None) or layer._dtype_policy,
     )

@@ -46,6 +46,7 @@ def _are_equal(first: Any, second: Any) -> bool:
 
 def _flat(nest: Any) -> list[np.ndarray]:
     if isinstance(nest, dict):
+        # By key, as the order of a dict says nothing.
         nest = [nest[key] for key in sorted(nest)]
     if isinstance(nest, list | tuple):
         return [array for item in nest for array in _flat(item)]
@@ -63,6 +64,7 @@ def _check_not_tied(model: Any, copied: Any, x: Any) -> None:
         return
     with tf.GradientTape() as tape:
         copied(x, training=False)
+    # By identity: variables of TensorFlow compare value by value and have no hash.
     own = {id(_tf_variable(weight)): weight for weight in model.weights}
     shared = [own[id(v)] for v in tape.watched_variables() if id(v) in own]
     if shared:

@@ -68,6 +68,7 @@ def uncompiled(model: Any) -> Iterator[None]:
     It would recreate the loss and the metrics from their configurations, which fails
     for a user's own functions.
     """
+    # Keras 2 has no such attribute, and its `clone_model` does not compile.
     parts = [part for part in parts_of(model) if getattr(part, "compiled", False)]
     for part in parts:
         part.compiled = False
@@ -85,6 +86,8 @@ class _Copier:
         self._made: dict[int, Any] = {}
 
     def copy(self, layer: Any) -> Any:
+        # A shared layer must stay shared, or its weight would be stored and trained
+        # twice.
         if id(layer) not in self._made:
             self._made[id(layer)] = self._make(layer)
         return self._made[id(layer)]
@@ -106,6 +109,8 @@ class _Copier:
             return self._clone(model)
         except CopyError:
             with contextlib.suppress(CopyError), uncompiled(model):
+                # If this fails, too, the first error is raised again, which names the
+                # layer.
                 return copy_layer(model)
             raise
 

@@ -33,6 +33,7 @@ def parts_of(layer: Any) -> list[Any]:
         if hasattr(layer, "layers") or hasattr(layer, "_flatten_layers")
         else []  # An operation, which contains no layers.
     )
+    # By identity: a shared layer occurs at several paths.
     return list({id(part): part for part in (layer, *inside)}.values())
 
 

@@ -27,6 +27,7 @@ def copy_state(old: Any, new: Any) -> None:
     Raises:
         CopyError: If the copy has different layers or weights.
     """
+    # Not strict: different numbers of layers have a better message below.
     pairs = list(zip(parts_of(old), parts_of(new), strict=False))
     for source, target in pairs:
         try:
@@ -45,7 +46,9 @@ def _copy_own_state(source: Any, target: Any) -> None:
     if type(source) is not type(target):
         raise ValueError(f"the copy has a layer of class {type(target).__name__} there")
     if target.name != source.name:  # Inner layers get new numbers.
+        # Keras 2's `name` is a property without a setter.
         setattr(target, "_name" if is_keras_2(target) else "name", source.name)
+    # The setter reaches all layers inside; these follow, and get their own value.
     if target.trainable != source.trainable:
         target.trainable = source.trainable
     store: dict[str, Any] = {}
@@ -57,6 +60,7 @@ def _copy_own_state(source: Any, target: Any) -> None:
             source.save_assets(folder)
             if any(Path(folder).iterdir()):
                 target.load_assets(folder)
+    # A seed generator is no part of its layer's own variables.
     for old, new in zip(_seeds(source), _seeds(target), strict=True):
         new.state.assign(old.state)
 

@@ -67,12 +67,14 @@ def _scaled(x: Any, scale: Scale) -> Any:
 def _as_float(item: Any) -> Any:
     """Cast an array, or a symbolic tensor of a dataset, to float32."""
     if isinstance(item, np.ndarray):
+        # uint8 pixels times a factor would become float64, twice the memory.
         return item.astype(np.float32)
     return keras.ops.cast(item, "float32")
 
 
 def _check_shape(received: tuple[int | None, ...], shape: tuple[int | None, ...]):
     fits = len(received) == len(shape) and all(
+        # A size is unknown in the model, or in the spec of a dataset.
         None in pair or pair[0] == pair[1]
         for pair in zip(received[1:], shape[1:], strict=True)
     )

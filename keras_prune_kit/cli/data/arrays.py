@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_prune_kit._keras.datasets import map_arrays
 
-SEED = 0
+SEED = 0  # Always the same samples, so that runs can be compared.
 HELD_OUT = 0.1
 FEWEST = 10
 
@@ -53,6 +53,7 @@ def hold_out(data: tuple[Any, ...], origin: str) -> tuple[Any, Any]:
     tell_held_out(count, origin)
     order = np.random.default_rng(SEED).permutation(count)
     chosen = order[: int(HELD_OUT * count)]
+    # As a mask, so that both parts keep the order of the samples.
     is_held_out = np.isin(np.arange(count), chosen)
     training = map_arrays(lambda array: array[~is_held_out], data)
     return training, map_arrays(lambda array: array[is_held_out], data)

@@ -62,6 +62,7 @@ def _call(word: str) -> Any:
     except Exception as error:
         raise ValueError(f"{word}: {type(error).__name__}: {error}") from error
     if isinstance(data, list | tuple) and len(data) in (2, 3):
+        # A list of two is `(x, y)`, too; its items may be lists of numbers.
         return map_arrays(np.asarray, tuple(data))
     if hasattr(data, "element_spec") or _is_sequence(data):
         return data

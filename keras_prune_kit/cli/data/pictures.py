@@ -59,6 +59,7 @@ class PictureSource:
             **_size_and_color(shape, folder),
             "label_mode": label_mode,
             "batch_size": batch_size,
+            # Keras requires one for a split of shuffled data.
             "seed": SEED,
         }
 
@@ -95,8 +96,10 @@ class PictureSource:
 def _pictures_by_class(folder: Path) -> dict[str, list[Path]]:
     """Return the pictures of each class, in the order in which Keras numbers them."""
     classes = {
+        # Keras also reads pictures in folders inside that of the class.
         path.name: [p for p in path.rglob("*") if p.suffix.lower() in _STARTS]
         for path in sorted(folder.iterdir())
+        # Keras, too, takes no hidden folder for a class.
         if path.is_dir() and not path.name.startswith(".")
     }
     if not classes:

@@ -78,11 +78,13 @@ def allocate(
     """
     check_sparsity("sparsity", sparsity)
     _check_options(method, data, schedule)
+    # Compiled, as `sensitivity` needs the loss.
     model = _keras.opened(model, compiled=True)
     weights, _ = choose_weights(model, match)
     paths = [weight.path for weight in weights]
     _check_unique(paths)
     sizes = [math.prod(weight.shape) for weight in weights]
+    # Each weight keeps one value, even at a sparsity of 1.
     total = min(round(sparsity * sum(sizes)), sum(sizes) - len(sizes))
     if method == "erk":
         shapes = [weight.canonical_shape() for weight in weights]
@@ -102,9 +104,11 @@ def allocate(
     # The last rule that covers a weight wins, so this one comes first.
     others = [] if match is None else [Rule(".*", None)]
     rules = [
+        # A name may contain characters that a regex would interpret.
         Rule(re.escape(path), count / size)
         for path, count, size in zip(paths, zeros, sizes, strict=True)
     ]
+    # A float in a rule means the timing of the policy's schedule.
     return PrunePolicy(timing.with_final_sparsity(sparsity), others + rules)
 
 
@@ -160,6 +164,7 @@ def _curves(
         )
     return [
         [
+            # A level of 1 kept a single value when it was measured.
             (min(level * size, size - 1.0), loss - report.loss)
             for level, loss in zip(
                 measured[path].sparsities, measured[path].losses, strict=True

@@ -67,11 +67,14 @@ def sensitivity(
     dense = _finite(loss())
     records = []
     for weight in weights:
+        # A copy: on some backends `read` returns a view of what changes below.
         kernel = np.array(handle.read_finite(weight.variable, weight.path))
         losses = []
         with _restored(handle, weight.variable, kernel):
             for level in levels:
                 mask = Unstructured().mask(magnitude(kernel), level)
+                # Always from the dense kernel, so that an error of one level does not
+                # spread.
                 handle.write(weight.variable, np.where(mask, kernel, 0))
                 losses.append(_finite(loss()))
         records.append(
@@ -103,6 +106,7 @@ def _check_levels(levels: Sequence[float]) -> tuple[float, ...]:
             "levels are sparsities above 0 and up to 1, at least one. "
             f"Received: levels={levels!r}."
         )
+    # Ascending and unique, as curves need it.
     return tuple(sorted({float(number) for number in numbers}))
 
 

@@ -39,6 +39,7 @@ def erdos_renyi_zeros(shapes: Sequence[tuple[int, ...]], total: int) -> list[int
         kept = np.where(is_dense, sizes, shares * left / shares[~is_dense].sum())
         if (kept <= sizes).all():
             break
+        # More weights may exceed their size once these are fixed, hence the loop.
         is_dense |= kept >= sizes
     return apportion(sizes - kept, sizes, total)
 
@@ -60,6 +61,7 @@ def global_zeros(kernels: Sequence[np.ndarray], total: int) -> list[int]:
     >>> global_zeros([np.array([0.1, 3.0]), np.array([1.0, 2.0, 0.2])], 3)
     [1, 2]
     """
+    # One dtype, as kernels of mixed precision are ranked together.
     scores = [np.abs(kernel, dtype=np.float64).ravel() for kernel in kernels]
     for score in scores:
         score[score.argmax()] = np.inf
@@ -89,6 +91,7 @@ def sensitivity_zeros(curves: Sequence[Sequence[Point]], total: int) -> list[int
     [50, 50]
     """
     hulls = [lower_hull([(0.0, 0.0), *curve]) for curve in curves]
+    # Of equally flat segments, the first weight's comes first: reproducible.
     stretches = sorted(
         ((right[1] - left[1]) / (right[0] - left[0]), index, right[0] - left[0])
         for index, hull in enumerate(hulls)
@@ -97,6 +100,7 @@ def sensitivity_zeros(curves: Sequence[Sequence[Point]], total: int) -> list[int
     zeros = np.zeros(len(curves))
     for _, index, length in stretches:
         zeros[index] += min(length, total - zeros.sum())
+    # One more than there may be zeros, as `apportion` keeps one value of each.
     most = np.array([hull[-1][0] + 1 for hull in hulls])
     return apportion(zeros, most, total)
 
@@ -111,6 +115,7 @@ def lower_hull(points: Sequence[Point]) -> list[Point]:
     """
     hull: list[Point] = []
     for x, y in sorted(points):
+        # Points are sorted: the first of several with this many zeros costs least.
         if hull and x == hull[-1][0]:
             continue
         while len(hull) > 1 and _is_above(hull[-2], hull[-1], (x, y)):
@@ -120,6 +125,7 @@ def lower_hull(points: Sequence[Point]) -> list[Point]:
 
 
 def _is_above(left: Point, middle: Point, right: Point) -> bool:
+    # Slopes are compared by products, without a division by a width of zero.
     rise = (right[1] - left[1]) * (middle[0] - left[0])
     return (middle[1] - left[1]) * (right[0] - left[0]) >= rise
 
@@ -138,6 +144,7 @@ def apportion(zeros: np.ndarray, sizes: np.ndarray, total: int) -> list[int]:
     [1, 3, 1]
     """
     whole = np.clip(np.floor(zeros), 0, sizes - 1).astype(int)
+    # Stable: equal fractions are rounded up in the order of the weights.
     order = np.argsort(-(zeros - whole), kind="stable")
     while (missing := total - int(whole.sum())) > 0:
         room = order[whole[order] < sizes[order] - 1]

@@ -25,7 +25,7 @@ from keras_prune_kit.reports.tables import bytes_text, shape_text
 _SEVERAL = (BLACK, VERMILION, BLUE, GREEN, ORANGE, PURPLE, SKY)
 
 LEGEND_BELOW = {"orientation": "h", "y": -0.2}
-_ROOM_FOR_LABELS = 1.3
+_ROOM_FOR_LABELS = 1.3  # Labels stand right of the bars.
 _FRAME = 110  # pixels around the bars
 _LONGEST_NAME = 44
 
@@ -43,6 +43,7 @@ def size_bars(comparison: Comparison) -> go.Figure:
             f"{m.gzip_bytes:,} B ({comparison.size_ratio(m):.1f}x)" for m in measured
         ],
         textposition="outside",
+        # Labels beyond the axis would be cut off.
         cliponaxis=False,
         customdata=[[m.file_bytes, m.sparse_gzip_bytes] for m in measured],
         hovertemplate="%{y}<br>gzipped: %{x:,} B<br>file: %{customdata[0]:,} B"
@@ -93,10 +94,12 @@ def tradeoff(comparison: Comparison) -> go.Figure:
 
 def size_axis(figure: go.Figure, sizes: Sequence[int]) -> None:
     """Set up the horizontal axis for gzipped sizes, on a logarithmic scale."""
+    # plotly labels those between powers of ten with a bare digit.
     ticks = [d * 10**power for power in range(1, 11) for d in (1, 2, 5)]
     figure.update_xaxes(
         title="Size, gzipped (smaller is to the left)",
         type="log",
+        # The range of plotly's logarithmic axis is in powers of ten.
         range=[math.log10(min(sizes) / 2), math.log10(max(sizes) * 1.5)],
         tickvals=ticks,
         ticktext=list(map(bytes_text, ticks)),
@@ -138,13 +141,16 @@ def weight_histogram(comparison: Comparison) -> go.Figure:
         edges, counts = measurement.histogram.edges, measurement.histogram.counts
         figure.add_scatter(
             x=edges,
+            # One value for each edge: "hv" draws a step from one edge to the next.
             y=[*counts, 0],
             name=_label(measurement),
             line={"shape": "hv", "color": color},
+            # A click in the legend shows the others.
             visible=True if index in (0, len(measured) - 1) else "legendonly",
             hovertemplate="from %{x:.4f}: %{y:,} weights",
         )
     figure.update_xaxes(title="Value")
+    # On a logarithmic axis, `dtick=1` is a factor of ten.
     figure.update_yaxes(title="Weights in a bin", type="log", dtick=1)
     figure.update_layout(height=440, legend=LEGEND_BELOW)
     return styled(figure, "Weights that are not zero, before and after")
@@ -156,8 +162,10 @@ def _bar_figure(
     count = len(bars.to_plotly_json()["y"])
     figure = go.Figure(bars)
     figure.update_layout(height=_FRAME + each * count, bargap=0.35)
+    # Scores such as R2 may be negative, and all may be zero.
     ends = [min(least, 0) * _ROOM_FOR_LABELS, max(longest, 0) * _ROOM_FOR_LABELS or 1]
     figure.update_xaxes(range=ends, showticklabels=False)
+    # plotly draws the first bar at the bottom.
     figure.update_yaxes(autorange="reversed", automargin=True)
     return styled(figure, title)
 

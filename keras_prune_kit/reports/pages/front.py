@@ -30,6 +30,7 @@ def _chart(front: ParetoFront) -> go.Figure:
         x=[point.gzip_bytes for point in points],
         y=[point.accuracy for point in points],
         mode="lines",
+        # Steps: between two trials, only the smaller one fits into a size.
         line={"shape": "hv", "color": BLUE},
         showlegend=False,
         hoverinfo="skip",
@@ -45,6 +46,7 @@ def _chart(front: ParetoFront) -> go.Figure:
             name=name,
             mode="markers",
             marker={"size": size, "color": color},
+            # Not in the template itself, where names could have plotly's placeholders.
             customdata=[[_described(front, trial)] for trial in trials],
             hovertemplate="%{customdata[0]}<extra></extra>",
         )

@@ -24,13 +24,16 @@ def rendered(template: str, **values: Any) -> str:
     """
     environment = Environment(
         loader=PackageLoader("keras_prune_kit.reports.pages", "."),
+        # Names of models, files and classes are the user's.
         autoescape=True,
+        # A misspelled value in a template is an error, not an empty text.
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters["percent"] = percent
     page = environment.get_template(template)
+    # Embedded, as a page must work without a network.
     return page.render(**values, plotly_js=Markup(get_plotlyjs()))
 
 
@@ -40,6 +43,7 @@ def embedded(figures: Sequence[go.Figure], name: str) -> list[Markup]:
         Markup(
             figure.to_html(
                 full_html=False,
+                # Once per page, not once per chart: it has several megabytes.
                 include_plotlyjs=False,
                 div_id=f"{name}-{number}",
                 config=_CHART_OPTIONS,

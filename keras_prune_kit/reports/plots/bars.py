@@ -14,7 +14,7 @@ from keras_prune_kit.reports.plots.style import WIDTH, open_frame, write
 from keras_prune_kit.reports.tables import bytes_text
 
 _MARGIN, _BAR = 0.5, 0.5  # inches above the bars, and for each
-_ROOM_FOR_LABELS = 1.28
+_ROOM_FOR_LABELS = 1.28  # Labels stand right of the bars.
 
 
 def plot_sizes(
@@ -52,7 +52,9 @@ def plot_sizes_and_scores(
 
 def _panels(count: int, bars: int) -> tuple[Figure, list[Axes]]:
     height = count * (_MARGIN + _BAR * bars)
+    # Not `pyplot`, which keeps every figure in memory and may need a display.
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    # `squeeze=False` gives an array even for a single panel.
     return figure, list(figure.subplots(count, 1, squeeze=False)[:, 0])
 
 
@@ -85,8 +87,10 @@ def _draw_bars(
     """Draw horizontal bars from top to bottom, each with its value next to it."""
     bars = axes.barh(range(len(names)), values, color=color, height=0.65)
     axes.set_yticks(range(len(names)), names)
+    # matplotlib draws the first bar at the bottom.
     axes.invert_yaxis()
     axes.bar_label(bars, labels, padding=4)
+    # Scores such as R2 may be negative, and all may be zero.
     axes.set_xlim(min(0, *values), max(*values, 0) * _ROOM_FOR_LABELS or 1)
     # The labels show the values already.
     axes.set_xticks([])

@@ -43,6 +43,7 @@ def plot_front(front: ParetoFront, path: str | os.PathLike[str]) -> None:
         label="other trials",
     )
     sizes, scores = zip(*((p.gzip_bytes, p.accuracy) for p in points), strict=True)
+    # "post": between two trials, only the smaller one fits into a size.
     axes.step(sizes, scores, where="post", color=BLUE, linewidth=1.5)
     axes.scatter(sizes, scores, color=VERMILION, s=50, zorder=3, label="front")
     best, worst = _shown(front)
@@ -52,8 +53,10 @@ def plot_front(front: ParetoFront, path: str | os.PathLike[str]) -> None:
     axes.set_xscale("log")
     axes.set_xlabel("Size of the .tflite, gzipped (smaller is to the left)")
     axes.set_ylabel(front.axis_title)
+    # Sizes may span less than a power of ten, which would have no tick.
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda size, _: bytes_text(size)))
+    # Minor labels would overlap those of the major ticks.
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(alpha=0.3)
     open_frame(axes, "top", "right")

@@ -52,6 +52,7 @@ def plot_sparsity(
             f"PruningCallback. Received: {history!r}{found}."
         )
     curves = _curves_of(logs, metric)
+    # A resumed run does not begin with the first epoch.
     first = getattr(history, "epoch", None) or [0]
     epochs = range(first[0] + 1, first[0] + 1 + len(logs["sparsity"]))
     figure = Figure(figsize=(WIDTH, 5 if curves else 3), layout="constrained")
@@ -61,6 +62,7 @@ def plot_sparsity(
     panels[0].annotate(
         f"{end:.1%}",
         (epochs[-1], end),
+        # Below the last point, unless the axis is right there.
         xytext=(0, -14 if end > 0.2 else 8),
         textcoords="offset points",
         ha="center",
@@ -72,7 +74,9 @@ def plot_sparsity(
         _lines(panels[1], epochs, curves, [BLUE, VERMILION])
         panels[1].set_title(next(iter(curves)).capitalize(), loc="left")
     panels[-1].set_xlabel("Epoch")
+    # There are no half epochs, and a run may have only one.
     panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    # Called by users directly, not through `draw`.
     with replacing(path) as part:
         write(figure, part)
 
@@ -83,6 +87,7 @@ def _curves_of(
     """Return a metric and its `val_` counterpart, where they cover all epochs."""
     if metric is None:
         known = [n for n in logs if n not in _NO_METRICS and not n.startswith("val_")]
+        # False is the minimum: the first metric that is not a loss, or else a loss.
         metric = min(known, key=lambda n: n.split("_")[-1] == "loss", default=None)
     elif not isinstance(metric, str) or metric not in logs:
         raise ValueError(

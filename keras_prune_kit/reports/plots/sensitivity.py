@@ -47,6 +47,7 @@ def plot_sensitivity(report: SensitivityReport, path: str | os.PathLike[str]) ->
         _draw(axes, report, weight, color=color, marker=marker, label=label)
     others = len(ranked) - len(_COLORS)
     if others > 0:
+        # One entry of the legend for all grey lines.
         axes.plot([], [], color=GREY, label=f"{others} others")
     _scale(axes, report)
     axes.set_title("Rise of the loss, one weight pruned at a time", loc="left")
@@ -78,6 +79,7 @@ def _scale(axes: Axes, report: SensitivityReport) -> None:
     """Set up a logarithmic axis of 1 - sparsity, which keeps 90 and 99 % apart."""
     levels = sorted({s for weight in report.weights for s in weight.sparsities})
     axes.set_xscale("log")
+    # The axis has 1 - sparsity, and sparsity grows to the right.
     axes.invert_xaxis()
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_locator(FixedLocator(_left(tuple(levels))))

@@ -19,6 +19,7 @@ def write(figure: Figure, path: str | os.PathLike[str]) -> None:
     Raises:
         ValueError: If the extension is not that of a supported format.
     """
+    # Without an extension, `savefig` adds one and so writes to another path.
     ending = as_path("path", path).suffix
     known = figure.canvas.get_supported_filetypes()
     if ending[1:].lower() not in known:

@@ -41,7 +41,9 @@ def plot_tradeoff(
     colors = [VERMILION, *[BLUE] * (len(sizes) - 1)]
     axes.scatter(sizes, scores, color=colors, s=50)
     axes.set_xscale("log")
+    # Room for the names beside the outer markers.
     axes.set_xlim(min(sizes) / 1.6, max(sizes) * 1.6)
+    # Equal scores have no spread, but the axis needs one.
     spread = max(scores) - min(scores) or max(abs(scores[0]), 1) / 100
     axes.set_ylim(min(scores) - 0.3 * spread, max(scores) + 0.3 * spread)
     axes.set_xlabel("Size, gzipped (smaller is to the left)")
@@ -61,6 +63,7 @@ def _label_points(
 ) -> None:
     """Write each name next to its marker, at the first position that is free."""
     marks = axes.transData.transform(list(zip(xs, ys, strict=True)))
+    # In pixels, as the size of a label does not depend on the axes.
     taken = [Bbox.from_extents(*(mark - _MARK), *(mark + _MARK)) for mark in marks]
     for x, y, name in zip(xs, ys, names, strict=True):
         label = axes.annotate(

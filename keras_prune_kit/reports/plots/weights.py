@@ -47,8 +47,9 @@ def plot_weights(report: SparsityReport, path: str | os.PathLike[str]) -> None:
         )
         axes.legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False)
     axes.set_yticks(rows, [_short(weight.path) for weight in weights], fontsize=9)
+    # Upside down: matplotlib draws the first bar at the bottom.
     axes.set_ylim(len(weights) - 0.4, -0.6)
-    axes.set_xlim(0, 1.3)
+    axes.set_xlim(0, 1.3)  # Labels stand right of the bars.
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
     axes.xaxis.set_major_formatter(PercentFormatter(1.0))
     axes.set_title(f"Sparsity: {report.sparsity:.1%} of {report.size:,}", loc="left")
