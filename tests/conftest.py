@@ -47,8 +47,9 @@ def pytest_collection_modifyitems(items):
         if not hasattr(item, "callspec"):
             continue
         quick = item.get_closest_marker("quick_in")
-        world = item.callspec.params.get("K")
-        if quick is not None and world is not None and world not in quick.args:
+        values = item.callspec.params.values()
+        worlds = {value for value in values if isinstance(value, str)} & set(WORLDS)
+        if quick is not None and worlds and not worlds & set(quick.args):
             item.add_marker("slow")
         is_slow = item.get_closest_marker("slow") is not None
         if item.get_closest_marker("each_value") and not is_slow:

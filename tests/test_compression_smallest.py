@@ -135,7 +135,6 @@ def test_a_ladder_ends_where_one_holds():
 # What comes of it.
 
 
-@pytest.mark.quick_in("keras")
 def test_the_smallest_that_holds_ships(searched, digits):
     report, _ = searched
     found = report.search

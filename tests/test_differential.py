@@ -22,15 +22,15 @@ _MOST_TEXT = 800  # Keras tells whole stacks.
 QUICK = {
     *("adapted_normalization", "category_encoding", "feature_space", "hashing"),
     *("integer_lookup", "string_lookup", "text_vectorization_inside"),
-    *("lambda_of_a_module", "lambda_with_a_closure", "own_functions", "own_layer"),
+    *("lambda_with_a_closure", "own_functions", "own_layer"),
     *("own_layer_without_config", "own_loss", "own_metric", "own_train_step"),
     *("dict_inputs", "dict_outputs", "one_output_in_a_dict", "one_tensor_twice"),
     *("two_heads_in_a_model", "siamese", "tied_embeddings", "tied_autoencoder"),
     *("frozen_base", "frozen_normalization", "nested_functional", "subclassed"),
-    *("stateful_rnn", "lstm_of_tutorials", "masked_series", "masked_softmax"),
+    *("stateful_rnn", "lstm_of_tutorials", "masked_softmax"),
     *("dot_and_additive_attention", "attention_with_a_mask_of_its_own"),
     *("augmentation_and_rescaling", "group_and_layer_normalization"),
-    *("causal_convolution", "resizing_and_cropping", "list_outputs_of_two_kinds"),
+    *("causal_convolution", "list_outputs_of_two_kinds"),
 }
 CASES = [
     pytest.param(
