@@ -132,6 +132,13 @@ def test_a_ladder_ends_where_one_holds():
     assert ladder.next() is None
 
 
+@pytest.mark.parametrize(("batch", "steps"), [(32, 4), (None, 4), (100, 1), (99, 2)])
+def test_the_last_batch_of_an_epoch_is_a_step_too(batch, steps):
+    data = (np.zeros((100, 8)), np.zeros(100))
+    recipe = Recipe(None, data, data, None, EPOCHS, batch, (), 0)
+    assert recipe.steps(1) == steps and recipe.steps(3) == 3 * steps
+
+
 # What comes of it.
 
 

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 import keras_prune_kit as kpk
+from keras_prune_kit.compression.distillation import are_probabilities
 
 
 def teacher_of(K, activation="softmax", units=3):
@@ -250,3 +251,17 @@ def test_the_learning_rate_of_the_dense_training_can_be_rewound(K, mlp, data):
     key = "learning_rate" if K is keras else "lr"
     assert history.history[key] == pytest.approx(last)
     assert kpk.sparsity_report(model).zeros == 140
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([[0.2, 0.8], [1.0, 0.0]], True),
+        ([[0.3], [1.0]], True),
+        ([[-0.2, 0.6, 0.6]], False),  # They add up to one, but one is below zero.
+        ([[1.5], [0.5]], False),
+        ([[0.2, 0.2]], False),
+    ],
+)
+def test_logits_are_told_from_probabilities(rows, expected):
+    assert are_probabilities(np.array(rows)) is expected

@@ -456,3 +456,15 @@ def test_embeddings_keep_their_zeros():
     quantized.fit(x, y, epochs=2, verbose=0)
 
     assert {w.sparsity for w in kpk.sparsity_report(quantized).weights} == {0.75}
+
+
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_a_causal_convolution_looks_back_as_far_as_it_is_dilated(dilation):
+    layer = keras.layers.Conv1D(4, 3, padding="causal", dilation_rate=dilation)
+    model = keras.Sequential([keras.layers.Input((12, 3)), layer])
+    x = np.random.default_rng(0).normal(size=(64, 12, 3)).astype("float32")
+    model.compile("sgd", "mse")
+    quantized = kpk.quantize_aware(model).model
+    quantized(x, training=True)  # finds the ranges
+    right = model.predict(x, verbose=0)
+    assert np.abs(quantized.predict(x, verbose=0) - right).max() < 0.05 * np.ptp(right)

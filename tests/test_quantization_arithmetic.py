@@ -120,6 +120,15 @@ def test_a_learned_step_follows_its_formula():
     np.testing.assert_allclose(found, damped / (LOG_UNIT * step), rtol=1e-4)
 
 
+def test_clipped_values_pull_the_step_alike_on_either_side():
+    found = [
+        gradient_of(lambda k, s: round_to_learned_step(k, s, 3), kernel, 0.0)[1]
+        for kernel in ([[9.0, 0.2]], [[-9.0, -0.2]])
+    ]
+    assert found[0] == pytest.approx(-found[1])
+    assert found[0] == pytest.approx((3 - 0.2) / np.sqrt(2 * 3) / LOG_UNIT, rel=1e-4)
+
+
 def test_learned_steps_of_several_outputs_have_their_own_gradients():
     kernel = np.array([[0.6, 9.0], [0.2, 0.0]], "float32")
     _, found = gradient_of(

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import keras_prune_kit as kpk
+from keras_prune_kit.tflite.masking import finding
 
 # Largest error of a probability. In int8 each operator before the softmax rounds once
 # more: 0.013 behind one of them, 0.023 behind three, 0.038 behind two masks.
@@ -205,3 +206,11 @@ def test_a_masked_pooling_of_a_model_that_trains_quantized():
     expected = model.predict(x, verbose=0)
     assert np.abs(file.predict(x) - expected).mean() < 0.03 * np.abs(expected).max()
     assert np.abs(file.predict(x) - quantized.predict(x, verbose=0)).max() < 0.03
+
+
+def test_half_of_the_smallest_mask_is_masked_still():
+    sites = [
+        finding.Site(number, 0, np.array([0.0, size]), ((0, 2.0),), is_added=True)
+        for number, size in enumerate((-10.0, -1000.0))
+    ]
+    assert finding.Masked(0, None, None, tuple(sites)).limit == -10.0

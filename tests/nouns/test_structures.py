@@ -201,3 +201,8 @@ def test_zeros_give_their_own_mask_back(structure):
 def test_bad_values_are_named(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+def test_a_channel_is_zero_only_if_all_of_it_is():
+    weights = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 2.0]])
+    assert kpk.Channel().sparsity(weights) == pytest.approx(1 / 3)
