@@ -116,3 +116,8 @@ def test_with_final_sparsity_keeps_the_timing():
 def test_bad_values_are_named(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+def test_a_part_of_an_epoch_is_rounded_to_a_step():
+    schedule = kpk.ConstantSparsity(0.5, kpk.Epochs(0.29))  # 28.999... of 100 steps
+    assert schedule.resolve(steps_per_epoch=100, epochs=1).begin_step == 29
