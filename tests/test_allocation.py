@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import keras_prune_kit as kpk
+from keras_prune_kit.reports import WeightSensitivity
 
 METHODS = ("erk", "global", "sensitivity")
 
@@ -216,3 +217,18 @@ def test_bad_values_are_named(K, images, mlp):
     with pytest.raises(ValueError, match="loss on the sample is nan"):
         model.layers[-1].bias.assign(np.full(3, np.nan))
         kpk.sensitivity(model, images)
+
+
+def test_what_counts_is_the_rise_of_the_loss(K):
+    """The first weight costs more for its first zeros, less for all of them."""
+    model = K.Sequential([K.layers.Input((10,)), K.layers.Dense(10, name="first")])
+    model.add(K.layers.Dense(10, name="second"))
+    weights = tuple(
+        WeightSensitivity(f"{name}/kernel", (10, 10), (0.5, 0.9), losses)
+        for name, losses in (("first", (5.2, 5.3)), ("second", (5.1, 5.9)))
+    )
+    report = kpk.SensitivityReport(5.0, weights)
+    policy = kpk.allocate(model, 0.5, "sensitivity", data=report)
+    # Along the hulls: 0.1 for 50 of the second, then 0.3 for 90 of the first.
+    finals = [w.schedule.final_sparsity for w in policy.plan(model).weights]
+    assert finals == [0.5, 0.5]

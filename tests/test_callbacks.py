@@ -353,6 +353,18 @@ def test_a_backup_takes_the_place_of_the_one_before_only(mlp, data, tmp_path):
     assert os.listdir(tmp_path) == ["epoch_of_mine"]
 
 
+@pytest.mark.parametrize("K", ["keras"], indirect=True)
+def test_the_latest_backup_is_that_of_the_highest_number(mlp, data, tmp_path):
+    keep = kpk.BackupAndRestore(tmp_path, delete_checkpoint=False)
+    mlp().fit(*data, epochs=9, verbose=0, callbacks=[keep])
+    (tmp_path / "epoch_9").rename(tmp_path / "older")
+    mlp().fit(*data, epochs=1, verbose=0, callbacks=[keep])
+    (tmp_path / "older").rename(tmp_path / "epoch_10")  # it has nine epochs
+    goes_on = kpk.BackupAndRestore(tmp_path, delete_checkpoint=False)
+    more = mlp().fit(*data, epochs=10, verbose=0, callbacks=[goes_on])
+    assert more.epoch == [9]
+
+
 def test_a_backup_where_a_file_is_is_refused(mlp, data, tmp_path):
     (tmp_path / "file").write_text("mine")
     backup = kpk.BackupAndRestore(tmp_path / "file")
@@ -412,7 +424,9 @@ def test_weights_that_are_not_finite_are_not_kept(mlp, monkeypatch):
     kept = last_good.LastGood(model)
     kept.save_if_due("before")
     before = model.get_weights()
-    model.set_weights([np.full_like(weight, np.inf) for weight in before])
+    broken = [weight.copy() for weight in before]
+    broken[-1][0] = np.nan  # a single value
+    model.set_weights(broken)
     kept.save_if_due("after")
     assert kept.moment == "before"
     kept.restore()

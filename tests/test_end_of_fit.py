@@ -327,3 +327,15 @@ def test_a_model_that_fit_builds_is_clustered(K, data):
 def test_a_plan_needs_a_built_model(K):
     with pytest.raises(ValueError, match="not built"):
         kpk.PrunePolicy(0.5).plan(unbuilt(K, "sequential"))
+
+
+def test_the_list_of_callbacks_is_as_it_was_when_fit_has_ended(K, mlp, data):
+    model = mlp()
+    stopping = K.callbacks.EarlyStopping(monitor="loss", patience=9)
+    pruning = kpk.PruningCallback(kpk.ConstantSparsity(0.5))
+    callbacks = K.callbacks.CallbackList(
+        [stopping, pruning], add_history=True, model=model, epochs=2, verbose=0
+    )
+    before = list(callbacks.callbacks)
+    model.fit(*data, epochs=2, verbose=0, callbacks=callbacks)
+    assert callbacks.callbacks == before and stopping in before

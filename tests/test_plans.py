@@ -188,3 +188,10 @@ def test_an_unbuilt_model_says_when_it_gets_built(K):
 def test_what_is_no_keras_model_is_named(model):
     with pytest.raises(TypeError, match="Keras 3"):
         kpk.PrunePolicy(0.8).plan(model)
+
+
+@pytest.mark.parametrize("regex", ["outs.d", "utsid.", "outs.de.?.?x"])
+def test_a_regex_matches_a_whole_path_or_nothing(K, regex):
+    policy = kpk.PrunePolicy(0.8, [kpk.Rule(regex, None)])
+    with pytest.raises(ValueError, match="covers no"):
+        policy.plan(models.nested(K))

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import keras_prune_kit as kpk
-from keras_prune_kit.tflite.masking import finding
+from keras_prune_kit.tflite.masking import bounding, finding
 
 # Largest error of a probability. In int8 each operator before the softmax rounds once
 # more: 0.013 behind one of them, 0.023 behind three, 0.038 behind two masks.
@@ -214,3 +214,19 @@ def test_half_of_the_smallest_mask_is_masked_still():
         for number, size in enumerate((-10.0, -1000.0))
     ]
     assert finding.Masked(0, None, None, tuple(sites)).limit == -10.0
+
+
+@pytest.mark.parametrize(
+    ("new", "holds"),
+    [
+        ([1.0, -5.0], True),
+        ([1.5, -5.0], False),  # a score that is not masked has changed
+        ([1.0, -4.0], False),  # a masked one is not low enough
+        ([1.5, -4.0], False),
+    ],
+)
+def test_a_bound_holds_if_it_changes_what_is_masked_alone(new, holds):
+    site = finding.Site(0, 0, np.array([0.0, -1e9]), ((0, 1.0),), is_added=True)
+    masked = finding.Masked(0, None, None, (site,))
+    bound = bounding._Bound(masked, floor=-5.0, push=6.0, is_seen=True)
+    assert bound.holds(np.array([1.0, -1e9]), np.array(new)) is holds

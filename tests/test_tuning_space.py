@@ -125,3 +125,9 @@ def test_a_policy_that_does_not_fit_is_told():
     )
     with pytest.raises(ValueError, match="no_such_layer"):
         space.choose(keras_tuner.HyperParameters(), models.sequential(keras))
+
+
+def test_a_search_begins_where_least_is_pruned():
+    hp = keras_tuner.HyperParameters()
+    space_of(groups=1).choose(hp, models.sequential(keras))
+    assert hp.get("density_1of1") == pytest.approx(1 - LEVELS["sparsity"][0])

@@ -121,3 +121,10 @@ def test_bad_values_are_named(build, message):
 def test_a_part_of_an_epoch_is_rounded_to_a_step():
     schedule = kpk.ConstantSparsity(0.5, kpk.Epochs(0.29))  # 28.999... of 100 steps
     assert schedule.resolve(steps_per_epoch=100, epochs=1).begin_step == 29
+
+
+def test_updates_are_spread_over_the_ramp_whenever_it_begins():
+    late = kpk.PolynomialDecay(0, 0.8, 10_000, 10_200)
+    assert [late.last_update(step) for step in (10_001, 10_002, 10_005)] == [
+        *(10_000, 10_002, 10_004)
+    ]

@@ -206,3 +206,8 @@ def test_bad_values_are_named(build, message):
 def test_a_channel_is_zero_only_if_all_of_it_is():
     weights = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 2.0]])
     assert kpk.Channel().sparsity(weights) == pytest.approx(1 / 3)
+
+
+def test_a_block_is_zero_only_if_all_of_it_is():
+    weights = np.array([[1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 2.0, 3.0]])
+    assert kpk.Block((1, 2)).sparsity(weights) == 0.5
