@@ -28,8 +28,8 @@ QUICK = {
     *("two_heads_in_a_model", "siamese", "tied_embeddings", "tied_autoencoder"),
     *("frozen_base", "frozen_normalization", "nested_functional", "subclassed"),
     *("stateful_rnn", "lstm_of_tutorials", "masked_softmax"),
-    *("dot_and_additive_attention", "attention_with_a_mask_of_its_own"),
-    *("augmentation_and_rescaling", "group_and_layer_normalization"),
+    *("dot_and_additive_attention"),
+    *("augmentation_and_rescaling"),
     *("causal_convolution", "list_outputs_of_two_kinds"),
 }
 CASES = [

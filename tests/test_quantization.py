@@ -7,6 +7,7 @@ import pytest
 import qat_models
 import tensorflow as tf
 import tf_keras
+from marks import slow
 
 import keras_prune_kit as kpk
 from keras_prune_kit.quantization.rounding import compact
@@ -42,8 +43,17 @@ def outputs_of(model, x):
     return keras.tree.flatten(model.predict(x, verbose=0))
 
 
-@pytest.mark.each_value
-@pytest.mark.parametrize("name", qat_models.ZOO)
+LARGE = ("unet", "mobilenet", "resnet")
+
+
+@pytest.mark.parametrize(
+    "name",
+    # Their files are compared with them in test_quantized_files.py, all of them.
+    [
+        slow(n) if n in ("unet", "mobilenet", "resnet", "einsum") else n
+        for n in qat_models.ZOO
+    ],
+)
 def test_every_architecture_is_quantized_and_stripped(name):
     model = qat_models.ZOO[name]()
     x = sample(model)

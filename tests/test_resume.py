@@ -103,7 +103,8 @@ def test_killed_in_mid_epoch_and_resumed(
         assert (end["arr_2"] == 0).sum() == round(0.8 * 32)
 
 
-@pytest.mark.parametrize(("save", "epochs"), [slow(1, 6), (3, 4)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("save", "epochs"), [(1, 6), (3, 4)])
 def test_killed_in_the_middle_of_a_backup_and_resumed(tmp_path, save, epochs):
     """What that epoch brought is lost, and no more; Keras' own could not be read."""
     killed = run(tmp_path, "keras", f"save {save}", FROM_ZERO, OURS)

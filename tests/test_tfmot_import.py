@@ -43,7 +43,7 @@ def run(*parts, legacy=None):
     [
         ((WRAP, TELL), None, ["keras", "None"]),
         slow((TOUCH, WRAP, TELL), None, ["keras", "None"]),
-        ((WRAP, TELL), "1", ["tf_keras", "1"]),
+        slow((WRAP, TELL), "1", ["tf_keras", "1"]),
     ],
     ids=["kit first", "tf.keras first", "legacy asked for"],
 )

@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 import tf_keras
 from marks import slow
+from trained import trained_once
 
 import keras_prune_kit as kpk
 
@@ -29,6 +30,12 @@ def train(model, data):
     return model
 
 
+def compiled(K):
+    model = models.sequential(K)
+    model.compile("adam", model_loss(model), metrics=["accuracy"])
+    return model
+
+
 def model_loss(model):
     K = tf_keras if "tf_keras" in str(type(model).__mro__) else keras
     return K.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -36,12 +43,12 @@ def model_loss(model):
 
 @pytest.fixture
 def trained(K, data):
-    return train(models.sequential(K), data)
+    return trained_once(compiled, K, data, epochs=4, batch_size=16)
 
 
 @pytest.fixture
 def trained_3(data):
-    return train(models.sequential(keras), data)
+    return trained_once(compiled, keras, data, epochs=4, batch_size=16)
 
 
 def hypermodel_of(baseline, **arguments):

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from marks import slow
 
 import keras_prune_kit as kpk
 
@@ -42,7 +43,9 @@ def foreign(data):
 
 
 @pytest.mark.each_value
-@pytest.mark.parametrize("form", [tensors, frames, foreign], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "form", [tensors, slow(frames), slow(foreign)], ids=lambda f: f.__name__
+)
 def test_compress_measures_the_same_whatever_holds_the_data(trained, data, form):
     options = {"policy": 0.5, "epochs": 1, "quantization": "none", "verbose": 0}
     x, y = form(data)
