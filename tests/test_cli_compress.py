@@ -114,6 +114,7 @@ def test_a_sparsity_that_is_given_is_not_searched(files, capsys):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.quick_in("keras")
 def test_the_same_command_gives_the_same_result(files, capsys):
     results = []

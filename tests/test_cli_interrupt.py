@@ -98,6 +98,7 @@ def test_ctrl_c_in_mid_training(files):
     assert left() == files
 
 
+@pytest.mark.slow
 @pytest.mark.quick_in("keras")
 def test_ctrl_c_in_mid_export(files):
     write_slow_data(count=50)

@@ -321,7 +321,7 @@ METRICS = [
     (keras, lambda m: "mae", mae, "min"),
     (tf_keras, lambda m: "mse", mse, "min"),
 ]
-QUICK = [METRICS[0], METRICS[3], METRICS[-1]]
+QUICK = [METRICS[0], METRICS[-1]]
 OF_CLASSES = (f1, iou, sensitivity)
 
 

@@ -129,6 +129,7 @@ def test_killed_between_the_last_epoch_and_the_end(tmp_path, world):
         assert (end["arr_2"] == 0).sum() == round(0.8 * 32)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", ["keras", slow("tf_keras")])
 def test_a_saved_model_loads_where_this_package_is_not(tmp_path, world):
     train = f"""

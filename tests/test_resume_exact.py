@@ -204,7 +204,7 @@ def run(folder, world, body, how):
     )
 
 
-@pytest.mark.each_value
+@pytest.mark.quick_in("keras")
 @pytest.mark.parametrize(
     ("body", "ways"),
     [(LOOP, ["resumed"]), slow(FIT, ["backup", "checkpoint"])],
