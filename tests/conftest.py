@@ -16,6 +16,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # Each worker has a core, not all of th
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import models
 import numpy as np
 import pytest
 
@@ -144,22 +145,5 @@ def data():
 
 @pytest.fixture
 def mlp(K):
-    """A small compiled classifier for `data`."""
-
-    def build(**compile_args):
-        model = K.Sequential(
-            [
-                K.layers.Input((8,)),
-                K.layers.Dense(16, activation="relu", name="hidden"),
-                K.layers.Dense(3, activation="softmax", name="classifier"),
-            ]
-        )
-        compile_args.setdefault("optimizer", "adam")
-        model.compile(
-            loss="sparse_categorical_crossentropy",
-            metrics=["accuracy"],
-            **compile_args,
-        )
-        return model
-
-    return build
+    """Builds a small compiled classifier for `data`."""
+    return functools.partial(models.classifier, K)

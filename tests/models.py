@@ -9,6 +9,22 @@ def sequential(K):
     )
 
 
+def classifier(K, **compile_args):
+    """A small compiled classifier of 8 features into 3 classes."""
+    model = K.Sequential(
+        [
+            K.layers.Input((8,)),
+            K.layers.Dense(16, activation="relu", name="hidden"),
+            K.layers.Dense(3, activation="softmax", name="classifier"),
+        ]
+    )
+    compile_args.setdefault("optimizer", "adam")
+    model.compile(
+        loss="sparse_categorical_crossentropy", metrics=["accuracy"], **compile_args
+    )
+    return model
+
+
 def functional(K):
     inputs = K.layers.Input((8,))
     return K.Model(inputs, K.layers.Dense(3)(K.layers.Dense(16)(inputs)))

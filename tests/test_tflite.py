@@ -13,7 +13,8 @@ import tensorflow as tf
 
 import keras_prune_kit as kpk
 from keras_prune_kit._keras.signature import ModelInput
-from keras_prune_kit.tflite import ExportError
+from keras_prune_kit._tools import quantizations
+from keras_prune_kit.tflite import ExportError, export
 from keras_prune_kit.tflite import flatbuffer as fb
 from keras_prune_kit.tflite.accuracy import accuracy
 from keras_prune_kit.tflite.constants import unpack_values
@@ -381,6 +382,10 @@ def test_open_sizes_take_any_size(K):
 
 
 @pytest.mark.each_value
+def test_the_names_of_quantizations_are_those_of_the_exporter():
+    assert tuple(export._IO_DTYPES) == quantizations.QUANTIZATIONS == QUANTIZATIONS
+
+
 @pytest.mark.parametrize("quantization", QUANTIZATIONS)
 def test_zeros_of_the_model_are_zeros_of_the_file(K, quantization):
     model = cnn(K)

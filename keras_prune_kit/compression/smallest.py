@@ -18,11 +18,7 @@ from keras_prune_kit.compression.attempt import (
     prunes_while_quantized,
     run_attempt,
 )
-from keras_prune_kit.compression.bisection import (
-    Bisection,
-    Ladder,
-    ramp_to,
-)
+from keras_prune_kit.compression.bisection import Bisection, Ladder, ramp_to
 from keras_prune_kit.compression.distilled_training import DistilledTraining
 from keras_prune_kit.compression.recipe import Recipe
 from keras_prune_kit.compression.warm_start import WarmStart
@@ -146,12 +142,7 @@ def _try_all(recipe: Recipe, strategy: Bisection | Ladder, tried: _Tried) -> Non
             if setting is None:
                 return
             share = training.lasting(epochs)
-            if strategy.sparsity is None:
-                outcome = _attempt(recipe, setting, share)
-            else:
-                outcome = _warm_attempt(
-                    recipe, setting, share, strategy.sparsity, warm_start
-                )
+            outcome = _attempt(recipe, setting, share, strategy.sparsity, warm_start)
             name = strategy.describe(setting)
             holds = tried.add(name, epochs, outcome.tflite)
             strategy.tell(holds)
@@ -159,26 +150,22 @@ def _try_all(recipe: Recipe, strategy: Bisection | Ladder, tried: _Tried) -> Non
                 tried.held.append((len(tried.attempts) - 1, setting, outcome))
 
 
-def _attempt(recipe: Recipe, setting: Setting, training: DistilledTraining) -> Outcome:
-    copied = copy_for(recipe.model, setting.weight_bits)
-    outcome = run_attempt(copied, setting, training, recipe.representative_data)
-    return replace(outcome, model=_ordinary(outcome.model, recipe.model))
-
-
-def _warm_attempt(
+def _attempt(
     recipe: Recipe,
     setting: Setting,
     training: DistilledTraining,
-    sparsity: float,
+    sparsity: float | None,
     warm_start: WarmStart,
 ) -> Outcome:
-    """Make an attempt at a searched sparsity from the weights of an earlier one."""
+    """Make an attempt; at a searched sparsity, from the weights of an earlier one."""
     copied = copy_for(recipe.model, setting.weight_bits)
-    begin = warm_start.load_into(copied, sparsity)
-    setting = replace(setting, policy=ramp_to(sparsity, begin))
-    training = replace(training, callbacks=[warm_start, *training.callbacks])
+    if sparsity is not None:
+        begin = warm_start.load_into(copied, sparsity)
+        setting = replace(setting, policy=ramp_to(sparsity, begin))
+        training = replace(training, callbacks=[warm_start, *training.callbacks])
     outcome = run_attempt(copied, setting, training, recipe.representative_data)
-    warm_start.save(outcome.sparsity_report.sparsity, copied)  # its best epoch
+    if sparsity is not None:
+        warm_start.save(outcome.sparsity_report.sparsity, copied)  # its best epoch
     return replace(outcome, model=_ordinary(outcome.model, recipe.model))
 
 

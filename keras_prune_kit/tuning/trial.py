@@ -11,6 +11,7 @@ from keras_prune_kit._keras.datasets import check_rereadable
 from keras_prune_kit.callbacks.sparsity_summaries import EventFile
 from keras_prune_kit.compression.attempt import LATENCY_RUNS, Setting, run_attempt
 from keras_prune_kit.compression.fine_tuning import FineTuning
+from keras_prune_kit.measuring.evaluation import Evaluation
 from keras_prune_kit.policies import described
 from keras_prune_kit.reports import Allowance
 from keras_prune_kit.tflite import TFLiteModel
@@ -62,7 +63,7 @@ class Trial:
             on_incomplete="raise",
         )
         outcome = run_attempt(model, self.setting, training, self.representative_data)
-        measures = self._measure(outcome.tflite, data, allowance)
+        measures = self._measure(outcome.tflite, evaluation, allowance)
         if outcome.score is not None:
             # Objectives such as `val_accuracy` work as in any search.
             measures[f"val_{evaluation.metric}"] = outcome.score
@@ -85,9 +86,8 @@ class Trial:
         return measures, outcome.tflite, record
 
     def _measure(
-        self, exported: TFLiteModel, data: Any, allowance: Allowance
+        self, exported: TFLiteModel, evaluation: Evaluation, allowance: Allowance
     ) -> dict[str, float]:
-        evaluation, _ = self.baseline.scored_on(data)
         reached = evaluation.tflite(exported)[evaluation.metric]
         size = exported.gzip_bytes
         return {
