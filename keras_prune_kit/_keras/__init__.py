@@ -16,6 +16,7 @@ from keras_prune_kit._keras.copying import (
     CopyError,
     check_copy,
     clone,
+    clone_with,
     copy_layer,
     copy_model,
     copy_state,
@@ -27,14 +28,22 @@ from keras_prune_kit._keras.exporting import exporting, is_exporting
 from keras_prune_kit._keras.files import UnsafeModelError, check_safe, load, opened
 from keras_prune_kit._keras.gradients import GradientProbe
 from keras_prune_kit._keras.graphs import (
+    Call,
+    Graph,
     calls_of,
     functional_of,
-    nodes_of,
+    graph_of,
+    has_graph,
+    nested_models,
     producer_of,
 )
 from keras_prune_kit._keras.hdf5 import weights_h5
 from keras_prune_kit._keras.kept_zeros import keep_zeros, keep_zeros_of
-from keras_prune_kit._keras.layer_classes import layer_class, layer_class_name
+from keras_prune_kit._keras.layer_classes import (
+    known_kind,
+    layer_class,
+    layer_class_name,
+)
 from keras_prune_kit._keras.layers import LayerWeights, find_layers
 from keras_prune_kit._keras.lookups import gives_texts, inputs_behind, lookup_layers
 from keras_prune_kit._keras.losses import LossProbe
@@ -88,10 +97,12 @@ from keras_prune_kit._keras.weights import (
 )
 
 __all__ = [
+    "Call",
     "ClusterProjection",
     "CopyError",
     "Direction",
     "GradientProbe",
+    "Graph",
     "Keras3Variables",
     "LayerWeights",
     "LossProbe",
@@ -116,6 +127,7 @@ __all__ = [
     "check_not_wrapped",
     "check_safe",
     "clone",
+    "clone_with",
     "compile_like",
     "copy_layer",
     "copy_model",
@@ -126,6 +138,8 @@ __all__ = [
     "find_weights",
     "functional_of",
     "gives_texts",
+    "graph_of",
+    "has_graph",
     "has_metrics",
     "inputs_behind",
     "inputs_like",
@@ -140,6 +154,7 @@ __all__ = [
     "keep_zeros",
     "keep_zeros_of",
     "known_direction",
+    "known_kind",
     "layer_class",
     "layer_class_name",
     "load",
@@ -149,7 +164,7 @@ __all__ = [
     "metric_names",
     "mix_targets",
     "named_outputs",
-    "nodes_of",
+    "nested_models",
     "opened",
     "optimizer_of",
     "output_masks",

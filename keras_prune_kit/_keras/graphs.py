@@ -1,33 +1,138 @@
-"""Access to the graph of a functional Keras 3 model, which Keras keeps private."""
+"""The call graph of a functional model, which Keras keeps private."""
 
 from __future__ import annotations
 
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
-
-def functional_of(model: Any) -> Any:
-    """Return the functional model inside a built Sequential, or the model itself."""
-    return getattr(model, "_functional", model)
+from keras_prune_kit._keras.copying import is_graph
+from keras_prune_kit._keras.models import is_tf_keras
 
 
-def nodes_of(model: Any) -> list[Any]:
-    """Return the calls in a functional model in the order in which Keras clones them.
+# Compared by identity: constants may be arrays, whose `==` is no bool.
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One call of a layer, or of an operation such as `x + y`, in a model.
+
+    Attributes:
+        operation: The layer or operation.
+        inputs: The input tensors.
+        outputs: The output tensors.
+        constants: The other arguments, such as the 2 in `x * 2`.
+    """
+
+    operation: Any
+    inputs: tuple[Any, ...]
+    outputs: tuple[Any, ...]
+    constants: tuple[Any, ...] = ()
+    _arguments: tuple[Any, Any] = ((), {})
+    _tree: Any = None
+
+    def arguments(self, replacements: Iterable[Any]) -> tuple[tuple, dict[str, Any]]:
+        """Return the arguments of the call with other values in place of its inputs.
+
+        Args:
+            replacements: One value per tensor in `inputs`.
+        """
+        values = iter(replacements)
+        # Keras lists a call's inputs in the order in which its tree is flattened.
+        return self._tree.map_structure(
+            lambda item: next(values) if _is_symbolic(item) else item, self._arguments
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """All calls of a model in topological order.
+
+    Attributes:
+        calls: In the order in which Keras clones them.
+        inputs: The input tensors of the model.
+        outputs: The output tensors of the model.
+    """
+
+    calls: tuple[Call, ...]
+    inputs: tuple[Any, ...]
+    outputs: tuple[Any, ...]
+    _consumers: dict[int, list[Call]] = field(default_factory=dict, repr=False)
+    _producers: dict[int, Call] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        consumers = defaultdict(list)
+        for call in self.calls:
+            for tensor in call.inputs:
+                consumers[id(tensor)].append(call)
+        self._consumers.update(consumers)
+        producers = {id(tensor): call for call in self.calls for tensor in call.outputs}
+        self._producers.update(producers)
+
+    def consumers(self, tensor: Any) -> list[Call]:
+        """Return the calls that have a tensor as input."""
+        return self._consumers.get(id(tensor), [])
+
+    def is_output(self, tensor: Any) -> bool:
+        """Return True if a tensor is an output of the model."""
+        return any(tensor is output for output in self.outputs)
+
+    def only_consumer(self, call: Call) -> Call | None:
+        """Return the one consumer of a call's single output, or `None`."""
+        if len(call.outputs) != 1 or self.is_output(call.outputs[0]):
+            return None
+        consumers = self.consumers(call.outputs[0])
+        return consumers[0] if len(consumers) == 1 else None
+
+    def producer(self, tensor: Any) -> Call | None:
+        """Return the call that outputs a tensor; `None` for an input of the model."""
+        return self._producers.get(id(tensor))
+
+
+def graph_of(model: Any) -> Graph:
+    """Return the call graph of a built Sequential or functional model.
 
     Args:
-        model: A built Sequential or functional model of Keras 3.
-
-    Returns:
-        Keras' nodes, each with `operation`, `arguments`, `input_tensors` and `outputs`,
-        without the inputs of the model.
+        model: A model of either world for which `has_graph` is True.
     """
-    by_depth = functional_of(model)._nodes_by_depth
-    return [
+    functional = functional_of(model)
+    call_of = _call_of_keras_2 if is_tf_keras(model) else _call
+    by_depth = functional._nodes_by_depth
+    nodes = [
         node
         # Keras counts the depth from the outputs.
         for depth in sorted(by_depth, reverse=True)
         for node in by_depth[depth]
-        if node.operation and not node.is_input
     ]
+    return Graph(
+        tuple(call_of(node) for node in nodes if not node.is_input),
+        tuple(functional.inputs),
+        tuple(functional.outputs),
+    )
+
+
+def has_graph(model: Any) -> bool:
+    """Return True for a Sequential or functional model whose calls are known."""
+    return is_graph(model) and hasattr(functional_of(model), "_nodes_by_depth")
+
+
+def nested_models(model: Any) -> Iterator[Any]:
+    """Yield a model and all Sequential and functional models in it, each once."""
+    seen: set[int] = set()
+
+    def walk(part: Any) -> Iterator[Any]:
+        if is_graph(part) and id(part) not in seen:
+            seen.add(id(part))
+            yield part
+            for call in graph_of(part).calls:
+                yield from walk(call.operation)
+
+    return walk(model)
+
+
+def functional_of(model: Any) -> Any:
+    """Return the functional model inside a built Sequential, or the model itself."""
+    return getattr(model, "_functional", None) or model
 
 
 def calls_of(layer: Any) -> list[Any]:
@@ -36,5 +141,35 @@ def calls_of(layer: Any) -> list[Any]:
 
 
 def producer_of(tensor: Any) -> Any:
-    """Return the layer or operation that produces a symbolic tensor."""
+    """Return the layer or operation that produces a symbolic tensor of Keras 3."""
     return tensor._keras_history.operation
+
+
+def _call(node: Any) -> Call:
+    arguments, tree = (node.arguments.args, node.arguments.kwargs), _tree("keras")
+    inputs, outputs = tuple(node.input_tensors), tuple(node.outputs)
+    constants = _constants(arguments, tree)
+    return Call(node.operation, inputs, outputs, constants, arguments, tree)
+
+
+def _call_of_keras_2(node: Any) -> Call:
+    arguments, tree = (node.call_args, node.call_kwargs), _tree("tf_keras")
+    inputs, outputs = tuple(node.keras_inputs), tuple(tree.flatten(node.outputs))
+    constants = _constants(arguments, tree)
+    return Call(node.layer, inputs, outputs, constants, arguments, tree)
+
+
+def _constants(arguments: Any, tree: Any) -> tuple[Any, ...]:
+    return tuple(item for item in tree.flatten(arguments) if not _is_symbolic(item))
+
+
+def _is_symbolic(item: Any) -> bool:
+    """Return True for a tensor of the graph, in either world."""
+    return type(item).__name__.endswith("KerasTensor")
+
+
+def _tree(world_name: str) -> Any:
+    """Return a world's functions for nested arguments."""
+    if world_name == "keras":
+        return sys.modules["keras"].tree
+    return sys.modules["tensorflow"].nest

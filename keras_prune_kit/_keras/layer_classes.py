@@ -13,6 +13,28 @@ def is_of_keras(item: object) -> bool:
     return module.partition(".")[0] in WORLDS
 
 
+def known_kind(operation: object) -> str | None:
+    """Return the name of the Keras class that decides what a layer or operation does.
+
+    Args:
+        operation: A layer or operation of either world, or of a subclass.
+
+    Returns:
+        The name of a class of layers, `"ops."` and the name for an operation of Keras
+        3, `"tf."` and the name for a function in a graph of Keras 2; `None` for a class
+        that computes something of its own.
+    """
+    for base in type(operation).__mro__:
+        if is_of_keras(base):
+            if base.__name__ == "TFOpLambda":
+                return f"tf.{getattr(operation, 'symbol', None)}"
+            is_operation = base.__module__.startswith("keras.src.ops.")
+            return f"ops.{base.__name__}" if is_operation else base.__name__
+        if {"call", "build", "__call__"} & vars(base).keys():
+            return None
+    return None
+
+
 def layer_class(name: str) -> type:
     """Return the layer class of a name such as `"keras.layers.Dense"`.
 

@@ -8,9 +8,9 @@ from typing import Any
 import keras
 
 from keras_prune_kit import _keras
+from keras_prune_kit._keras import graph_of
 from keras_prune_kit.policies import Match, covered_layers
 from keras_prune_kit.quantization.activations import has_int8
-from keras_prune_kit.quantization.call_graph import graph_of
 from keras_prune_kit.quantization.layer_kinds import Kind
 from keras_prune_kit.quantization.quantize_kernel import QuantizeKernel
 from keras_prune_kit.quantization.range_planner import RangePlan, plan_for

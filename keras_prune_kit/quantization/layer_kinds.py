@@ -9,8 +9,8 @@ from typing import Any
 import keras
 
 from keras_prune_kit import _keras
+from keras_prune_kit._keras import Call
 from keras_prune_kit.quantization.activations import activation_of, fuses, has_int8
-from keras_prune_kit.quantization.call_graph import Call
 from keras_prune_kit.quantization.int8_kernels import einsum_sizes, stages_of
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_prune_kit._keras import Call, Graph
 from keras_prune_kit.quantization.activations import activation_of
-from keras_prune_kit.quantization.call_graph import Call, Graph
 from keras_prune_kit.quantization.int8_kernels import stages_of
 
 # Constants of at least this magnitude count as a mask, such as the -1e9 of Keras.

@@ -9,8 +9,8 @@ from typing import Any
 
 import keras
 
+from keras_prune_kit._keras import Call, Graph, graph_of, nested_models
 from keras_prune_kit.quantization.activations import activation_of, bounds_of, has_int8
-from keras_prune_kit.quantization.call_graph import Call, Graph, graph_of, nested_models
 from keras_prune_kit.quantization.layer_kinds import (
     Kind,
     Verdict,

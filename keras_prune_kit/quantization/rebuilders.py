@@ -10,11 +10,12 @@ from typing import Any
 import keras
 
 from keras_prune_kit import _keras
-from keras_prune_kit.quantization.call_graph import Call, rebuild
+from keras_prune_kit._keras import Call
 from keras_prune_kit.quantization.fake_quantize import Barrier, FakeQuantize
 from keras_prune_kit.quantization.layer_kinds import Kind
 from keras_prune_kit.quantization.quantize_kernel import QuantizeKernel
 from keras_prune_kit.quantization.range_planner import Range, RangePlan
+from keras_prune_kit.quantization.rebuilding import rebuild
 from keras_prune_kit.quantization.wrappers import (
     QuantizeAverage,
     QuantizeOutput,

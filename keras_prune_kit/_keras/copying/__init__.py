@@ -10,6 +10,7 @@ from keras_prune_kit._keras.copying.layers import copy_layer
 from keras_prune_kit._keras.copying.likeness import check_copy
 from keras_prune_kit._keras.copying.models import (
     clone,
+    clone_with,
     copy_model,
     inputs_like,
     uncompiled,
@@ -21,6 +22,7 @@ __all__ = [
     "CopyError",
     "check_copy",
     "clone",
+    "clone_with",
     "copy_layer",
     "copy_model",
     "copy_state",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from keras_prune_kit._keras.copying.functions import (
@@ -18,8 +19,13 @@ from keras_prune_kit._keras.models import first_line
 _OF_EVERY_LAYER = ("name", "trainable", "dtype")
 
 
-def copy_layer(layer: Any) -> Any:
+def copy_layer(layer: Any, changes: Mapping[str, Any] | None = None) -> Any:
     """Create a layer or operation of the same configuration, without its state.
+
+    Args:
+        layer: The layer or operation.
+        changes: New values for entries of its configuration; a dict changes entries of
+            the dict that is there. Defaults to `None`.
 
     Raises:
         CopyError: If it cannot be created from its configuration.
@@ -28,7 +34,7 @@ def copy_layer(layer: Any) -> Any:
         if _is_lambda(layer):
             # Its `get_config` turns the function into bytecode or into a name.
             return _copy_lambda(layer)
-        return _from_config(layer)
+        return _from_config(layer, changes or {})
     except Exception as error:  # A custom layer can raise any error.
         raise CopyError(
             f"Keras cannot copy layer '{layer.name}' of class {type(layer).__name__}: "
@@ -36,14 +42,27 @@ def copy_layer(layer: Any) -> Any:
         ) from error
 
 
-def _from_config(layer: Any) -> Any:
+def _from_config(layer: Any, changes: Mapping[str, Any]) -> Any:
     parts = parts_of(layer)
     with named_functions(parts) as functions, sharing(layer):
         config = _accepted(layer, _unbuilt(layer.get_config()))
+        config = _changed(config, changes)
     with loading(parts, functions), sharing(layer):
         fresh = type(layer).from_config(config)
         hand_over(parts, parts_of(fresh))
     return fresh
+
+
+def _changed(config: Any, changes: Mapping[str, Any]) -> Any:
+    """Return a configuration with changes; those in absent dicts are left out."""
+    changed = dict(config)
+    for key, value in changes.items():
+        if isinstance(value, Mapping):
+            if isinstance(changed.get(key), dict):
+                changed[key] = _changed(changed[key], value)
+        else:
+            changed[key] = value
+    return changed
 
 
 def _accepted(layer: Any, config: Any) -> Any:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from keras_prune_kit._keras.compiling import check_compiled, compile_like
@@ -59,6 +60,55 @@ def inputs_like(model: Any) -> Any:
         return type(layer).from_config(layer.get_config()).output
 
     return world(model).tree.map_structure(fresh, model.input)
+
+
+def clone_with(
+    model: Any, make: Callable[[Any], Any], sizes: Sequence[int | None] | None = None
+) -> Any:
+    """Build a Sequential or functional model of either world from other layers.
+
+    Args:
+        model: A built model.
+        make: Returns the replacement of a layer, an operation or a model inside.
+        sizes: The size of the last axis of each input, for a model inside another one;
+            `None` in it for an input that stays as it is. Defaults to `None`: all stay.
+
+    Returns:
+        A model of the same class, not compiled.
+    """
+    keras = world(model)
+    arguments: dict[str, Any] = {"clone_function": make}
+    if sizes is not None:
+        arguments["input_tensors"] = _resized_inputs(model, sizes)
+    elif keras.__name__ == "keras" and not isinstance(model, keras.Sequential):
+        arguments["input_tensors"] = inputs_like(model)
+    with uncompiled(model):
+        copied = keras.models.clone_model(model, **arguments)
+    copied.trainable = model.trainable
+    return copied
+
+
+def _resized_inputs(model: Any, sizes: Sequence[int | None]) -> Any:
+    """Create new inputs, with another size of the last axis where one is given."""
+    keras = world(model)
+    tree = keras.tree if keras.__name__ == "keras" else sys.modules["tensorflow"].nest
+    left = iter(sizes)
+
+    def fresh(tensor: Any) -> Any:
+        size, shape = next(left), tuple(tensor.shape)
+        return keras.Input(
+            batch_shape=(*shape[:-1], shape[-1] if size is None else size),
+            dtype=getattr(tensor.dtype, "name", tensor.dtype),
+            name=_producer(tensor).name,
+        )
+
+    return tree.map_structure(fresh, model.input)
+
+
+def _producer(tensor: Any) -> Any:
+    """Return the input layer of a symbolic tensor; Keras 2 names it `layer`."""
+    history = tensor._keras_history
+    return getattr(history, "operation", None) or history.layer
 
 
 @contextlib.contextmanager

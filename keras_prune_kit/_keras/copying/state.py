@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,18 @@ from keras_prune_kit._keras.copying.parts import (
 )
 from keras_prune_kit._keras.models import first_line
 
+# The new value of a variable, or `None` to copy it as it is.
+Change = Callable[[Any], np.ndarray | None]
 
-def copy_state(old: Any, new: Any) -> None:
+
+def copy_state(old: Any, new: Any, change: Change | None = None) -> None:
     """Copy the variables and assets of a layer or model to its copy.
 
     Args:
         old: A built layer or model.
         new: Its built copy.
+        change: Returns the new value of a variable, of the shape in the copy, or `None`
+            to copy it as it is. Defaults to `None`: all are copied.
 
     Raises:
         CopyError: If the copy has different layers or weights.
@@ -31,17 +37,18 @@ def copy_state(old: Any, new: Any) -> None:
     pairs = list(zip(parts_of(old), parts_of(new), strict=False))
     for source, target in pairs:
         try:
-            _copy_own_state(source, target)
+            _copy_own_state(source, target, change)
         except Exception as error:  # A custom layer can raise any error.
             raise CopyError(
                 f"Keras cannot copy the state of layer '{source.name}' of class "
                 f"{type(source).__name__}: {first_line(error)}. "
                 f"{advice_on(source)}"
             ) from error
-    _check_weights(old, new)
+    if change is None:
+        _check_weights(old, new)
 
 
-def _copy_own_state(source: Any, target: Any) -> None:
+def _copy_own_state(source: Any, target: Any, change: Change | None) -> None:
     """Copy the state of one layer, without that of its inner layers."""
     if type(source) is not type(target):
         raise ValueError(f"the copy has a layer of class {type(target).__name__} there")
@@ -51,10 +58,15 @@ def _copy_own_state(source: Any, target: Any) -> None:
     # The setter reaches all layers inside; these follow, and get their own value.
     if target.trainable != source.trainable:
         target.trainable = source.trainable
-    store: dict[str, Any] = {}
-    source.save_own_variables(store)
-    if store:
-        target.load_own_variables(_Store(store))
+    changed = [None if change is None else change(v) for v in source.weights]
+    if any(value is not None for value in changed):
+        # Not strict: a copy may have got a bias, which is its last weight.
+        for value, old, new in zip(
+            changed, source.weights, target.weights, strict=False
+        ):
+            new.assign(as_array(old) if value is None else value)
+    else:
+        _copy_variables(source, target)
     if hasattr(source, "save_assets"):
         with tempfile.TemporaryDirectory() as folder:
             source.save_assets(folder)
@@ -63,6 +75,13 @@ def _copy_own_state(source: Any, target: Any) -> None:
     # A seed generator is no part of its layer's own variables.
     for old, new in zip(_seeds(source), _seeds(target), strict=True):
         new.state.assign(old.state)
+
+
+def _copy_variables(source: Any, target: Any) -> None:
+    store: dict[str, Any] = {}
+    source.save_own_variables(store)
+    if store:
+        target.load_own_variables(_Store(store))
 
 
 class _Store(dict):

@@ -1,0 +1,147 @@
+"""Rules of attention, whose heads leave whole, and of layers that normalize."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from keras_prune_kit._keras.copying.state import as_array
+from keras_prune_kit.channels.constants import mixed_constants
+from keras_prune_kit.channels.flow import Flow, Reader, Slice, unknown
+
+if TYPE_CHECKING:
+    from keras_prune_kit.channels.tracing import Site
+
+_NORMALIZES = "normalized with the others: without it, these change"
+
+
+def multi_head_attention(site: Site) -> list[Flow]:
+    layer = site.call.operation
+    args, kwargs = site.call.arguments(site.inputs)
+    given = dict(zip(("query", "value", "key"), args, strict=False)) | kwargs
+    query, value = given.get("query"), given.get("value")
+    key = given.get("key")
+    key = value if key is None else key
+    if not all(
+        isinstance(flow, Flow) and flow.ids is not None and len(flow.shape) == 2
+        for flow in (query, value, key)
+    ):
+        return site.opaque("attention over several axes is not known")
+    q, k, v = layer._query_dense, layer._key_dense, layer._value_dense
+    out = layer._output_dense
+    heads = site.new(layer, "heads", q.kernel.shape[1])
+    size = site.new(layer, "head size", q.kernel.shape[2])
+    values = site.new(layer, "value size", v.kernel.shape[2])
+    made = site.new(layer, "units", out.kernel.shape[2])
+    for flow, dense, dims in ((query, q, size), (key, k, size), (value, v, values)):
+        scaled_by = size if dense is q else None
+        site.cut(dense.kernel, flow.ids, heads, dims, scaled_by=scaled_by)
+        site.cut(dense.bias, heads, dims, scaled_by=scaled_by)
+        site.multiply(flow.positions, flow.ids, heads, dims)
+        site.read(Reader(flow.ids, ((Slice(dense.kernel, 0),),), (flow,)))
+    site.cut(out.kernel, heads, values, made)
+    site.cut(out.bias, made)
+    site.multiply(query.positions, heads, values, made)
+    site.multiply(query.positions * value.positions, heads, size)
+    site.multiply(query.positions * value.positions, heads, values)
+    site.read(Reader(heads, (_parts(v, 1), (Slice(out.kernel, 0, 2),))))
+    site.read(Reader(values, (_parts(v, 2), (Slice(out.kernel, 1, 2),))))
+    site.read(Reader(size, (_parts(q, 2), _parts(k, 2))))
+    if len(site.call.outputs) > 1:
+        site.keep(heads, "its attention scores are an output")
+    inputs = {"query_shape": query, "key_shape": key, "value_shape": value}
+    _resize(site, layer, inputs, (made, heads, size, values))
+    outputs = [site.flow(made)]
+    outputs += [site.flow(None, index) for index in range(1, len(site.call.outputs))]
+
+    def constants(values: Sequence[np.ndarray]) -> list[np.ndarray]:
+        bias = np.zeros(len(made)) if out.bias is None else as_array(out.bias)
+        found = mixed_constants(as_array(out.kernel), (None, 2), values[0], bias, False)
+        return [found, *(unknown(flow) for flow in outputs[1:])]
+
+    return site.step(outputs, constants)
+
+
+def dot_product_attention(site: Site) -> list[Flow]:
+    """Handle Attention and AdditiveAttention: queries and keys share their channels."""
+    layer = site.call.operation
+    args, _ = site.call.arguments(site.inputs)
+    given = list(args[0]) if isinstance(args[0], list | tuple) else []
+    if (
+        not 2 <= len(given) <= 3
+        or any(not isinstance(f, Flow) or f.ids is None for f in given)
+        or len(site.call.outputs) > 1
+        or len(given) != len(site.inputs)
+    ):
+        return site.opaque("attention with these arguments is not known")
+    query, value = given[:2]
+    key = given[2] if len(given) > 2 else value
+    site.tie(query.ids, key.ids)
+    for weight in layer.weights:
+        if tuple(weight.shape) == (len(query.ids),):
+            site.cut(weight, query.ids)
+    if getattr(layer, "score_mode", None) == "dot":
+        site.read(Reader(query.ids, (), (query, key)))
+    else:
+        site.couple(query.ids, "its score is of a sum")
+    return site.step([site.flow(value.ids)])
+
+
+def normalized(site: Site) -> list[Flow]:
+    """Handle a normalization over the channels of each place."""
+    layer, (source,) = site.call.operation, site.inputs
+    axis = layer.axis if isinstance(layer.axis, int) else list(layer.axis)
+    if isinstance(axis, list):
+        axis = axis[0] if len(axis) == 1 else None
+    if source.ids is None or axis not in (-1, len(source.shape)):
+        return site.opaque("it normalizes over other axes than the channels")
+    for weight in layer.weights:
+        site.cut(weight, source.ids)
+    site.couple(source.ids, _NORMALIZES)
+    return site.step([site.flow(source.ids)])
+
+
+ATTENTION_RULES: dict[str, Callable[[Any], list[Flow]]] = {
+    "MultiHeadAttention": multi_head_attention,
+    **dict.fromkeys(("Attention", "AdditiveAttention"), dot_product_attention),
+    **dict.fromkeys(
+        ("LayerNormalization", "RMSNormalization", "UnitNormalization"), normalized
+    ),
+}
+
+
+def _parts(dense: Any, axis: int) -> tuple[Slice, ...]:
+    """Return the slices that make one head or dimension of a projection."""
+    kernel = Slice(dense.kernel, axis)
+    return (kernel,) if dense.bias is None else (kernel, Slice(dense.bias, axis - 1))
+
+
+def _resize(
+    site: Site, layer: Any, inputs: dict[str, Flow], made_of_it: tuple[np.ndarray, ...]
+) -> None:
+    (made, heads, size, values), query = made_of_it, inputs["query_shape"]
+    config = layer.get_config()
+
+    def output_shape(count: Callable[[np.ndarray], int]) -> Any:
+        is_default = config.get("output_shape") is None
+        return None if is_default and count(made) == count(query.ids) else count(made)
+
+    # Keras 2 keeps the shapes of its inputs in the configuration.
+    shapes: dict[str, Any] = {
+        name: _resized(config[name], flow.ids)
+        for name, flow in inputs.items()
+        if config.get(name)
+    }
+    site.resize(
+        num_heads=heads,
+        key_dim=size,
+        value_dim=values,
+        output_shape=output_shape,
+        **shapes,
+    )
+
+
+def _resized(shape: Any, ids: np.ndarray) -> Callable[[Any], Any]:
+    return lambda count: [*list(shape)[:-1], count(ids)]

@@ -1,0 +1,143 @@
+"""Channels that contribute nothing: without them, the outputs stay the same."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from keras_prune_kit._keras.copying.state import as_array
+from keras_prune_kit.channels.flow import Fold, Reader, Slice, Values, unknown
+from keras_prune_kit.channels.groups import Members, members_of
+from keras_prune_kit.channels.tracing import Trace
+
+
+class Silence:
+    """The silent channels of a traced model.
+
+    A channel can leave without a change if, wherever it is mixed into channels that
+    stay, its value is zero, or a constant that moves into the bias, or the weights that
+    read it are zero.
+
+    Args:
+        found: The trace.
+    """
+
+    def __init__(self, found: Trace) -> None:
+        self._trace = found
+        self._values = _constants(found)
+        self._all_roots = found.ties.roots(np.arange(len(found.ties)))
+        self._nonzero: dict[int, np.ndarray] = {}
+        read = Counter(_kernel_of(reader) for reader in found.readers)
+        # The calls of a shared layer have one bias, but constants of their own.
+        self._folding = {
+            id(reader)
+            for reader in found.readers
+            if reader.fold is not None and read[_kernel_of(reader)] == 1
+        }
+
+    def roots(self) -> np.ndarray:
+        """Return the roots of all silent channels; each layer keeps one at least."""
+        found = self._trace
+        barred = found.reasons(found.kept).keys() | found.reasons(found.coupled).keys()
+        goes = ~np.isin(self._all_roots, list(barred))
+        # The largest set of which none contributes to a channel that stays.
+        while True:
+            loud = [
+                reader.ids[goes[reader.ids] & ~self._are_silent(reader, ~goes)]
+                for reader in found.readers
+            ]
+            loud = np.unique(np.concatenate([np.zeros(0, np.int64), *loud]))
+            if not loud.size:
+                break
+            goes &= ~np.isin(self._all_roots, self._all_roots[loud])
+        return leave_some(members_of(found), np.unique(self._all_roots[goes]), found)
+
+    def folds(self, stays: np.ndarray) -> list[Fold]:
+        """Return the contributions of constant channels that go.
+
+        Args:
+            stays: For each channel id, True if it stays.
+        """
+        folds = []
+        for reader in self._trace.readers:
+            if reader.fold is None or id(reader) not in self._folding:
+                continue
+            values = np.nan_to_num(self._values[id(reader.sources[0])])
+            gone = np.where(stays[reader.ids], 0.0, values)
+            if gone.any():
+                folds.append(reader.fold(gone))
+        return folds
+
+    def _are_silent(self, reader: Reader, stays: np.ndarray) -> np.ndarray:
+        silent = np.zeros(len(reader.ids), bool)
+        for source in reader.sources:
+            values = self._values[id(source)]
+            folds = id(reader) in self._folding
+            silent |= np.isfinite(values) if folds else values == 0
+        for slices in reader.alternatives:
+            silent |= np.all([self._is_zero(s, stays) for s in slices], 0)
+        return silent
+
+    def _is_zero(self, part: Slice, stays: np.ndarray) -> np.ndarray:
+        """Return, for each channel, True if its slice is zero where channels stay."""
+        variable, axis = part.variable, part.axis
+        if id(variable) not in self._nonzero:
+            self._nonzero[id(variable)] = as_array(variable) != 0
+        nonzero = self._nonzero[id(variable)]
+        # Only in the direction of the computation: of two channels that need each
+        # other, neither makes the other silent.
+        ids = None if part.to is None else self._trace.cuts[id(variable)].axes[part.to]
+        if ids is not None:
+            nonzero = np.compress(stays[ids], nonzero, part.to)
+        others = tuple(other for other in range(nonzero.ndim) if other != axis)
+        is_zero = ~nonzero.any(others)
+        return is_zero if part.index is None else is_zero[part.index]
+
+
+def _kernel_of(reader: Reader) -> tuple[int, ...]:
+    return tuple(id(part.variable) for part in sum(reader.alternatives, ()))
+
+
+def leave_some(
+    members: list[Members], roots: np.ndarray, found: Trace, least: int = 1
+) -> np.ndarray:
+    """Return the roots of channels that can go if each layer keeps some.
+
+    Args:
+        members: All groups.
+        roots: The roots of the channels that would go.
+        found: The trace.
+        least: The number of channels that each layer keeps. Defaults to 1.
+    """
+    goes = set(roots.tolist())
+    for made in found.made:
+        own = list(dict.fromkeys(found.ties.roots(made.ids).tolist()))
+        staying = sum(root not in goes for root in own)
+        for root in own:
+            if staying >= min(least, len(own)):
+                break
+            if root in goes:
+                goes.discard(root)
+                staying += 1
+    return np.array(sorted(goes), np.int64)
+
+
+def _constants(found: Trace) -> dict[int, Values]:
+    """Return the constant channels of each tensor, by the id of its flow."""
+    values: dict[int, Any] = {}
+    for step in found.steps:
+        inputs = [values.get(id(flow), unknown(flow)) for flow in step.inputs]
+        outputs = (
+            [unknown(flow) for flow in step.outputs]
+            if step.constants is None or any(flow.ids is None for flow in step.inputs)
+            else step.constants(inputs)
+        )
+        values |= {
+            id(flow): value for flow, value in zip(step.outputs, outputs, strict=True)
+        }
+    for reader in found.readers:
+        for source in reader.sources:
+            values.setdefault(id(source), unknown(source))
+    return values
