@@ -5,6 +5,11 @@ from .callbacks import GzipSizeLogger as GzipSizeLogger
 from .callbacks import PruningCallback as PruningCallback
 from .callbacks import SparsitySummaries as SparsitySummaries
 from .callbacks import TargetSparsityCheckpoint as TargetSparsityCheckpoint
+from .channels import ChannelGroup as ChannelGroup
+from .channels import ChannelGroups as ChannelGroups
+from .channels import channel_groups as channel_groups
+from .channels import remove_channels as remove_channels
+from .channels import remove_zero_channels as remove_zero_channels
 from .clustering import Clusterer as Clusterer
 from .clustering import ClustersNotAppliedWarning as ClustersNotAppliedWarning
 from .compression import compress as compress

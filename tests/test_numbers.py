@@ -21,11 +21,11 @@ STRUCTURES = [
 ]
 
 
-def one_layer(K, kernel, **options):
+def one_layer(K, kernel, *after, **options):
     inputs, outputs = kernel.shape
     layer = K.layers.Dense(outputs, use_bias=False, **options)
-    model = K.Sequential([K.layers.Input((inputs,)), layer])
-    model.set_weights([kernel])
+    model = K.Sequential([K.layers.Input((inputs,)), layer, *after])
+    layer.set_weights([kernel])
     return model
 
 
@@ -160,6 +160,8 @@ def test_a_sparsity_of_zero_changes_nothing(K, scope):
 )
 def test_one_weight_block_or_channel_always_stays(K, options, least, dtype):
     set_dtype_policy(K, dtype)
-    model = one_layer(K, np.random.default_rng(0).normal(size=(8, 4)))
-    pruned(model, kpk.PrunePolicy(0.999, **options))
+    # The outputs of a model would keep their channels.
+    head = K.layers.Dense(2, name="head")
+    model = one_layer(K, np.random.default_rng(0).normal(size=(8, 4)), head)
+    pruned(model, kpk.PrunePolicy(0.999, kpk.Rule("head", None), **options))
     assert np.count_nonzero(model.get_weights()[0]) == least

@@ -21,6 +21,7 @@ LAYERS = (
     {"_keras", "criteria"},
     {"schedules", "structures"},
     {"reports"},
+    {"channels"},
     {"policies"},
     {"layers", "pruner", "tflite"},
     {"clustering", "measuring"},

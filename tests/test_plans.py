@@ -128,7 +128,8 @@ def test_einsum_kernels_are_seen_as_inputs_by_outputs(K):
 
 
 def test_transposed_convolutions_have_inputs_last(K):
-    model = K.Sequential([K.layers.Input((4, 4, 6)), K.layers.Conv2DTranspose(5, 3)])
+    layers = [K.layers.Conv2DTranspose(5, 3), K.layers.Conv2D(2, 1)]
+    model = K.Sequential([K.layers.Input((4, 4, 6)), *layers])
     policy = kpk.PrunePolicy(kpk.ConstantSparsity(0.4), structure=kpk.Channel())
     with kpk.Pruner(model, policy):
         pass

@@ -14,6 +14,7 @@ from keras_prune_kit._keras.compiling import (
 )
 from keras_prune_kit._keras.copying import (
     CopyError,
+    as_array,
     check_copy,
     clone,
     clone_with,
@@ -24,6 +25,7 @@ from keras_prune_kit._keras.copying import (
     is_graph,
     uncompiled,
 )
+from keras_prune_kit._keras.evaluating import applied_to, computed
 from keras_prune_kit._keras.exporting import exporting, is_exporting
 from keras_prune_kit._keras.files import UnsafeModelError, check_safe, load, opened
 from keras_prune_kit._keras.gradients import GradientProbe
@@ -116,7 +118,9 @@ __all__ = [
     "Unprunable",
     "UnsafeModelError",
     "Variables",
+    "applied_to",
     "arrange",
+    "as_array",
     "at_rest",
     "callback_namespace",
     "calls_of",
@@ -129,6 +133,7 @@ __all__ = [
     "clone",
     "clone_with",
     "compile_like",
+    "computed",
     "copy_layer",
     "copy_model",
     "copy_state",

@@ -5,11 +5,16 @@ those that contribute nothing, and `remove_channels` those that matter least.
 """
 
 from keras_prune_kit.channels.groups import ChannelGroup, ChannelGroups, channel_groups
-from keras_prune_kit.channels.removing import remove_zero_channels
+from keras_prune_kit.channels.removing import remove_channels, remove_zero_channels
+from keras_prune_kit.channels.tied_weights import TiedAxis, TiedWeights, tied_weights
 
 __all__ = [
     "ChannelGroup",
     "ChannelGroups",
+    "TiedAxis",
+    "TiedWeights",
     "channel_groups",
+    "remove_channels",
     "remove_zero_channels",
+    "tied_weights",
 ]

@@ -7,10 +7,11 @@ outputs if what it contributes moves into the next bias.
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import numpy as np
+
+from keras_prune_kit import _keras
 
 
 def mixed_constants(
@@ -57,11 +58,7 @@ def activated(activation: Any, values: np.ndarray) -> np.ndarray:
     """Return the values after an elementwise activation, or `None` for none."""
     if activation is None:
         return values
-    applied = applied_to(activation, np.nan_to_num(values)[None].astype(np.float32))
+    applied = _keras.applied_to(
+        activation, np.nan_to_num(values)[None].astype(np.float32)
+    )
     return np.where(np.isnan(values), np.nan, applied[0])
-
-
-def applied_to(function: Any, array: np.ndarray) -> np.ndarray:
-    """Return the result of a function of tensors for an array."""
-    # Both worlds compute with TensorFlow's tensors here.
-    return np.asarray(function(sys.modules["tensorflow"].constant(array)))

@@ -39,12 +39,15 @@ class Cut:
     Attributes:
         variable: The Keras variable.
         axes: For each axis its channels, or `None`.
+        makes: The axis on which zeros make the channel itself zero, as on the last axis
+            of a Dense kernel and in its bias; `None` if there is none.
         scaled_by: Channels whose number divides the weight by its root: attention
             divides by the root of the size of a head.
     """
 
     variable: Any = field(repr=False)
     axes: tuple[Axis, ...]
+    makes: int | None = None
     scaled_by: Axis = None
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit import _keras
-from keras_prune_kit._keras.copying.state import as_array
 from keras_prune_kit.channels.flow import Fold
 from keras_prune_kit.channels.tracing import Trace
 
@@ -96,7 +95,7 @@ class _Builder:
         cut = self._trace.cuts.get(id(variable))
         if cut is None:
             return None
-        value = as_array(variable)
+        value = _keras.as_array(variable)
         for axis, ids in enumerate(cut.axes):
             if ids is not None:
                 value = np.compress(self._stays[ids], value, axis)

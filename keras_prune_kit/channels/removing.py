@@ -2,13 +2,97 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from keras_prune_kit import _keras
+from keras_prune_kit._tools.checks import check_whole, is_one_of
+from keras_prune_kit.channels.choosing import (
+    SCOPES,
+    Chooser,
+    no_group_message,
+    removable,
+)
 from keras_prune_kit.channels.costs import staying
-from keras_prune_kit.channels.groups import traced
+from keras_prune_kit.channels.groups import Members, traced
 from keras_prune_kit.channels.removal import without
+from keras_prune_kit.channels.scores import BATCH_NORM, channel_scores
 from keras_prune_kit.channels.silent import Silence
+from keras_prune_kit.criteria import Criterion, magnitude
+
+
+def remove_channels(
+    model: Any,
+    fraction: float,
+    *,
+    criterion: Criterion | str = magnitude,
+    data: Any = None,
+    layers: str = ".*",
+    scope: str = "group",
+    multiple_of: int = 1,
+    least: int = 1,
+) -> Any:
+    """Return a smaller model without the filters, units and heads that matter least.
+
+    Use it on a trained model and fine-tune the result as ever. To lose channels step by
+    step while the model trains, which costs less accuracy, use
+    `PruningCallback(PrunePolicy(0.5, structure=Channel()))` and `remove_zero_channels`,
+    or `compress(model, ..., target="fastest")`, which does all of it.
+
+    Args:
+        model: A built Sequential or functional model of either world, or the path of a
+            model file. It is not changed.
+        fraction: The fraction of the channels that leave, above 0 and below 1. Channels
+            that feed an output or that a layer needs for a reason of its own stay; see
+            `channel_groups`.
+        criterion: The scores of the weights, as in `PrunePolicy`; those of a channel
+            are averaged over each kernel of its group and summed. Or `"batch_norm"`:
+            the absolute gammas of the normalization. Defaults to `magnitude`.
+        data: `(x, y)`, some hundred training samples for criteria that need gradients,
+            such as `taylor`. The model must be compiled then. Defaults to `None`.
+        layers: A regex for the full paths of the layers whose channels may leave.
+            Defaults to `".*"`, all.
+        scope: `"group"`: each group loses the same fraction. `"global"`: all channels
+            are ranked together, and each group keeps a tenth. Defaults to `"group"`.
+        multiple_of: Groups of more channels keep a multiple of this number; 8 suits
+            the vector instructions of most processors. Defaults to 1.
+        least: The number of channels that each group keeps at least. Defaults to 1.
+
+    Returns:
+        A plain model of the same class and layer names, compiled alike, which loads
+        without this package.
+
+    Raises:
+        CopyError: If Keras cannot copy a layer.
+        TypeError: If an argument is of the wrong type.
+        ValueError: If an argument is out of range, the model is not built or is a
+            subclassed model, whose layers are called by code, no channel can leave, or
+            the criterion needs data.
+
+    Example:
+
+    ```python
+    small = kpk.remove_channels(model, 0.5, multiple_of=8)
+    small.fit(x, y, epochs=5)
+    ```
+    """
+    if isinstance(fraction, bool) or not isinstance(fraction, int | float):
+        raise TypeError(f"fraction is a number. Received: fraction={fraction!r}.")
+    if not 0 < fraction < 1:
+        raise ValueError(
+            "fraction is above 0 and below 1, such as 0.5 for half of the channels. "
+            f"Received: fraction={fraction!r}."
+        )
+    chooser = chooser_for(
+        _keras.opened(model),
+        criterion=criterion,
+        data=data,
+        layers=layers,
+        scope=scope,
+        multiple_of=multiple_of,
+        least=least,
+    )
+    return without(chooser.found, chooser.stays(fraction))
 
 
 def remove_zero_channels(model: Any) -> Any:
@@ -46,3 +130,43 @@ def remove_zero_channels(model: Any) -> Any:
     silence = Silence(found)
     stays = staying(found, silence.roots())
     return without(found, stays, silence.folds(stays))
+
+
+def chooser_for(
+    model: Any,
+    *,
+    criterion: Criterion | str = magnitude,
+    data: Any = None,
+    layers: str = ".*",
+    scope: str = "group",
+    multiple_of: int = 1,
+    least: int = 1,
+) -> Chooser:
+    """Return a chooser of the channels that leave; `remove_channels` explains all."""
+    if not (callable(criterion) or is_one_of(criterion, (BATCH_NORM,))):
+        raise TypeError(
+            f"criterion is a function such as kpk.magnitude, or '{BATCH_NORM}'. "
+            f"Received: {criterion!r}."
+        )
+    if not is_one_of(scope, SCOPES):
+        raise ValueError(f"scope is one of {SCOPES}. Received: scope={scope!r}.")
+    check_whole("multiple_of", multiple_of)
+    check_whole("least", least)
+    found = traced(model)
+    members = [group for group in removable(found) if _is_named(group, layers)]
+    if not members:
+        named = "the model" if layers == ".*" else f"layers={layers!r}"
+        raise ValueError(no_group_message(found, named))
+    scores = channel_scores(found, members, criterion, data)
+    return Chooser(found, members, scores, scope, multiple_of, least)
+
+
+def _is_named(group: Members, layers: str) -> bool:
+    try:
+        pattern = re.compile(layers)
+    except (re.error, TypeError) as error:
+        raise ValueError(
+            f"layers is a regex for paths of layers ({error}). "
+            f"Received: layers={layers!r}."
+        ) from error
+    return all(pattern.fullmatch(path) for path in group.group.layers)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_prune_kit._keras.copying.state import as_array
+from keras_prune_kit import _keras
 from keras_prune_kit.channels.flow import Fold, Reader, Slice, Values, unknown
 from keras_prune_kit.channels.groups import Members, members_of
 from keras_prune_kit.channels.tracing import Trace
@@ -84,7 +84,7 @@ class Silence:
         """Return, for each channel, True if its slice is zero where channels stay."""
         variable, axis = part.variable, part.axis
         if id(variable) not in self._nonzero:
-            self._nonzero[id(variable)] = as_array(variable) != 0
+            self._nonzero[id(variable)] = _keras.as_array(variable) != 0
         nonzero = self._nonzero[id(variable)]
         # Only in the direction of the computation: of two channels that need each
         # other, neither makes the other silent.

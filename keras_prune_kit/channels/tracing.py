@@ -132,13 +132,19 @@ class Site:
         """Mark channels whose removal changes the others, even if they are zero."""
         self.trace.coupled.append((ids, reason))
 
-    def cut(self, variable: Any, *axes: Axis, scaled_by: Axis = None) -> None:
+    def cut(
+        self,
+        variable: Any,
+        *axes: Axis,
+        makes: int | None = None,
+        scaled_by: Axis = None,
+    ) -> None:
         """Say which channels are along each axis of a weight; `None` is ignored."""
         if variable is None:
             return
         known = self.trace.cuts.get(id(variable))
         if known is None:
-            self.trace.cuts[id(variable)] = Cut(variable, axes, scaled_by)
+            self.trace.cuts[id(variable)] = Cut(variable, axes, makes, scaled_by)
             return
         # A shared layer: what one call cuts, all calls must do without.
         for old, new in zip(known.axes, axes, strict=True):

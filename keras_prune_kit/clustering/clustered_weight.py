@@ -33,7 +33,8 @@ class ClusteredWeight(HeldWeight):
     def __init__(
         self, weight: _keras.PrunableWeight, variables: _keras.Variables, clusters: int
     ) -> None:
-        super().__init__(weight, variables)
+        super().__init__(weight.path, weight.variable, weight.layer, variables)
+        self._weight = weight
         self._clusters = clusters
 
     def attach(self, model: Any) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import check_flag, is_number, is_one_of
 from keras_prune_kit.criteria import Criterion, gradients_needed, magnitude
+from keras_prune_kit.policies.assignment import Assignment
+from keras_prune_kit.policies.channels import tie_channels
 from keras_prune_kit.policies.matching import WeightIndex
 from keras_prune_kit.policies.plan import PlannedWeight, PrunePlan
 from keras_prune_kit.policies.rule import (
@@ -36,17 +38,6 @@ _FROZEN = (
     "not trainable, so it could not recover; "
     "PrunePolicy(..., include_frozen=True) prunes it all the same"
 )
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """The settings for a weight that a policy prunes, and the rule that set them."""
-
-    weight: _keras.PrunableWeight
-    schedule: Schedule
-    structure: Structure
-    criterion: Criterion
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -152,6 +143,7 @@ class PrunePolicy:
             else self._assign(item, winners.get(id(item)))
             for item in found
         ]
+        decisions = tie_channels(model, found, decisions)
         assignments = [item for item in decisions if isinstance(item, Assignment)]
         skipped = [item for item in decisions if isinstance(item, Skipped)]
         if not assignments:

@@ -19,11 +19,14 @@ class HeldWeight(abc.ABC):
     clustered one.
 
     Args:
-        weight: The weight in the model.
+        path: Layer path and attribute.
+        variable: The Keras variable.
+        layer: The layer that owns it; `None` if that does not matter.
         variables: Handles variables of the model's world.
 
     Attributes:
         path: Layer path and attribute.
+        variable: The Keras variable.
         size: The number of values.
         needs_projection: If True, the train step does not apply the constraint, and
             the engine projects the weight after each step instead.
@@ -35,19 +38,15 @@ class HeldWeight(abc.ABC):
     advice: ClassVar[str]
 
     def __init__(
-        self, weight: _keras.PrunableWeight, variables: _keras.Variables
+        self, path: str, variable: Any, layer: Any, variables: _keras.Variables
     ) -> None:
-        self._weight = weight
+        self.path = path
+        self.variable = variable
+        self._layer = layer
         self._variables = variables
         self._projection: Any = None
-        self.path = weight.path
-        self.size = math.prod(weight.shape)
+        self.size = math.prod(variable.shape)
         self.needs_projection = False
-
-    @property
-    def variable(self) -> Any:
-        """The Keras variable."""
-        return self._weight.variable
 
     def read(self) -> np.ndarray:
         """Return the value.
@@ -66,9 +65,7 @@ class HeldWeight(abc.ABC):
         """
         handle, variable = self._variables, self.variable
         self._projection = projection
-        self.needs_projection = handle.ignores_constraint(
-            model, variable, self._weight.layer
-        )
+        self.needs_projection = handle.ignores_constraint(model, variable, self._layer)
         if not self.needs_projection:
             # A projection that an interrupted run left behind is replaced, not nested.
             constraint = _keras.ProjectionConstraint(projection, self._own_constraint())

@@ -8,16 +8,16 @@ import numpy as np
 
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import widened
+from keras_prune_kit.channels import TiedAxis
 from keras_prune_kit.criteria import GradientsNeeded, gradients_needed, magnitude
 from keras_prune_kit.policies import Assignment
-from keras_prune_kit.pruner.errors import MaskNotAppliedWarning
-from keras_prune_kit.pruner.held_weight import HeldWeight
+from keras_prune_kit.pruner.masked_weight import MaskedWeight
 from keras_prune_kit.reports import WeightSparsity
 from keras_prune_kit.schedules import KeepZeros, Schedule
 from keras_prune_kit.structures import count_nonzero, count_zeros
 
 
-class PrunedWeight(HeldWeight):
+class PrunedWeight(MaskedWeight):
     """A weight with a mask, and its progress along its schedule.
 
     Args:
@@ -26,31 +26,19 @@ class PrunedWeight(HeldWeight):
 
     Attributes:
         schedule: The schedule, in plain steps once the length of the run is known.
-        zeros: The number of values that the mask zeroes.
         reached: The sparsity that the mask counts as having reached, 0 to 1.
         update: The scheduled step of the last mask update; `None` before the first.
-        is_proven: If True, the train step was checked since the last update of the
-            mask.
     """
 
-    projection_kind = _keras.MaskProjection
-    warning = MaskNotAppliedWarning
-    advice = (
-        "The train step does not apply the mask of {path}; it is applied after each "
-        "step instead. Usually the tf.function was traced before the pruner started: "
-        "start the pruner first, or create a new tf.function."
-    )
-
     def __init__(self, assignment: Assignment, variables: _keras.Variables) -> None:
-        super().__init__(assignment.weight, variables)
+        weight = assignment.weight
+        super().__init__(weight.path, weight.variable, weight.layer, variables)
+        self._weight = weight
         self._assignment = assignment
-        self._mask: Any = None
         self._gradients: np.ndarray | None = None
         self.schedule: Schedule = assignment.schedule
-        self.zeros = 0
         self.reached = 0.0
         self.update: int | None = None
-        self.is_proven = True
         self._kept_sparsity = 0.0
 
     @property
@@ -78,10 +66,6 @@ class PrunedWeight(HeldWeight):
         """The currently scheduled sparsity, 0 to 1; 0 before the begin step."""
         return 0.0 if self.update is None else self.schedule(self.update)
 
-    def is_projected(self) -> bool:
-        """Return True if the weight has at least as many zeros as the mask."""
-        return bool(count_nonzero(self.read()) <= self.size - self.zeros)
-
     def loses_zeros(self) -> bool:
         """Return True if the schedule will let existing zeros grow back."""
         if self.keeps_zeros:
@@ -100,15 +84,8 @@ class PrunedWeight(HeldWeight):
         return kernel[kernel != 0]
 
     def attach(self, model: Any) -> None:
-        """Constrain the weight to a mask that is `True` everywhere at first."""
-        self._mask = self._variables.make_mask(self._weight.shape)
-        self.zeros, self.reached, self.update = 0, 0.0, None
-        self.hold(_keras.MaskProjection(self._variables, self._mask), model)
-
-    def detach(self) -> None:
-        """Remove mask and constraint; the user's own constraint stays."""
-        super().detach()
-        self._mask = None
+        self.reached, self.update = 0.0, None
+        super().attach(model)
 
     def compute_mask(self) -> np.ndarray:
         """Return the mask that is due, from a ranking within this weight.
@@ -133,6 +110,32 @@ class PrunedWeight(HeldWeight):
     def from_canonical(self, mask: np.ndarray) -> np.ndarray:
         """Return a mask in the shape of the variable."""
         return self._weight.from_canonical(mask)
+
+    @property
+    def channels(self) -> TiedAxis | None:
+        """The channels that it loses together with other weights, or `None`."""
+        return None if self.keeps_zeros else self._assignment.channels
+
+    def channel_scores(self, roots: np.ndarray) -> np.ndarray:
+        """Return the mean score of each set of channels, relative to their mean.
+
+        Args:
+            roots: The sets, sorted.
+        """
+        axis = self._assignment.channels
+        if axis is None:
+            raise TypeError(f"{self.path} loses no channels.")
+        scores = self.from_canonical(self._criterion_scores(self.read_canonical()))
+        means = axis.means(widened(scores), roots)
+        scale = np.abs(means).mean()
+        return means / scale if scale > 0 else means
+
+    def zero_channels(self, roots: np.ndarray) -> np.ndarray:
+        """Return True for each set of channels that is all zero here."""
+        axis = self._assignment.channels
+        if axis is None:
+            return np.zeros(len(roots), bool)
+        return axis.means((self.read() != 0).astype(np.float32), roots) == 0
 
     def set_gradients(self, gradients: np.ndarray) -> None:
         """Set the gradients that the criterion needs, in the shape of the variable.
@@ -169,6 +172,15 @@ class PrunedWeight(HeldWeight):
         Raises:
             ValueError: If the criterion does not return one score per value.
         """
+        scores = self._criterion_scores(kernel)
+        # By magnitude, zeros score lowest anyway.
+        if self._assignment.criterion is magnitude:
+            return scores
+        structure = self._assignment.structure
+        there = self.kept(structure.sparsity(kernel))
+        return np.where(structure.mask(magnitude(kernel), there), scores, -np.inf)
+
+    def _criterion_scores(self, kernel: np.ndarray) -> np.ndarray:
         looked_at = [kernel]
         if self._gradients is not None:
             looked_at.append(self._weight.to_canonical(self._gradients))
@@ -178,12 +190,7 @@ class PrunedWeight(HeldWeight):
                 "A criterion must return one score per weight. Received: shape "
                 f"{np.shape(scores)} for {self.path} of shape {kernel.shape}."
             )
-        # By magnitude, zeros score lowest anyway.
-        if self._assignment.criterion is magnitude:
-            return scores
-        structure = self._assignment.structure
-        there = self.kept(structure.sparsity(kernel))
-        return np.where(structure.mask(magnitude(kernel), there), scores, -np.inf)
+        return scores
 
     def scores_where(self, chosen: np.ndarray) -> np.ndarray:
         """Return the scores of some values, which are not checked for NaN again.
@@ -197,24 +204,6 @@ class PrunedWeight(HeldWeight):
         if self._assignment.criterion is magnitude:
             return magnitude(kernel.ravel()[chosen])
         return self.scores(kernel).ravel()[chosen]
-
-    def set_mask(self, mask: np.ndarray) -> None:
-        """Assign a mask of the weight's shape and apply it."""
-        self.zeros = mask.size - int(np.count_nonzero(mask))
-        self._variables.write(self._mask, mask)
-        # A mask without zeros cannot show whether it is applied.
-        self.is_proven = self.zeros == 0
-        self.project()
-
-    def check_applied(self) -> None:
-        """Warn if the train step ignored the mask, and set `needs_projection`.
-
-        Only the first step after a mask update is checked: masked values that become
-        nonzero later were written by other code, such as a callback.
-        """
-        if not self.is_proven:
-            self.is_proven = True
-            super().check_applied()
 
     def record(self, target: float | None) -> WeightSparsity:
         """Return a record of the actual zeros and a target sparsity."""

@@ -31,6 +31,7 @@ from keras_prune_kit.pruner.gradients import Gradients
 from keras_prune_kit.pruner.last_good import LastGood
 from keras_prune_kit.pruner.messages import regrowth_message, shortfall_message
 from keras_prune_kit.pruner.pruned_weight import PrunedWeight
+from keras_prune_kit.pruner.tied_channels import TiedChannels
 from keras_prune_kit.reports import SparsityReport
 from keras_prune_kit.schedules import Schedule
 
@@ -100,6 +101,8 @@ class Pruner(Engine):
         self.model = model
         self.policy = policy
         self._weights = [PrunedWeight(item, variables) for item in assignments]
+        self._channels = TiedChannels(self._weights, variables)
+        self._masked = [*self._weights, *self._channels.followers]
         self._gradients = Gradients(model, self._weights, data)
         self._initial_step = initial_step
         self._current_step: int | None = None
@@ -162,7 +165,7 @@ class Pruner(Engine):
         if losing:
             warnings.warn(regrowth_message(losing), ZerosGrowBackWarning, stacklevel=2)
         with self._detached_on_error():
-            for weight in self._weights:
+            for weight in self._masked:
                 weight.attach(self.model)
             _active[id(_keras.trained_model(self.model))] = self
             # A train function that was traced before does not apply the constraints.
@@ -192,7 +195,7 @@ class Pruner(Engine):
         self._current_step = now
         with self._detached_on_error():
             try:
-                for weight in self._weights:
+                for weight in self._masked:
                     # Before masks change: a new mask is applied at once, and would hide
                     # a miss.
                     weight.check_applied()
@@ -268,11 +271,13 @@ class Pruner(Engine):
         """
         check_on_incomplete(on_incomplete)
         step = self._require_started()
-        for weight in self._weights:
+        for weight in self._masked:
             weight.check_applied()
         self._project_what_constraints_miss()
         report = self.report()
         message = ""
+        if all(weight.is_projected() for weight in self._weights):
+            self._channels.clear_followers()
         if report.unmet:
             message = shortfall_message(self._weights, report.unmet, step)
         self.detach()
@@ -284,7 +289,7 @@ class Pruner(Engine):
 
     def detach(self) -> None:
         """Remove constraints and masks, at any time; the values stay as they are."""
-        for weight in self._weights:
+        for weight in self._masked:
             weight.detach()
         if self._current_step is not None:  # The train function knows the masks.
             _keras.retrace(self.model)
@@ -311,7 +316,11 @@ class Pruner(Engine):
             weight.update = weight.last_update(self._current_step or 0)
         self._gradients.give(due)
         together: list[PrunedWeight] = []
+        if any(weight.channels is not None for weight in due):
+            self._channels.update()
         for weight in due:
+            if weight.channels is not None:
+                continue
             if self._is_global and not weight.keeps_zeros:
                 together.append(weight)
             else:
@@ -322,7 +331,7 @@ class Pruner(Engine):
 
     def _project_what_constraints_miss(self) -> None:
         optimizer = _keras.optimizer_of(self.model)
-        for weight in self._weights:
+        for weight in self._masked:
             weight.project_what_constraints_miss(optimizer)
 
     def _require_started(self) -> int:

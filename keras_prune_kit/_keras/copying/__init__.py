@@ -16,10 +16,11 @@ from keras_prune_kit._keras.copying.models import (
     uncompiled,
 )
 from keras_prune_kit._keras.copying.parts import CopyError, is_graph
-from keras_prune_kit._keras.copying.state import copy_state
+from keras_prune_kit._keras.copying.state import as_array, copy_state
 
 __all__ = [
     "CopyError",
+    "as_array",
     "check_copy",
     "clone",
     "clone_with",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_prune_kit._keras.copying.state import as_array
+from keras_prune_kit import _keras
 from keras_prune_kit.channels.constants import mixed_constants
 from keras_prune_kit.channels.flow import Flow, Reader, Slice, unknown
 
@@ -37,12 +37,12 @@ def multi_head_attention(site: Site) -> list[Flow]:
     made = site.new(layer, "units", out.kernel.shape[2])
     for flow, dense, dims in ((query, q, size), (key, k, size), (value, v, values)):
         scaled_by = size if dense is q else None
-        site.cut(dense.kernel, flow.ids, heads, dims, scaled_by=scaled_by)
-        site.cut(dense.bias, heads, dims, scaled_by=scaled_by)
+        site.cut(dense.kernel, flow.ids, heads, dims, makes=1, scaled_by=scaled_by)
+        site.cut(dense.bias, heads, dims, makes=0, scaled_by=scaled_by)
         site.multiply(flow.positions, flow.ids, heads, dims)
         site.read(Reader(flow.ids, ((Slice(dense.kernel, 0),),), (flow,)))
-    site.cut(out.kernel, heads, values, made)
-    site.cut(out.bias, made)
+    site.cut(out.kernel, heads, values, made, makes=2)
+    site.cut(out.bias, made, makes=0)
     site.multiply(query.positions, heads, values, made)
     site.multiply(query.positions * value.positions, heads, size)
     site.multiply(query.positions * value.positions, heads, values)
@@ -57,8 +57,10 @@ def multi_head_attention(site: Site) -> list[Flow]:
     outputs += [site.flow(None, index) for index in range(1, len(site.call.outputs))]
 
     def constants(values: Sequence[np.ndarray]) -> list[np.ndarray]:
-        bias = np.zeros(len(made)) if out.bias is None else as_array(out.bias)
-        found = mixed_constants(as_array(out.kernel), (None, 2), values[0], bias, False)
+        bias = np.zeros(len(made)) if out.bias is None else _keras.as_array(out.bias)
+        found = mixed_constants(
+            _keras.as_array(out.kernel), (None, 2), values[0], bias, False
+        )
         return [found, *(unknown(flow) for flow in outputs[1:])]
 
     return site.step(outputs, constants)
@@ -98,7 +100,7 @@ def normalized(site: Site) -> list[Flow]:
     if source.ids is None or axis not in (-1, len(source.shape)):
         return site.opaque("it normalizes over other axes than the channels")
     for weight in layer.weights:
-        site.cut(weight, source.ids)
+        site.cut(weight, source.ids, makes=0)
     site.couple(source.ids, _NORMALIZES)
     return site.step([site.flow(source.ids)])
 

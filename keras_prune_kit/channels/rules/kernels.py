@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_prune_kit._keras.copying.state import as_array
+from keras_prune_kit import _keras
 from keras_prune_kit.channels.constants import activated, mixed_constants
 from keras_prune_kit.channels.flow import Axis, Flow, Fold, Reader, Slice, product
 from keras_prune_kit.channels.rules.per_channel import alone, is_elementwise
@@ -23,7 +23,7 @@ _MIXES = "its activation mixes channels"
 def dense(site: Site) -> list[Flow]:
     layer, (source,) = site.call.operation, site.inputs
     made = site.new(layer, "units", layer.units)
-    site.cut(layer.kernel, source.ids, made)
+    site.cut(layer.kernel, source.ids, made, makes=1)
     site.resize(units=made)
     site.multiply(source.positions, _size(source.ids, layer.kernel, 0), made)
     return _mixing(site, source, made, layer.kernel, (0, 1), folds=True)
@@ -47,7 +47,7 @@ def convolution(site: Site) -> list[Flow]:
         return _grouped_alone(site, before, made)
     else:
         return _grouped(site, before, made)
-    site.cut(kernel, *[None] * (rank - 2), before, made)
+    site.cut(kernel, *[None] * (rank - 2), before, made, makes=rank - 1)
     site.resize(filters=made)
     # At a padded border, a constant channel contributes less than elsewhere.
     folds = window == 1 or layer.padding == "valid"
@@ -60,8 +60,9 @@ def _grouped_alone(site: Site, before: np.ndarray, made: np.ndarray) -> list[Flo
     repeats = layer.filters // layer.groups
     site.tie(before.repeat(repeats), made)
     site.multiply(_places(site) * product(layer.kernel.shape[:-2]), made)
-    site.cut(layer.kernel, *[None] * (len(layer.kernel.shape) - 1), made)
-    site.cut(layer.bias, made)
+    axis = len(layer.kernel.shape) - 1
+    site.cut(layer.kernel, *[None] * axis, made, makes=axis)
+    site.cut(layer.bias, made, makes=0)
     site.resize(filters=made, groups=before)
     return alone(site, made, repeats)
 
@@ -77,8 +78,8 @@ def _grouped(site: Site, before: np.ndarray, made: np.ndarray) -> list[Flow]:
     width = len(before) // groups
     inside = before[:width]
     site.multiply(_places(site) * product(kernel.shape[:-2]), inside, made)
-    site.cut(kernel, *[None] * (rank - 2), inside, made)
-    site.cut(layer.bias, made)
+    site.cut(kernel, *[None] * (rank - 2), inside, made, makes=rank - 1)
+    site.cut(layer.bias, made, makes=0)
     site.resize(filters=made)
     index = np.arange(len(before)) % width
     site.read(Reader(before, ((Slice(kernel, rank - 2, rank - 1, index),),), (source,)))
@@ -91,7 +92,7 @@ def transposed(site: Site) -> list[Flow]:
         return site.opaque(_CHANNELS_FIRST)
     made = site.new(layer, "filters", layer.filters)
     kernel, rank = layer.kernel, len(layer.kernel.shape)
-    site.cut(kernel, *[None] * (rank - 2), made, source.ids)
+    site.cut(kernel, *[None] * (rank - 2), made, source.ids, makes=rank - 2)
     site.resize(filters=made)
     window = product(kernel.shape[:-2])
     inputs = _size(source.ids, kernel, rank - 1)
@@ -108,7 +109,7 @@ def depthwise(site: Site) -> list[Flow]:
     kernel = _depthwise_kernel(layer)
     after = source.ids.repeat(layer.depth_multiplier)
     site.cut(kernel, *[None] * (len(kernel.shape) - 2), source.ids, None)
-    site.cut(layer.bias, after)
+    site.cut(layer.bias, after, makes=0)
     site.multiply(_places(site) * product(kernel.shape[:-2]), after)
     if not is_elementwise(layer.activation):
         site.keep(after, _MIXES)
@@ -126,7 +127,7 @@ def separable(site: Site) -> list[Flow]:
     before = source.ids.repeat(layer.depth_multiplier)
     lead = [None] * (len(kernel.shape) - 2)
     site.cut(kernel, *lead, source.ids, None)
-    site.cut(layer.pointwise_kernel, *lead, before, made)
+    site.cut(layer.pointwise_kernel, *lead, before, made, makes=len(lead) + 1)
     site.resize(filters=made)
     places = _places(site)
     site.multiply(places * product(kernel.shape[:-2]), before)
@@ -141,7 +142,7 @@ def separable(site: Site) -> list[Flow]:
     else:
         alternatives = ((depthwise_part,),)
     site.read(Reader(source.ids, alternatives, (source,)))
-    site.cut(layer.bias, made)
+    site.cut(layer.bias, made, makes=0)
     return _made(site, made, layer.pointwise_kernel, (None, axis + 1))
 
 
@@ -167,10 +168,12 @@ def einsum_dense(site: Site) -> list[Flow]:
         axes[weight.index(last_out)] = made
     else:
         return site.opaque("its equation does not make channels")
-    site.cut(kernel, *axes)
+    site.cut(kernel, *axes, makes=weight.index(last_out))
     if layer.bias is not None:
         letters = [c for c in result if c in layer.bias_axes]
-        site.cut(layer.bias, *(made if c == last_out else None for c in letters))
+        along = [made if c == last_out else None for c in letters]
+        makes = letters.index(last_out) if last_out in letters else None
+        site.cut(layer.bias, *along, makes=makes)
     shape = layer.output_shape
     rest = tuple(shape[:-1]) if isinstance(shape, list | tuple) else ()
     site.resize(output_shape=lambda count: (*rest, count(made)))
@@ -196,9 +199,9 @@ def embedding(site: Site) -> list[Flow]:
     for flow in site.inputs:
         site.keep(flow.ids, "positions of tokens")
     made = site.new(layer, "embedding", layer.output_dim)
-    site.cut(layer.embeddings, None, made)
+    site.cut(layer.embeddings, None, made, makes=1)
     site.resize(output_dim=made)
-    table = as_array(layer.embeddings)
+    table = _keras.as_array(layer.embeddings)
     silent = np.where((table == 0).all(0), 0.0, np.nan)
     return site.step([site.flow(made)], lambda values: [silent])
 
@@ -226,11 +229,13 @@ def _mixing(
 ) -> list[Flow]:
     """Return the output of a layer with one kernel; its bias has one axis."""
     layer, (in_axis, out_axis) = site.call.operation, axes
-    site.cut(layer.bias, made)
+    site.cut(layer.bias, made, makes=0)
     if source.ids is not None:
 
         def fold(values: np.ndarray) -> Fold:
-            weights = np.moveaxis(as_array(kernel), (in_axis, out_axis), (-2, -1))
+            weights = np.moveaxis(
+                _keras.as_array(kernel), (in_axis, out_axis), (-2, -1)
+            )
             total = values @ weights.astype(np.float64).reshape(
                 -1, *weights.shape[-2:]
             ).sum(0)
@@ -254,10 +259,12 @@ def _made(
         site.keep(made, _MIXES)
 
     def constants(values: Sequence[np.ndarray]) -> list[np.ndarray]:
-        offset = np.zeros(len(made)) if layer.bias is None else as_array(layer.bias)
+        offset = (
+            np.zeros(len(made)) if layer.bias is None else _keras.as_array(layer.bias)
+        )
         if offset.ndim != 1:
             return [np.full(len(made), np.nan)]
-        found = mixed_constants(as_array(kernel), axes, values[0], offset, folds)
+        found = mixed_constants(_keras.as_array(kernel), axes, values[0], offset, folds)
         return [activated(layer.activation, found)]
 
     return site.step([site.flow(made)], constants)

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_prune_kit import _keras
-from keras_prune_kit.channels.constants import applied_to
 from keras_prune_kit.channels.flow import Flow
-from keras_prune_kit.channels.rules.trying import Trial, computed, tried
+from keras_prune_kit.channels.rules.trying import Trial, tried
 
 if TYPE_CHECKING:
     from keras_prune_kit.channels.tracing import Site
@@ -59,14 +58,16 @@ def per_channel(site: Site) -> list[Flow]:
         ids = merged(site, width)
         for variable, axes in trial.cuts.items():
             weight = next(w for w in layer.weights if id(w) == variable)
-            site.cut(weight, *(ids if is_cut else None for is_cut in axes))
+            along = [ids if is_cut else None for is_cut in axes]
+            site.cut(weight, *along, makes=len(axes) - 1 if axes and axes[-1] else None)
         site.resize(**dict.fromkeys(trial.entries, ids))
         return alone(site, ids)
     ids = merged(site, width)
     for weight in getattr(layer, "weights", ()):
         rank = len(weight.shape)
         if rank and weight.shape[-1] == width:
-            site.cut(weight, *[None] * (rank - 1), ids)
+            makes = None if "variance" in weight.name else rank - 1
+            site.cut(weight, *[None] * (rank - 1), ids, makes=makes)
     return alone(site, ids)
 
 
@@ -94,7 +95,7 @@ def alone(site: Site, ids: np.ndarray, repeats: int = 1) -> list[Flow]:
             for flow, value in zip(flows, values, strict=True)
         ]
         try:
-            result = computed(call, call.operation, arrays)
+            result = _keras.computed(call, call.operation, arrays)
         except Exception:  # A custom layer can raise any error.
             return [np.full(len(ids), np.nan)]
         places = result.reshape(-1, result.shape[-1])
@@ -125,7 +126,9 @@ def is_elementwise(activation: Any) -> bool:
 def _is_elementwise(activation: Any) -> bool:
     values = np.random.default_rng(0).normal(scale=2, size=(3, 8)).astype(np.float32)
     try:
-        whole, half = (applied_to(activation, v) for v in (values, values[:, ::2]))
+        whole, half = (
+            _keras.applied_to(activation, v) for v in (values, values[:, ::2])
+        )
     except Exception:  # A user's function can raise any error.
         return False
     # Not exactly equal: vector instructions round otherwise than scalar ones.

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_prune_kit import _keras
-from keras_prune_kit._keras.copying.state import as_array
-from keras_prune_kit.channels.constants import applied_to
 from keras_prune_kit.channels.flow import Flow, Reader, Slice, unknown
 
 if TYPE_CHECKING:
@@ -69,8 +67,8 @@ def repeated_over_time(site: Site) -> list[Flow]:
         return site.opaque("only a Dense layer is known inside TimeDistributed")
     (source,) = site.inputs
     made = site.new(inner, "units", inner.units)
-    site.cut(inner.kernel, source.ids, made)
-    site.cut(inner.bias, made)
+    site.cut(inner.kernel, source.ids, made, makes=1)
+    site.cut(inner.bias, made, makes=0)
     site.resize(layer={"config": {"units": made}})
     site.multiply(source.positions, *([] if source.ids is None else [source.ids]), made)
     if source.ids is not None:
@@ -93,11 +91,12 @@ def _cell(
     gates, candidate = _GATES[_keras.known_kind(cell) or ""]
     made = site.new(layer, "units", cell.units)
     tiled = np.tile(made, gates)
-    site.cut(cell.kernel, source.ids, tiled)
-    site.cut(cell.recurrent_kernel, made, tiled)
+    site.cut(cell.kernel, source.ids, tiled, makes=1)
+    site.cut(cell.recurrent_kernel, made, tiled, makes=1)
     bias = getattr(cell, "bias", None)
     if bias is not None:
-        site.cut(bias, *[None] * (len(bias.shape) - 1), tiled)
+        last = len(bias.shape) - 1
+        site.cut(bias, *[None] * last, tiled, makes=last)
     steps = source.shape[0] or 1
     inputs = cell.kernel.shape[0] if source.ids is None else source.ids
     site.multiply(steps, inputs, tiled)
@@ -114,7 +113,9 @@ def _cell(
     def is_zero() -> np.ndarray:
         if not is_at_zero or len(states) > 1:
             return np.zeros(cell.units, bool)
-        parts = [as_array(w)[..., columns].reshape(-1, cell.units) for w in weights]
+        parts = [
+            _keras.as_array(w)[..., columns].reshape(-1, cell.units) for w in weights
+        ]
         return (np.concatenate(parts) == 0).all(0)
 
     return made, is_zero
@@ -135,4 +136,6 @@ def _outputs(
 
 
 def _is_zero_at_zero(activation: Any) -> bool:
-    return bool((applied_to(activation, np.zeros((1, 1), np.float32)) == 0).all())
+    return bool(
+        (_keras.applied_to(activation, np.zeros((1, 1), np.float32)) == 0).all()
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit import _keras
-from keras_prune_kit._keras.copying.state import as_array
 from keras_prune_kit.channels.flow import Flow
 
 _TOLERANCE = 1e-5
@@ -51,14 +49,20 @@ def tried(call: _keras.Call, flows: Sequence[Flow], width: int) -> Trial | None:
             entries = {k: v for k, v in config.items() if _is_size(k, v, width)}
             counts = dict.fromkeys(entries, len(range(0, width, 2)))
             whole, half = _keras.copy_layer(layer), _keras.copy_layer(layer, counts)
-            expected, got = computed(call, whole, arrays), computed(call, half, halves)
+            expected, got = (
+                _keras.computed(call, whole, arrays),
+                _keras.computed(call, half, halves),
+            )
             _keras.copy_state(layer, whole)
             for old, new in zip(weights, half.weights, strict=True):
                 axes = tuple(slice(None, None, 2 if c else 1) for c in cuts[id(old)])
-                new.assign(as_array(old)[axes])
+                new.assign(_keras.as_array(old)[axes])
         else:
             whole = half = layer
-        expected, got = computed(call, whole, arrays), computed(call, half, halves)
+        expected, got = (
+            _keras.computed(call, whole, arrays),
+            _keras.computed(call, half, halves),
+        )
     except Exception:  # A custom layer can raise any error.
         return None
     expected = expected[..., ::2]
@@ -67,17 +71,6 @@ def tried(call: _keras.Call, flows: Sequence[Flow], width: int) -> Trial | None:
         expected, got, atol=_TOLERANCE * max(spread, 1e-6), rtol=_TOLERANCE
     )
     return Trial(cuts, entries) if is_equal else None
-
-
-def computed(call: _keras.Call, operation: Any, arrays: Sequence[Any]) -> np.ndarray:
-    """Return the output of an operation for arrays in place of a call's inputs."""
-    tf = sys.modules["tensorflow"]
-    tensors = [
-        tf.constant(array, getattr(tensor.dtype, "name", tensor.dtype))
-        for array, tensor in zip(arrays, call.inputs, strict=True)
-    ]
-    args, kwargs = call.arguments(tensors)
-    return np.asarray(operation(*args, **kwargs), np.float64)
 
 
 def _is_size(key: str, value: Any, width: int) -> bool:

@@ -1,0 +1,33 @@
+"""Evaluation of functions and of single calls for arrays."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_prune_kit._keras.graphs import Call
+
+
+def applied_to(function: Any, array: np.ndarray) -> np.ndarray:
+    """Return the result of a function of a tensor for an array."""
+    return np.asarray(function(sys.modules["tensorflow"].constant(array)))
+
+
+def computed(call: Call, operation: Any, arrays: Sequence[Any]) -> np.ndarray:
+    """Return the output of an operation for arrays in place of a call's inputs.
+
+    Args:
+        call: The call, which has the other arguments.
+        operation: Its layer or operation, or another one of the same kind.
+        arrays: One array per input tensor, with a batch.
+    """
+    tf = sys.modules["tensorflow"]
+    tensors = [
+        tf.constant(array, getattr(tensor.dtype, "name", tensor.dtype))
+        for array, tensor in zip(arrays, call.inputs, strict=True)
+    ]
+    args, kwargs = call.arguments(tensors)
+    return np.asarray(operation(*args, **kwargs), np.float64)

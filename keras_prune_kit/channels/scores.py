@@ -1,0 +1,125 @@
+"""Scores of channels: how much the weights of each group matter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from keras_prune_kit import _keras
+from keras_prune_kit._tools.checks import widened
+from keras_prune_kit.channels.groups import Members
+from keras_prune_kit.channels.tracing import Trace
+from keras_prune_kit.criteria import Criterion, gradients_needed
+
+BATCH_NORM = "batch_norm"
+
+
+def channel_scores(
+    found: Trace, members: Sequence[Members], criterion: Criterion | str, data: Any
+) -> list[np.ndarray]:
+    """Return the score of each channel of each group.
+
+    The scores of a kernel are averaged over each channel that it makes or reads, and
+    divided by their mean, so that kernels of any size and scale count alike. Those of
+    all kernels of a group are summed.
+
+    Args:
+        found: The trace.
+        members: The groups.
+        criterion: A criterion, or `"batch_norm"` for the absolute gammas of
+            normalization.
+        data: `(x, y)` for criteria that need gradients, or `None`.
+
+    Returns:
+        One array per group, in the order of its roots.
+
+    Raises:
+        ValueError: If the criterion needs gradients and there are no data, or returns
+            scores of another shape.
+    """
+    if criterion == BATCH_NORM:
+        scored = _gammas(found)
+        is_scored = {root for cut, _ in scored for root in _roots(found, cut)}
+        rest = [m for m in members if not is_scored.issuperset(m.roots.tolist())]
+        if rest:
+            raise ValueError(
+                "criterion='batch_norm' ranks channels by the gammas of their "
+                f"normalization. Received: {rest[0].group.layers[0]}, whose channels "
+                "have none. Use another criterion, or name the layers to cut."
+            )
+    else:
+        scored = _kernels(found, criterion, data)
+    totals = np.zeros(len(found.ties))
+    for cut, scores in scored:
+        for axis, ids in enumerate(cut.axes):
+            if ids is not None:
+                _add(totals, found.ties.roots(ids), scores, axis)
+    return [totals[group.roots] for group in members]
+
+
+def _add(totals: np.ndarray, roots: np.ndarray, scores: np.ndarray, axis: int) -> None:
+    """Add the relative mean scores of the channels along one axis of a weight."""
+    others = tuple(other for other in range(scores.ndim) if other != axis)
+    along = scores.mean(others, dtype=np.float64)
+    distinct, at = np.unique(roots, return_inverse=True)
+    means = np.bincount(at, along) / np.bincount(at)
+    scale = np.abs(means).mean()
+    if scale > 0:
+        totals[distinct] += means / scale
+
+
+def _kernels(
+    found: Trace, criterion: Criterion | Any, data: Any
+) -> list[tuple[Any, np.ndarray]]:
+    """Return the kernels with channels, each with the scores of its values."""
+    weights = [
+        weight
+        for weight in _keras.find_weights(found.model)
+        if isinstance(weight, _keras.PrunableWeight)
+        and id(weight.variable) in found.cuts
+    ]
+    needed = gradients_needed(criterion)
+    gradients: list[Any] = [None] * len(weights)
+    if needed is not None:
+        if data is None:
+            raise ValueError(
+                "The criterion needs gradients, and so a sample of the training data: "
+                "pass data=(x, y)."
+            )
+        variables = [weight.variable for weight in weights]
+        probe = _keras.GradientProbe(found.model, data, variables)
+        gradients = probe.mean(needed.statistic, needed.batch_size)
+    scored = []
+    for weight, gradient in zip(weights, gradients, strict=True):
+        value = widened(_keras.as_array(weight.variable))
+        looked_at = [weight.to_canonical(value)]
+        if gradient is not None:
+            looked_at.append(weight.to_canonical(gradient))
+        scores = criterion(*looked_at)
+        if np.shape(scores) != looked_at[0].shape:
+            raise ValueError(
+                "A criterion must return one score per weight. Received: shape "
+                f"{np.shape(scores)} for {weight.path} of shape {looked_at[0].shape}."
+            )
+        cut = found.cuts[id(weight.variable)]
+        scored.append((cut, weight.from_canonical(np.asarray(scores))))
+    return scored
+
+
+def _gammas(found: Trace) -> list[tuple[Any, np.ndarray]]:
+    return [
+        (cut, np.abs(_keras.as_array(cut.variable)))
+        for cut in found.cuts.values()
+        if cut.variable.name.partition(":")[0].rpartition("/")[2] == "gamma"
+    ]
+
+
+def _roots(found: Trace, cut: Any) -> list[int]:
+    return [
+        root
+        for ids in cut.axes
+        if ids is not None
+        for root in found.ties.roots(ids).tolist()
+    ]
