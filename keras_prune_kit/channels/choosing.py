@@ -11,7 +11,7 @@ import numpy as np
 from keras_prune_kit.channels.costs import Costs, all_stay, costs_of, staying
 from keras_prune_kit.channels.groups import Members, members_of
 from keras_prune_kit.channels.tracing import Trace
-from keras_prune_kit.structures import count_zeros, keep_highest
+from keras_prune_kit.structures import Channel, count_zeros, keep_highest
 
 HEADS, HEAD_SIZES = "heads", ("head size", "value size")
 SCOPES = ("group", "global")
@@ -97,11 +97,8 @@ class Chooser:
 
     def _leaving(self, size: int, fraction: float) -> int:
         """Return the number of channels of a group that leave."""
-        stays = size - count_zeros(fraction, size)
-        if size > self.multiple_of:
-            rounded = round(stays / self.multiple_of) * self.multiple_of
-            stays = min(max(rounded, self.multiple_of), size)
-        return size - min(max(stays, self.least), size)
+        leaving = Channel(multiple_of=self.multiple_of).count(fraction, size)
+        return min(leaving, max(size - self.least, 0))
 
 
 def removable(found: Trace) -> list[Members]:
