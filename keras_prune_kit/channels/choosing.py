@@ -28,7 +28,7 @@ class Chooser:
         scores: The scores of their channels.
         scope: `"group"`: each group loses the same fraction. `"global"`: all channels
             are ranked together, and each group keeps a tenth at least.
-        multiple_of: Groups of more channels keep a multiple of this number.
+        multiple_of: Larger groups keep a multiple of this number, as in `Channel`.
         least: The number of channels that a group keeps at least.
     """
 

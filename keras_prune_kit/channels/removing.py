@@ -54,8 +54,9 @@ def remove_channels(
             Defaults to `".*"`, all.
         scope: `"group"`: each group loses the same fraction. `"global"`: all channels
             are ranked together, and each group keeps a tenth. Defaults to `"group"`.
-        multiple_of: Groups of more channels keep a multiple of this number; 8 suits
-            the vector instructions of most processors. Defaults to 1.
+        multiple_of: If a group keeps at least this many channels, it keeps a multiple
+            of this number; 8 suits the vector instructions of most processors. Defaults
+            to 1.
         least: The number of channels that each group keeps at least. Defaults to 1.
 
     Returns:
@@ -145,8 +146,8 @@ def chooser_for(
 ) -> Chooser:
     """Return a chooser of the channels that leave; `remove_channels` explains them.
 
-    With `with_coupled=False`, those stay that masks cannot take out in training, because
-    a normalization over all channels couples them.
+    With `with_coupled=False`, those stay that masks in training cannot take out, as a
+    normalization over all channels couples them.
     """
     if not (callable(criterion) or is_one_of(criterion, (BATCH_NORM,))):
         raise TypeError(

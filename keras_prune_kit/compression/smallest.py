@@ -20,7 +20,7 @@ from keras_prune_kit.compression.attempt import (
 )
 from keras_prune_kit.compression.bisection import Bisection, Ladder, ramp_to
 from keras_prune_kit.compression.distilled_training import DistilledTraining
-from keras_prune_kit.compression.recipe import Recipe
+from keras_prune_kit.compression.recipe import Recipe, with_deciding_metric
 from keras_prune_kit.compression.warm_start import WarmStart
 from keras_prune_kit.measuring.comparison import compare_opened
 from keras_prune_kit.measuring.evaluation import Evaluation
@@ -58,7 +58,7 @@ def find_smallest(
             training.
         max_accuracy_drop: The largest accepted drop of the metric that decides.
     """
-    recipe = _with_deciding_metric(recipe)
+    recipe = with_deciding_metric(recipe, "smallest")
     model, evaluation = recipe.model, recipe.evaluation
     result = copy_for(model, None)  # Fails before training if it cannot be copied.
     allowance = Allowance(
@@ -137,7 +137,7 @@ def _try_all(recipe: Recipe, strategy: Bisection | Ladder, tried: _Tried) -> Non
     )
     with scratch_folder() as folder:
         warm_start = WarmStart(folder)
-        for epochs in _shares(recipe.epochs, strategy.attempts):
+        for epochs in shares(recipe.epochs, strategy.attempts):
             setting = strategy.next()
             if setting is None:
                 return
@@ -178,23 +178,6 @@ def _ordinary(trained: Any, model: Any) -> Any:
     return trained
 
 
-def _with_deciding_metric(recipe: Recipe) -> Recipe:
-    """Return the job with a metric that decides, if possible one of mode `"max"`."""
-    evaluation = recipe.evaluation
-    if recipe.objective is not None:
-        return recipe
-    if evaluation.metric == "loss":
-        raise ValueError(
-            "target='smallest' needs a metric to hold: compile the model with "
-            f"metrics=['accuracy']. Received: model '{recipe.model.name}' with only a "
-            "loss. To hold the loss instead, pass objective='loss'."
-        )
-    if recipe.mode != "auto":
-        return recipe
-    rising = [name for name in evaluation.metrics if evaluation.mode_of(name) == "max"]
-    return replace(recipe, objective=rising[0]) if rising else recipe
-
-
 def _strategy(
     recipe: Recipe, policy: PrunePolicy | None, quantization: str | None
 ) -> Bisection | Ladder:
@@ -210,7 +193,7 @@ def _strategy(
     return Bisection(quantization, bits[0], recipe.steps(recipe.epochs), attempts)
 
 
-def _shares(epochs: int, attempts: int) -> list[int]:
+def shares(epochs: int, attempts: int) -> list[int]:
     """Return the epochs of each attempt.
 
     The first gets half of them or more, as the others start from its weights.

@@ -26,8 +26,9 @@ class Channel(Structure):
 
     Args:
         axis: -1 for output channels, -2 for input channels. Defaults to -1.
-        multiple_of: Groups of more channels keep a multiple of this number at the final
-            sparsity; 8 suits the vector instructions of most processors. Defaults to 1.
+        multiple_of: If a group keeps at least this many channels at the final sparsity,
+            it keeps a multiple of this number; 8 suits the vector instructions of most
+            processors. Defaults to 1.
 
     Raises:
         ValueError: If `axis` is neither -1 nor -2, or `multiple_of` is below 1.
@@ -49,6 +50,11 @@ class Channel(Structure):
             )
         check_whole("multiple_of", self.multiple_of)
 
+    def __repr__(self) -> str:
+        # As it was before there was a second argument: searches name choices by it.
+        more = "" if self.multiple_of == 1 else f", multiple_of={self.multiple_of}"
+        return f"Channel(axis={self.axis}{more})"
+
     def count(self, sparsity: float, channels: int) -> int:
         """Return the number of zero channels at a final sparsity, never all.
 
@@ -62,10 +68,10 @@ class Channel(Structure):
         40
         """
         zeros = count_zeros(sparsity, channels)
-        if channels <= self.multiple_of:
+        left = channels - zeros
+        if left < self.multiple_of:
             return zeros
-        left = round((channels - zeros) / self.multiple_of) * self.multiple_of
-        return channels - min(max(left, self.multiple_of), channels)
+        return max(0, channels - round(left / self.multiple_of) * self.multiple_of)
 
     def mask(self, scores: np.ndarray, sparsity: float) -> np.ndarray:
         scores = as_array("scores", scores, least_axes=2)

@@ -69,7 +69,7 @@ class Trial:
             measures[f"val_{evaluation.metric}"] = outcome.score
         _tell_tensorboard(callbacks, measures)
         record = {
-            "policy": described(self.setting.policy),
+            "policy": self.setting.policy and described(self.setting.policy),
             "quantization": self.setting.quantization,
             "weight_bits": self.setting.weight_bits,
             "epochs": stop.epochs,
