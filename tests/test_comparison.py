@@ -162,7 +162,7 @@ def test_plain_data_and_tables(K, model, images):
     )
     assert data["environment"]["encoder"].startswith("gzip level 9")
     table = compared.to_markdown().split("\n\n")[0].splitlines()
-    assert {len(re.findall(r"(?<!\\)\|", line)) for line in table} == {13}
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in table} == {14}
     text = str(compared)
     assert max(map(len, text.splitlines())) <= 80
     assert f"{exported.gzip_bytes:,}" in text

@@ -4,6 +4,7 @@
 those that contribute nothing, and `remove_channels` those that matter least.
 """
 
+from keras_prune_kit.channels.costs import macs_of
 from keras_prune_kit.channels.groups import ChannelGroup, ChannelGroups, channel_groups
 from keras_prune_kit.channels.removal import without
 from keras_prune_kit.channels.removing import (
@@ -20,6 +21,7 @@ __all__ = [
     "TiedWeights",
     "channel_groups",
     "chooser_for",
+    "macs_of",
     "remove_channels",
     "remove_zero_channels",
     "tied_weights",

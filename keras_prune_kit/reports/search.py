@@ -71,6 +71,16 @@ class Search:
     target: str = "smallest"
 
     @property
+    def is_timed(self) -> bool:
+        """True if latencies were measured."""
+        return any(attempt.latency_ms is not None for attempt in self.attempts)
+
+    @property
+    def first_column(self) -> str:
+        """The heading of the settings in tables."""
+        return f"{'zeros' if self.target == 'smallest' else 'channels'}, numbers"
+
+    @property
     def verdict(self) -> str:
         """The outcome of the search, in one to three sentences."""
         found = self.attempts[self.chosen]
@@ -95,20 +105,18 @@ class Search:
         return {**asdict(self), "verdict": self.verdict}
 
     def __str__(self) -> str:
-        is_timed = any(attempt.latency_ms is not None for attempt in self.attempts)
         rows = [
             (
                 f"{attempt.setting}{' <' if index == self.chosen else ''}",
                 str(attempt.epochs),
                 f"{attempt.score:.4f}",
                 f"{attempt.gzip_bytes:,}",
-                *([f"{attempt.latency_ms or 0:.3f}"] if is_timed else []),
+                *([f"{attempt.latency_ms or 0:.3f}"] if self.is_timed else []),
                 "yes" if attempt.holds else "no",
             )
             for index, attempt in enumerate(self.attempts)
         ]
-        first = "zeros, numbers" if self.target == "smallest" else "channels, numbers"
-        ms = ["ms"] if is_timed else []
-        columns = (first, "epochs", self.metric, "gzipped", *ms, "holds")
+        ms = ["ms"] if self.is_timed else []
+        columns = (self.first_column, "epochs", self.metric, "gzipped", *ms, "holds")
         table = render_table("Attempts (< ships)", columns, rows)
         return f"{table}\n\n{textwrap.fill(self.verdict, TABLE_WIDTH)}"
