@@ -10,7 +10,6 @@ import pytest
 import keras_prune_kit as kpk
 from keras_prune_kit.cli import main
 
-pytestmark = pytest.mark.usefixtures("no_collection")
 
 FILES = ["front.html", "front.json", "front.png", "model.keras", "model.tflite"]
 

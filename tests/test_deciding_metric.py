@@ -11,8 +11,6 @@ from marks import slow
 
 import keras_prune_kit as kpk
 
-pytestmark = pytest.mark.usefixtures("no_collection")
-
 
 @pytest.fixture
 def samples():

@@ -15,7 +15,6 @@ from trained import trained_once
 
 import keras_prune_kit as kpk
 
-pytestmark = pytest.mark.usefixtures("no_collection")
 
 MEASURES = {
     *("gzip_bytes", "size_ratio", "file_bytes", "sparsity"),

@@ -20,7 +20,6 @@ import keras_prune_kit as kpk
 from keras_prune_kit.tuning import durable_oracle, hyper_model
 from keras_prune_kit.tuning import tuner as tuner_module
 
-pytestmark = pytest.mark.usefixtures("no_collection")
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "keras_tuner_workers.py"
 
