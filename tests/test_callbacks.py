@@ -260,6 +260,7 @@ def test_the_best_epoch_at_the_target_is_kept(K, mlp, data, tmp_path):
     assert kpk.sparsity_report(loaded).zeros == 140
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize(("metric", "best"), [("mae", min), ("my_accuracy", max)])
 def test_auto_is_what_the_metric_is_and_not_its_output(K, tmp_path, metric, best):
     """Scores are dictated; the output has "acc" in its name."""

@@ -125,6 +125,7 @@ def test_models_of_both_worlds(images):
     assert [m.metric for m in compared.measurements] == ["accuracy"] * 2
 
 
+@pytest.mark.quick_in("keras")
 def test_a_dataset(K, model, images):
     import tensorflow as tf
 

@@ -108,6 +108,7 @@ class Dense:
         return BringsBack()
 
 
+@pytest.mark.each_value
 def test_weights_that_a_callback_writes_at_the_end_are_told(K, mlp, data, in_order):
     model = mlp()
     pruning, own = kpk.PruningCallback(RAMP), Dense(K)
@@ -300,6 +301,7 @@ def unbuilt(K, kind):
     return K.Sequential(layers)
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("kind", ["subclassed", "sequential"])
 def test_a_model_that_fit_builds_is_pruned_exactly(K, data, kind):
     model = unbuilt(K, kind)

@@ -40,7 +40,7 @@ def settle(model, x):
 
 
 def outputs_of(model, x):
-    return keras.tree.flatten(model.predict(x, verbose=0))
+    return [np.asarray(output) for output in keras.tree.flatten(model(x))]
 
 
 LARGE = ("unet", "mobilenet", "resnet")

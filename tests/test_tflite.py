@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from marks import slow
 
 import keras_prune_kit as kpk
 from keras_prune_kit._keras.signature import ModelInput
@@ -148,6 +149,7 @@ def test_arrays_of_the_type_of_the_file_are_taken_as_they_are(
     assert row.scores["accuracy"] == accuracy
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("io_dtype", ["int8", "uint8"])
 def test_pictures_of_bytes_are_real_values_beside_a_model(K, io_dtype):
     pixels = np.random.default_rng(0).integers(0, 120, (60, 6)).astype("uint8")
@@ -265,7 +267,7 @@ def test_unrolled_recurrent_layers_can_be_int8(K):
     )
 
 
-@pytest.mark.parametrize("is_bidirectional", [False, True])
+@pytest.mark.parametrize("is_bidirectional", [slow(False), True])
 def test_a_fused_lstm_in_int8_computes_what_the_model_does(is_bidirectional):
     """The converter's own file gives nonsense for small states, and for two of them."""
     import tf_keras as K
@@ -381,11 +383,11 @@ def test_open_sizes_take_any_size(K):
 # Zeros.
 
 
-@pytest.mark.each_value
 def test_the_names_of_quantizations_are_those_of_the_exporter():
     assert tuple(export._IO_DTYPES) == quantizations.QUANTIZATIONS == QUANTIZATIONS
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("quantization", QUANTIZATIONS)
 def test_zeros_of_the_model_are_zeros_of_the_file(K, quantization):
     model = cnn(K)
@@ -473,6 +475,7 @@ def test_accuracy(y_true, y_pred, expected):
     assert accuracy(np.array(y_true), np.array(y_pred)) == pytest.approx(expected)
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("one_hot", [False, True])
 def test_accuracy_is_that_of_keras(K, mlp, data, one_hot):
     x, y = data

@@ -42,7 +42,7 @@ def foreign(data):
     return tuple(map(Foreign, data))
 
 
-@pytest.mark.each_value
+@pytest.mark.quick_in("keras")
 @pytest.mark.parametrize(
     "form", [tensors, slow(frames), slow(foreign)], ids=lambda f: f.__name__
 )
