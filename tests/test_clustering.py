@@ -110,6 +110,7 @@ def test_values_that_no_gradient_reaches_stay_bit_equal(K):
     assert np.array_equal(model.get_weights()[0], before)
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("first", ["pruning", "clustering"])
 def test_masks_hold_at_the_same_time(K, data, first):
     model = build(K)
@@ -313,6 +314,7 @@ def kernels(exported):
     return [constant for constant in found if constant.is_weight]
 
 
+@pytest.mark.quick_in("tf_keras")
 def test_a_float_file_gzips_to_a_fraction(K):
     model = wide(K)
     before = kpk.export_tflite(model).gzip_bytes

@@ -36,13 +36,18 @@ def trained_of(K, digits):
 
 @dataclasses.dataclass
 class Job:
-    """A model, what it was before it was compressed, and what came of it."""
+    """A model, what it was before it was compressed, and what came of it.
+
+    Attributes:
+        epochs: The sparsity and the accuracy after each.
+    """
 
     model: Any
     weights: list
     steps: int
     report: Any
     folder: Path
+    epochs: list
 
 
 @pytest.fixture(scope="module", params=WORLDS)
@@ -54,8 +59,15 @@ def job(request, digits, tmp_path_factory):
     model = trained_of(K, digits)
     weights = [weight.copy() for weight in model.get_weights()]
     steps = int(model.optimizer.iterations)
-    report = compress(model, digits, policy=0.75, out_dir=folder)
-    return Job(model, weights, steps, report, folder)
+    epochs = []
+
+    def remember(epoch, logs):
+        epochs.append((logs["sparsity"], logs["val_accuracy"]))
+
+    look = K.callbacks.LambdaCallback(on_epoch_end=remember)
+    options = {"policy": 0.75, "epochs": 6, "callbacks": [look], "out_dir": folder}
+    report = compress(model, digits, **options)
+    return Job(model, weights, steps, report, folder, epochs)
 
 
 def convolutional(K):
@@ -151,7 +163,7 @@ def test_a_model_without_metrics_is_judged_by_its_loss(K, digits):
     assert report.final.score == pytest.approx(report.stages[2].score, rel=1e-3)
 
 
-@pytest.mark.quick_in("keras")
+@pytest.mark.slow  # Reports of test_differential.py have them too.
 def test_several_inputs_and_outputs(K):
     import models
 
@@ -204,17 +216,10 @@ def test_a_criterion_that_needs_data_gets_training_data(trained, digits):
 
 
 @pytest.mark.quick_in("keras")
-def test_the_best_epoch_at_the_target_is_what_ships(K, trained, digits):
-    scores = []
-
-    def remember(epoch, logs):
-        scores.append((logs["sparsity"], logs["val_accuracy"]))
-
-    look = K.callbacks.LambdaCallback(on_epoch_end=remember)
-    report = compress(trained, digits, epochs=6, callbacks=[look])
-    target = max(sparsity for sparsity, _ in scores)
-    best = max(score for sparsity, score in scores if sparsity == target)
-    assert report.stages[2].score == pytest.approx(best)
+def test_the_best_epoch_at_the_target_is_what_ships(job):
+    target = max(sparsity for sparsity, _ in job.epochs)
+    best = max(score for sparsity, score in job.epochs if sparsity == target)
+    assert job.report.stages[2].score == pytest.approx(best)
 
 
 @pytest.mark.quick_in("keras")

@@ -190,8 +190,8 @@ def test_what_cannot_decide_is_found_before_training(samples, options, message):
 # The smallest file that holds.
 
 
-@pytest.mark.each_value
-@pytest.mark.parametrize(("sparsity", "holds"), [(0.3, True), (0.95, False)])
+@pytest.mark.quick_in("tf_keras")
+@pytest.mark.parametrize(("sparsity", "holds"), [slow(0.3, True), (0.95, False)])
 def test_the_smallest_file_of_a_regression(K, samples, sparsity, holds):
     x, number, _ = samples
     model = model_of(K, ["mae"])

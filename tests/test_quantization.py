@@ -43,16 +43,13 @@ def outputs_of(model, x):
     return [np.asarray(output) for output in keras.tree.flatten(model(x))]
 
 
-LARGE = ("unet", "mobilenet", "resnet")
+SLOW = ("unet", "mobilenet", "resnet", "einsum")
 
 
 @pytest.mark.parametrize(
     "name",
     # Their files are compared with them in test_quantized_files.py, all of them.
-    [
-        slow(n) if n in ("unet", "mobilenet", "resnet", "einsum") else n
-        for n in qat_models.ZOO
-    ],
+    [slow(n) if n in SLOW else n for n in qat_models.ZOO],
 )
 def test_every_architecture_is_quantized_and_stripped(name):
     model = qat_models.ZOO[name]()
