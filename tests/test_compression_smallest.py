@@ -142,6 +142,7 @@ def test_the_last_batch_of_an_epoch_is_a_step_too(batch, steps):
 # What comes of it.
 
 
+@pytest.mark.quick_in("keras")
 def test_the_smallest_that_holds_ships(searched, digits):
     report, _ = searched
     found = report.search
@@ -159,6 +160,7 @@ def test_the_smallest_that_holds_ships(searched, digits):
     assert report.final.score == pytest.approx(chosen.score)
 
 
+@pytest.mark.quick_in("keras")
 def test_the_file_has_the_bits_and_the_zeros(trained, searched):
     report, _ = searched
     bits = 4 if trained.__module__.startswith("keras.") else 8
@@ -171,6 +173,7 @@ def test_the_file_has_the_bits_and_the_zeros(trained, searched):
     assert report.final.sparsity >= report.sparsity_report.sparsity
 
 
+@pytest.mark.quick_in("keras")
 def test_the_model_of_the_report_is_a_plain_one_that_does_as_well(searched, digits):
     report, _ = searched
     score = report.model.evaluate(*digits[1], verbose=0, return_dict=True)["accuracy"]
@@ -179,11 +182,13 @@ def test_the_model_of_the_report_is_a_plain_one_that_does_as_well(searched, digi
     assert report.stages[2].name == "pruned"
 
 
+@pytest.mark.quick_in("keras")
 def test_the_model_that_was_given_is_left_as_it_was(trained, searched):
     _, weights = searched
     assert all(map(np.array_equal, weights, trained.get_weights()))
 
 
+@pytest.mark.quick_in("keras")
 def test_every_attempt_is_in_the_report(searched, tmp_path):
     report, _ = searched
     data = json.loads(json.dumps(report.to_dict()))
@@ -198,7 +203,7 @@ def test_every_attempt_is_in_the_report(searched, tmp_path):
     assert "the smallest file tried whose accuracy" in " ".join(text.split())
 
 
-@pytest.mark.quick_in("keras")
+@pytest.mark.quick_in("tf_keras")
 def test_where_none_holds_the_dense_file_ships_and_says_so(trained, digits):
     report = search(trained, digits, policy=0.995, epochs=4, max_accuracy_drop=0.0)
     attempts = report.search.attempts[1:]
