@@ -13,10 +13,9 @@ import tf_keras
 import keras_prune_kit as kpk
 from keras_prune_kit._keras.datasets import fit_arguments
 from keras_prune_kit.compression.attempt import Setting
-from keras_prune_kit.compression.bisection import Bisection, Ladder, ramp_to
+from keras_prune_kit.compression.bisection import Bisection, Ladder, ramp_to, shares
 from keras_prune_kit.compression.distilled_training import DistilledTraining
 from keras_prune_kit.compression.recipe import Recipe
-from keras_prune_kit.compression.smallest import _shares
 from keras_prune_kit.compression.warm_start import WarmStart
 from keras_prune_kit.digits import load_digits
 
@@ -115,11 +114,11 @@ def test_the_ramp_begins_where_the_weights_are():
 
 
 @pytest.mark.parametrize(
-    ("epochs", "attempts", "shares"),
+    ("epochs", "attempts", "expected"),
     [(30, 4, [15, 5, 5, 5]), (8, 4, [2] * 4), (9, 4, [3, 2, 2, 2]), (5, 1, [5])],
 )
-def test_the_first_attempt_has_half_of_the_epochs(epochs, attempts, shares):
-    assert _shares(epochs, attempts) == shares
+def test_the_first_attempt_has_half_of_the_epochs(epochs, attempts, expected):
+    assert shares(epochs, attempts) == expected
 
 
 def test_a_ladder_ends_where_one_holds():
@@ -327,7 +326,7 @@ def test_a_small_rate_of_the_model_stays_small(K, mlp, data, rate, first):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"target": "fastest"}, "'smallest' or None"),
+        ({"target": "best"}, "'smallest', 'fastest' or None"),
         ({"max_accuracy_drop": -0.1}, "at least 0 and below 1"),
         ({"max_accuracy_drop": math.nan}, "at least 0 and below 1"),
         ({"max_accuracy_drop": 1.0}, "at least 0 and below 1"),

@@ -36,7 +36,7 @@ Resize = np.ndarray | Callable[[Count], Any]
 
 @dataclass(eq=False)
 class Trace:
-    """What is known of the channels of a model.
+    """All that is known of the channels of a model.
 
     Attributes:
         model: The model.
@@ -195,9 +195,10 @@ def trace(model: Any) -> Trace:
         fixed_flow(found, tensor, "an input of the model")
         for tensor in _keras.graph_of(model).inputs
     ]
-    for flow in _walk(found, model, inputs, ""):
-        if flow.ids is not None:
-            found.kept.append((flow.ids, "an output of the model"))
+    outputs = _walk(found, model, inputs, "")
+    given = [flow.ids for flow in outputs if flow.ids is not None]
+    # First, as the reason that a user understands best.
+    found.kept[:0] = [(ids, "an output of the model") for ids in given]
     return found
 
 

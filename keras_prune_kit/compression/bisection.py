@@ -10,6 +10,8 @@ from keras_prune_kit.policies import PrunePolicy
 from keras_prune_kit.reports.tables import percent
 from keras_prune_kit.schedules import Fraction, PolynomialDecay
 
+LEAST_SHARE = 2  # epochs of an attempt
+
 _RAMP = Fraction(0.6)  # of an attempt; the metric recovers in its remaining steps
 _DENSEST = 0.5
 _NEXT_DENSITY = 0.6  # times the previous density, as long as all settings held
@@ -104,6 +106,15 @@ class Bisection:
         self._densities = Densities(first, _DENSEST)
         self.attempts = attempts
 
+    def begin_denser(self, times: float) -> None:
+        """Begin with a higher density, in a model with fewer weights.
+
+        Args:
+            times: The weights of the whole model divided by those that are there.
+        """
+        first = min(self._densities.next() * times, _DENSEST)
+        self._densities = Densities(first, _DENSEST)
+
     def next(self) -> Setting | None:
         """Return the setting to try now."""
         # To as many digits as the report shows.
@@ -148,3 +159,13 @@ class Ladder:
     def describe(self, setting: Setting) -> str:
         """Return the name of a setting in the report."""
         return f"your policy, {setting.number_format}"
+
+
+def shares(epochs: int, attempts: int) -> list[int]:
+    """Return the epochs of each attempt.
+
+    The first gets half of them or more, as the others start from its weights.
+    """
+    later = attempts - 1
+    share = max(LEAST_SHARE, epochs // (2 * later)) if later else 0
+    return [epochs - later * share, *[share] * later]

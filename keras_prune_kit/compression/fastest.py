@@ -13,10 +13,9 @@ from keras_prune_kit.compression.attempt import (
     make_attempt,
     number_format,
 )
-from keras_prune_kit.compression.bisection import Densities
+from keras_prune_kit.compression.bisection import LEAST_SHARE, Densities, shares
 from keras_prune_kit.compression.distilled_training import DistilledTraining
 from keras_prune_kit.compression.recipe import Recipe, with_deciding_metric
-from keras_prune_kit.compression.smallest import shares
 from keras_prune_kit.compression.thinning import Thinning
 from keras_prune_kit.measuring.comparison import compare_opened
 from keras_prune_kit.measuring.latency import latencies
@@ -27,7 +26,6 @@ from keras_prune_kit.reports.tables import percent
 
 _QUANTIZATION = "int8"
 _MOST_ATTEMPTS = 4
-_LEAST_SHARE = 2
 _FIRST, _DENSEST = 0.4, 0.9  # fractions of the channels that stay
 _FASTEST = 0.03
 
@@ -78,7 +76,7 @@ def find_fastest(
     start, started = model, 1.0
     training = DistilledTraining.of(recipe, evaluation.metric, allowance.mode)
     densities = Densities(_FIRST, _DENSEST)
-    count = min(_MOST_ATTEMPTS, recipe.epochs // _LEAST_SHARE)
+    count = min(_MOST_ATTEMPTS, recipe.epochs // LEAST_SHARE)
     for epochs in shares(recipe.epochs, count):
         density = max(densities.next(), _FASTEST)
         begin, begun = (start, started) if density < started else (model, 1.0)

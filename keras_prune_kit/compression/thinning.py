@@ -7,7 +7,7 @@ from typing import Any
 
 from keras_prune_kit import _keras
 from keras_prune_kit.callbacks import PruningCallback
-from keras_prune_kit.channels import remove_zero_channels
+from keras_prune_kit.channels import chooser_for, remove_zero_channels, without
 from keras_prune_kit.compression.fine_tuning import FineTuning
 from keras_prune_kit.policies import PrunePolicy
 from keras_prune_kit.reports.tables import percent
@@ -38,6 +38,14 @@ class Thinning:
         """The policy of the masks."""
         schedule = PolynomialDecay(0.0, self.fraction, end_step=_RAMP)
         return PrunePolicy(schedule, structure=Channel(multiple_of=self.multiple_of))
+
+    def at_once(self, model: Any) -> Any:
+        """Return a copy that has lost these channels at once, compiled alike.
+
+        It has the shapes of a model that loses them in training.
+        """
+        chooser = chooser_for(model, multiple_of=self.multiple_of, with_coupled=False)
+        return without(chooser.found, chooser.stays(self.fraction))
 
     def check(self, model: Any) -> None:
         """Raise a `ValueError` if no channel of a model can leave."""

@@ -67,6 +67,7 @@ class Channel(Structure):
         >>> Channel(multiple_of=8).count(0.6, 64)
         40
         """
+        check_whole("channels", channels)
         zeros = count_zeros(sparsity, channels)
         left = channels - zeros
         if left < self.multiple_of:
