@@ -12,11 +12,11 @@ Latency: one sample, one thread, all files of a row in turns in one process, flo
 int8. Accuracy: on the test set, from the .tflite by its interpreter.
 
     python examples/benchmarks/speed_table.py --data FOLDER --out results.jsonl
-        [--rows mnist_cnn ...] [--seeds 0 1 2]
+        [--rows mnist_cnn ...] [--seeds 0 1 2] [--picture FILE]
 
 FOLDER holds mnist.npz, trashnet224/ and mobilenet_2_5_224_tf_no_top.h5. A line of JSON
 is added for each row and seed; what the file holds already is not run again. A table of
-means is printed at the end.
+means is printed at the end; the picture has those of the first row.
 """
 
 import argparse
@@ -28,6 +28,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -35,6 +36,7 @@ import tensorflow as tf
 
 import keras_prune_kit as kpk
 from keras_prune_kit.reports import render_table
+from keras_prune_kit.reports.plots import plot_latency
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
@@ -121,27 +123,27 @@ def encoder(K, folder):
 ROWS = {
     "mnist_cnn": Row(
         classifier([(32, 3), (64, 3)], [256]),
-        Recipe((10, 10, 12), (1e-3, 1e-3, 2e-3), 0.75),
+        Recipe((8, 8, 10), (1e-3, 1e-3, 2e-3), 0.75, pictures=20000),
         "3x int8, 4x float32, baseline",
     ),
     "lenet_5": Row(
         classifier([(20, 5), (50, 5)], [500]),
-        Recipe((10, 10, 12), (1e-3, 1e-3, 2e-3), 0.6),
+        Recipe((8, 8, 10), (1e-3, 1e-3, 2e-3), 0.6),
         "3x at .9926",
     ),
     "resnet8": Row(
         resnet,
-        Recipe((10, 8, 10), (2e-3, 1e-3, 2e-3), 0.5, pictures=20000),
+        Recipe((10, 8, 10), (2e-3, 1e-3, 2e-3), 0.5, pictures=10000),
         "2x, 2.5x MACs, -.005",
     ),
     "encoder": Row(
         encoder,
-        Recipe((12, 8, 12), (1e-3, 5e-4, 1e-3), 0.75, pictures=20000),
+        Recipe((12, 6, 10), (1e-3, 5e-4, 1e-3), 0.75, pictures=12000),
         "1.8x, -.005",
     ),
     "trashnet": Row(
         compression_table.mobilenet,
-        Recipe((10, 16, 14), (3e-3, 3e-3, 3e-3), 0.5),
+        Recipe((10, 10, 10), (3e-3, 3e-3, 3e-3), 0.5),
         "2x int8, baseline",
     ),
 }
@@ -277,12 +279,29 @@ def summary(lines):
     )
 
 
+def picture(lines, name, path):
+    """Accuracy against latency: means of one row."""
+    own = [line for line in lines if line["row"] == name]
+    points = [
+        SimpleNamespace(
+            name=f"{way} {numbers}",
+            metric="accuracy",
+            score=statistics.mean(line[f"{way} {numbers}"]["accuracy"] for line in own),
+            latency_ms=statistics.mean(line[f"{way} {numbers}"]["ms"] for line in own),
+        )
+        for way in ("baseline", "ours", "control")
+        for numbers in ("float32", "int8")
+    ]
+    plot_latency(points, path)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="a .jsonl file")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--picture", type=Path, help="a .png of the first row")
     options = parser.parse_args()
     text = options.out.read_text() if options.out.exists() else ""
     lines = [json.loads(line) for line in text.splitlines()]
@@ -299,6 +318,8 @@ def main():
                 file.write(json.dumps(line) + "\n")
             lines.append(line)
     print(summary(lines))
+    if options.picture:
+        picture(lines, options.rows[0], options.picture)
 
 
 if __name__ == "__main__":
