@@ -56,6 +56,7 @@ def sizes(model):
     }
 
 
+@pytest.mark.quick_in("keras")
 def test_a_share_of_the_multiplications_is_a_budget(halved):
     report, model = halved
     before, after = (m.macs for m in (report.baseline, report.final))
@@ -92,7 +93,7 @@ def test_a_uniform_cut_leaves_what_the_budget_asks_for(model):
     assert more.measurements[0].macs > 0.3 * first
 
 
-@pytest.mark.quick_in("keras")
+@pytest.mark.quick_in("tf_keras")
 def test_a_measured_speed_is_a_budget(K, model):
     report = compressed(
         model,
@@ -148,6 +149,7 @@ def test_latencies_are_measured_in_turns(model):
     assert all(time > 0 for time in taken.values())
 
 
+@pytest.mark.quick_in("keras")
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -180,6 +182,7 @@ def test_a_model_that_can_lose_nothing_says_so(K):
         compressed(only, speedup=2.0)
 
 
+@pytest.mark.quick_in("tf_keras")
 def test_trials_take_channels_out(model, tmp_path, K):
     import keras_tuner
 

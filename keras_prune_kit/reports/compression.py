@@ -23,6 +23,8 @@ _FILES = (
     *("report.txt", "report.json", "report.html", "sizes.png"),
 )
 
+_FASTER = 1.05  # Less is within the noise of a measurement.
+
 
 @dataclass(frozen=True)
 class CompressionReport:
@@ -97,7 +99,7 @@ class CompressionReport:
     def gain(self) -> str:
         """The gain in words, such as `"9.1x smaller"`; how much faster if it is."""
         smaller = f"{self.ratio:.1f}x smaller"
-        if not self.loses_channels or self.speedup is None:
+        if not self.loses_channels or (self.speedup or 0) < _FASTER:
             return smaller
         return f"{smaller}, {self.speedup:.1f}x faster"
 
