@@ -118,6 +118,7 @@ def test_the_fastest_file_that_holds_is_searched(K, model, tmp_path):
     search = report.search
     assert search.target == "fastest"
     assert [a.epochs for a in search.attempts] == [0, 2, 2]
+    assert len({a.gzip_bytes for a in search.attempts}) == 3
     held = [a for a in search.attempts if a.holds]
     chosen = search.attempts[search.chosen]
     assert chosen.latency_ms == min(a.latency_ms for a in held)

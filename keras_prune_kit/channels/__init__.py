@@ -4,6 +4,7 @@
 those that contribute nothing, and `remove_channels` those that matter least.
 """
 
+from keras_prune_kit.channels.choosing import Chooser
 from keras_prune_kit.channels.costs import macs_of
 from keras_prune_kit.channels.groups import ChannelGroup, ChannelGroups, channel_groups
 from keras_prune_kit.channels.removal import without
@@ -17,6 +18,7 @@ from keras_prune_kit.channels.tied_weights import TiedAxis, TiedWeights, tied_we
 __all__ = [
     "ChannelGroup",
     "ChannelGroups",
+    "Chooser",
     "TiedAxis",
     "TiedWeights",
     "channel_groups",

@@ -74,6 +74,7 @@ def find_fastest(
     ]
     held: list[tuple[float, int, Outcome]] = []
     start, started = model, 1.0
+    tried: set[int] = set()
     training = DistilledTraining.of(recipe, evaluation.metric, allowance.mode)
     densities = Densities(_FIRST, _DENSEST)
     count = min(_MOST_ATTEMPTS, recipe.epochs // LEAST_SHARE)
@@ -81,6 +82,10 @@ def find_fastest(
         density = max(densities.next(), _FASTEST)
         begin, begun = (start, started) if density < started else (model, 1.0)
         thinning = Thinning(round(1 - density / begun, 4), multiple_of)
+        macs = thinning.macs_of(begin)
+        if macs in tried:
+            break  # Between two numbers of channels that were tried there is no other.
+        tried.add(macs)
         setting = Setting(policy, numbers, thinning=thinning)
         outcome = make_attempt(
             begin, setting, training.lasting(epochs), recipe.representative_data

@@ -7,7 +7,12 @@ from typing import Any
 
 from keras_prune_kit import _keras
 from keras_prune_kit.callbacks import PruningCallback
-from keras_prune_kit.channels import chooser_for, remove_zero_channels, without
+from keras_prune_kit.channels import (
+    Chooser,
+    chooser_for,
+    remove_zero_channels,
+    without,
+)
 from keras_prune_kit.compression.fine_tuning import FineTuning
 from keras_prune_kit.policies import PrunePolicy
 from keras_prune_kit.reports.tables import percent
@@ -44,8 +49,15 @@ class Thinning:
 
         It has the shapes of a model that loses them in training.
         """
-        chooser = chooser_for(model, multiple_of=self.multiple_of, with_coupled=False)
+        chooser = self._chooser(model)
         return without(chooser.found, chooser.stays(self.fraction))
+
+    def macs_of(self, model: Any) -> int:
+        """Return the multiplications that are left in a model without the channels."""
+        return self._chooser(model).costs(self.fraction).macs
+
+    def _chooser(self, model: Any) -> Chooser:
+        return chooser_for(model, multiple_of=self.multiple_of, with_coupled=False)
 
     def check(self, model: Any) -> None:
         """Raise a `ValueError` if no channel of a model can leave."""
