@@ -46,6 +46,8 @@ class Notes(logging.Handler):
         _LOGGER.addHandler(self)
         # By default, a logger drops what is below WARNING.
         _LOGGER.setLevel(logging.INFO)
+        # Other packages add handlers to the root logger, which would show lines twice.
+        propagates, _LOGGER.propagate = _LOGGER.propagate, False
         for logger in _CHATTERERS:
             logger.setLevel(logging.ERROR)
         try:
@@ -55,6 +57,7 @@ class Notes(logging.Handler):
                 yield self
         finally:
             _LOGGER.removeHandler(self)
+            _LOGGER.propagate = propagates
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
 
