@@ -122,7 +122,9 @@ which makes it faster everywhere."""
     how_far.add_argument(
         "--target",
         choices=("smallest", "fastest"),
-        help="search for the smallest or the fastest file whose metric is good enough",
+        metavar="BEST",
+        help="smallest or fastest: search for that file, of those whose metric is good "
+        "enough",
     )
     how_far.add_argument(
         "--speedup",
