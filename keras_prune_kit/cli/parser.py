@@ -129,15 +129,15 @@ which makes it faster everywhere."""
     how_far.add_argument(
         "--speedup",
         type=arguments.speedup,
-        metavar="TIMES",
-        help="take channels out until the .tflite is measured to be so many times as "
-        "fast, such as 2",
+        metavar="N",
+        help="take channels out until the .tflite is measured to be N times as fast, "
+        "such as 2",
     )
     how_far.add_argument(
         "--macs",
         type=arguments.part,
-        metavar="FRACTION",
-        help="take channels out until this part of the multiplications is left",
+        metavar="SHARE",
+        help="take channels out until this share of the multiplications is left",
     )
     parser.add_argument(
         "--multiple-of",
