@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from dataclasses import dataclass, field
 from typing import Any
 
 from keras_prune_kit import _keras
@@ -23,17 +25,16 @@ from keras_prune_kit.measuring.sparsity import sparsity_report
 from keras_prune_kit.policies import PrunePolicy
 from keras_prune_kit.reports import Allowance, Attempt, CompressionReport, Search
 from keras_prune_kit.reports.tables import percent
+from keras_prune_kit.tflite import TFLiteModel
 
-_QUANTIZATION = "int8"
 _MOST_ATTEMPTS = 4
-_FIRST, _DENSEST = 0.4, 0.9  # fractions of the channels that stay
-_FASTEST = 0.03
+_FIRST, _DENSEST, _THINNEST = 0.4, 0.9, 0.03  # fractions of the channels that stay
 
 
 def find_fastest(
     recipe: Recipe,
     policy: PrunePolicy | None,
-    quantization: str | None,
+    quantization: str,
     max_accuracy_drop: float,
     multiple_of: int,
 ) -> CompressionReport:
@@ -45,92 +46,139 @@ def find_fastest(
     Args:
         recipe: The job.
         policy: A policy for zeros in the weights that are left; `None` for none.
-        quantization: The quantization of the file; `None` for `"int8"`.
+        quantization: The quantization of the files.
         max_accuracy_drop: The largest accepted drop of the metric that decides.
         multiple_of: Larger groups keep a multiple of this number, as in `Channel`.
     """
     recipe = with_deciding_metric(recipe, "fastest")
-    model, evaluation = recipe.model, recipe.evaluation
-    numbers = quantization or _QUANTIZATION
-    Thinning(0.5, multiple_of).check(model)
+    evaluation = recipe.evaluation
     allowance = Allowance(
-        evaluation.keras(model)[evaluation.metric],
+        evaluation.keras(recipe.model)[evaluation.metric],
         max_accuracy_drop,
         evaluation.known_mode(),
     )
-    whole = export(model, numbers, recipe.representative_data)
-    sample = evaluation.inputs(1)
-    before = latencies({"whole": whole}, sample, LATENCY_RUNS)["whole"]
-    score = evaluation.tflite(whole)[evaluation.metric]
-    attempts = [
-        Attempt(
-            f"whole, {number_format(numbers)}",
-            0,
-            score,
-            whole.gzip_bytes,
-            allowance.holds(score),
-            before,
+    whole = export(recipe.model, quantization, recipe.representative_data)
+    tried = _Tried(recipe, allowance, whole, number_format(quantization))
+    tried.add_whole()
+    _try_all(tried, policy, quantization, multiple_of)
+    return _report(tried, policy, quantization)
+
+
+@dataclass
+class _Tried:
+    """The attempts so far.
+
+    Attributes:
+        recipe: The job.
+        allowance: The accepted drop of the metric.
+        whole: The file of the whole model.
+        numbers: The number format of all files.
+        attempts: The records of all attempts.
+        held: The number and outcome of each attempt that holds.
+    """
+
+    recipe: Recipe
+    allowance: Allowance
+    whole: TFLiteModel
+    numbers: str
+    attempts: list[Attempt] = field(default_factory=list)
+    held: list[tuple[int, Outcome]] = field(default_factory=list)
+
+    def add_whole(self) -> None:
+        """Measure the file of the whole model."""
+        self._add("whole", 0, self.whole, self._latency_of_whole)
+
+    def add(self, density: float, epochs: int, outcome: Outcome) -> bool:
+        """Measure the file of an attempt and return True if it holds."""
+        files = {"whole": self.whole, "smaller": outcome.tflite}
+        taken = latencies(files, self._sample, LATENCY_RUNS)
+        # The machine may be slower now than when it ran the whole model alone.
+        latency = self._latency_of_whole * taken["smaller"] / taken["whole"]
+        holds = self._add(
+            f"{percent(1 - density)} out", epochs, outcome.tflite, latency
         )
-    ]
-    held: list[tuple[float, int, Outcome]] = []
-    start, started = model, 1.0
-    tried: set[int] = set()
-    training = DistilledTraining.of(recipe, evaluation.metric, allowance.mode)
-    densities = Densities(_FIRST, _DENSEST)
+        if holds:
+            self.held.append((len(self.attempts) - 1, outcome))
+        return holds
+
+    @property
+    def fastest(self) -> tuple[int, Outcome]:
+        """The number and outcome of the fastest attempt that holds."""
+        return min(self.held, key=lambda item: self.attempts[item[0]].latency_ms or 0)
+
+    @functools.cached_property
+    def _sample(self) -> Any:
+        return self.recipe.evaluation.inputs(1)
+
+    @functools.cached_property
+    def _latency_of_whole(self) -> float:
+        return latencies({"whole": self.whole}, self._sample, LATENCY_RUNS)["whole"]
+
+    def _add(self, name: str, epochs: int, file: TFLiteModel, latency: float) -> bool:
+        evaluation = self.recipe.evaluation
+        score = evaluation.tflite(file)[evaluation.metric]
+        holds = self.allowance.holds(score)
+        title, size = f"{name}, {self.numbers}", file.gzip_bytes
+        self.attempts.append(Attempt(title, epochs, score, size, holds, latency))
+        return holds
+
+
+def _try_all(
+    tried: _Tried, policy: PrunePolicy | None, quantization: str, multiple_of: int
+) -> None:
+    """Make the attempts, each from the smallest model that has held before it."""
+    recipe, allowance = tried.recipe, tried.allowance
+    model = start = recipe.model
+    started = 1.0
+    training = DistilledTraining.of(recipe, recipe.evaluation.metric, allowance.mode)
+    densities, sizes = Densities(_FIRST, _DENSEST), set()
     count = min(_MOST_ATTEMPTS, recipe.epochs // LEAST_SHARE)
     for epochs in shares(recipe.epochs, count):
-        density = max(densities.next(), _FASTEST)
+        density = max(densities.next(), _THINNEST)
         begin, begun = (start, started) if density < started else (model, 1.0)
         thinning = Thinning(round(1 - density / begun, 4), multiple_of)
-        macs = thinning.macs_of(begin)
-        if macs in tried:
-            break  # Between two numbers of channels that were tried there is no other.
-        tried.add(macs)
-        setting = Setting(policy, numbers, thinning=thinning)
+        size = thinning.macs_of(begin)
+        if size in sizes:
+            return  # No number of channels lies between two that were tried.
+        sizes.add(size)
         outcome = make_attempt(
-            begin, setting, training.lasting(epochs), recipe.representative_data
+            begin,
+            Setting(policy, quantization, thinning=thinning),
+            training.lasting(epochs),
+            recipe.representative_data,
         )
+        # It was trained with the loss and metrics for soft targets.
         _keras.compile_like(model, outcome.model)
-        score = evaluation.tflite(outcome.tflite)[evaluation.metric]
-        taken = latencies(
-            {"whole": whole, "small": outcome.tflite}, sample, LATENCY_RUNS
-        )
-        # Relative to the whole model's file in the same turns.
-        latency = before * taken["small"] / taken["whole"]
-        holds = allowance.holds(score)
+        holds = tried.add(density, epochs, outcome)
         densities.tell(density, holds)
-        size = outcome.tflite.gzip_bytes
-        name = f"{percent(1 - density)} out, {number_format(numbers)}"
-        attempts.append(Attempt(name, epochs, score, size, holds, latency))
-        if holds:
-            held.append((latency, len(attempts) - 1, outcome))
-            # Zeros in the weights would grow back.
-            start, started = (outcome.model, density) if policy is None else (model, 1)
-    return _report(recipe, policy, numbers, allowance, whole, attempts, held)
+        # Zeros in weights would grow back in a later attempt.
+        if holds and policy is None:
+            start, started = outcome.model, density
 
 
 def _report(
-    recipe: Recipe,
-    policy: PrunePolicy | None,
-    quantization: str,
-    allowance: Allowance,
-    whole: Any,
-    attempts: list[Attempt],
-    held: list[tuple[float, int, Outcome]],
+    tried: _Tried, policy: PrunePolicy | None, quantization: str
 ) -> CompressionReport:
-    model, evaluation = recipe.model, recipe.evaluation
-    numbers = number_format(quantization)
-    models: dict[str, Any] = {"baseline": model, f"baseline + {numbers}": whole}
-    chosen, result, exported, zeros = 0, _keras.clone(model), whole, None
-    if held:
-        _, chosen, best = min(held, key=lambda item: item[0])
+    recipe, evaluation, allowance = (
+        tried.recipe,
+        tried.recipe.evaluation,
+        tried.allowance,
+    )
+    models: dict[str, Any] = {
+        "baseline": recipe.model,
+        f"baseline + {tried.numbers}": tried.whole,
+    }
+    chosen, result, exported = 0, _keras.clone(recipe.model), tried.whole
+    zeros = sparsity_report(result)
+    if tried.held:
+        chosen, best = tried.fastest
         result, exported, zeros = best.model, best.tflite, best.sparsity_report
-        models |= {"smaller": result, f"smaller + {numbers}": exported}
+        models |= {"smaller": result, f"smaller + {tried.numbers}": exported}
     return CompressionReport(
         comparison=compare_opened(models, evaluation, latency_runs=LATENCY_RUNS),
         model=result,
         tflite=exported,
-        sparsity_report=zeros or sparsity_report(result),
+        sparsity_report=zeros,
         settings={
             **recipe.settings(policy, quantization),
             "target": "fastest",
@@ -140,7 +188,7 @@ def _report(
             metric=evaluation.metric,
             baseline_score=allowance.baseline,
             max_accuracy_drop=allowance.max_drop,
-            attempts=tuple(attempts),
+            attempts=tuple(tried.attempts),
             chosen=chosen,
             mode=allowance.mode,
             target="fastest",
