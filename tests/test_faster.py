@@ -130,6 +130,19 @@ def test_the_fastest_file_that_holds_is_searched(K, model, tmp_path):
     assert sizes(again) == sizes(report.model)
 
 
+@pytest.mark.quick_in("tf_keras")
+def test_zero_channels_of_a_policy_leave_at_the_end(K, model):
+    policy = kpk.PrunePolicy(0.5, structure=kpk.Channel())
+    report = compressed(model, policy=policy, quantization="none", epochs=2)
+    assert sizes(report.model) == {"stem": 16, "branch": 16, "hidden": 32, "head": 10}
+    assert report.final.macs < 0.3 * report.baseline.macs
+    assert report.sparsity_report.weights[0].sparsity == 0.5
+    x = TEST[0][:50]
+    np.testing.assert_allclose(
+        report.model.predict(x, verbose=0), report.tflite.predict(x), atol=1e-5
+    )
+
+
 @pytest.mark.slow
 def test_zeros_of_what_is_left(K, model):
     report = compressed(

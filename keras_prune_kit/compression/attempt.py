@@ -12,6 +12,7 @@ from typing import Any
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.quantizations import CALIBRATED
 from keras_prune_kit.callbacks import PruningCallback
+from keras_prune_kit.channels import remove_zero_channels
 from keras_prune_kit.compression.fine_tuning import FineTuning
 from keras_prune_kit.compression.thinning import Thinning, thinned
 from keras_prune_kit.measuring.sparsity import sparsity_report
@@ -157,9 +158,13 @@ def run_attempt(
     if pruning.report is None:
         raise RuntimeError("fit ended without calling PruningCallback.on_train_end.")
     report, trained = pruning.report, copied
+    # Fake quantization hides the channels of a model.
+    is_plain = _keras.has_graph(copied) and not _keras.is_quantization_aware(copied)
+    if policy.zeroes_channels and is_plain:
+        trained = remove_zero_channels(copied)
     if last:
         # By default it keeps the zeros, which no pruner holds any more.
-        trained = quantize_aware(copied).model
+        trained = quantize_aware(trained).model
         training.lasting(last).fit(trained)
     exported = export(trained, setting.quantization, representative_data)
     return Outcome(trained, exported, report, score)

@@ -103,8 +103,9 @@ def compress(
             arrays, tensors or pandas frames, or a dataset or generator of batches.
         validation_data: Likewise, labelled data that the model is not trained on.
         policy: A `PrunePolicy`, or a schedule or a final sparsity (0 to 1) to create
-            one from. Defaults to `None`: 0.8, or with `target="smallest"` the result of
-            the search, or no zeros if channels leave.
+            one from. If it zeroes whole channels (`Channel()`), they are removed at the
+            end. Defaults to `None`: 0.8, or with `target="smallest"` the result of the
+            search, or no zeros if channels leave.
         quantization: `"none"`, `"float16"`, `"dynamic"`, `"int8"` or `"int16x8"`; see
             `export_tflite`. Defaults to `None`: `"int8"`, or with `target="smallest"`
             quantization-aware training.

@@ -31,7 +31,7 @@ from keras_prune_kit.schedules import (
     Schedule,
     check_sparsity,
 )
-from keras_prune_kit.structures import Structure, Unstructured
+from keras_prune_kit.structures import Channel, Structure, Unstructured
 
 _SCOPES = ("layer", "global")
 _FROZEN = (
@@ -158,6 +158,12 @@ class PrunePolicy:
         """True if a criterion uses gradients and so needs a sample of data."""
         criteria = [self.criterion, *(rule.criterion for rule in self.rules)]
         return any(criterion and gradients_needed(criterion) for criterion in criteria)
+
+    @property
+    def zeroes_channels(self) -> bool:
+        """True if whole output channels of a weight become zero."""
+        structures = [self.structure, *(rule.structure for rule in self.rules)]
+        return any(isinstance(s, Channel) and s.axis == -1 for s in structures)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the policy as a dict of plain values, ready for JSON.
