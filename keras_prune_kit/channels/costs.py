@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_prune_kit import _keras
 from keras_prune_kit.channels.flow import product
 from keras_prune_kit.channels.tracing import Trace
 
@@ -41,7 +42,7 @@ def costs_of(found: Trace, stays: np.ndarray) -> Costs:
         for item in found.products
     )
     parameters = 0
-    for variable in found.model.weights:
+    for variable in _keras.variables_among(found.model.weights):
         shape = tuple(variable.shape)
         cut = found.cuts.get(id(variable))
         axes = cut.axes if cut is not None else (None,) * len(shape)

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_prune_kit import _keras
 from keras_prune_kit.channels.flow import Fold
-from keras_prune_kit.channels.tracing import Trace
+from keras_prune_kit.channels.tracing import Trace, is_followed
 
 
 def without(found: Trace, stays: np.ndarray, folds: Iterable[Fold] = ()) -> Any:
@@ -58,12 +58,12 @@ class _Builder:
             _keras.copy_state(old, new, self._cut)
             fold = self._folds.get(id(old))
             if fold is not None:
-                stays = self._stays[self._trace.cuts[id(old.kernel)].axes[-1]]
-                new.bias.assign(new.bias + fold.addition[stays])
+                bias = 0.0 if old.bias is None else _keras.as_array(new.bias)
+                new.bias.assign(bias + fold.addition[self._stays[fold.ids]])
 
     def _make(self, layer: Any) -> Any:
         if id(layer) not in self._made:
-            if _keras.has_graph(layer):
+            if is_followed(layer):
                 self._made[id(layer)] = self.build(layer)
             else:
                 made = _keras.copy_layer(layer, self._changes(layer))
@@ -81,11 +81,13 @@ class _Builder:
         return changes
 
     def _new_value(self, value: Any) -> Any:
-        if isinstance(value, dict):
+        if isinstance(value, Mapping):
             return {key: self._new_value(inner) for key, inner in value.items()}
-        return (
-            self._count(value) if isinstance(value, np.ndarray) else value(self._count)
-        )
+        if isinstance(value, tuple):
+            return tuple(self._new_value(inner) for inner in value)
+        if isinstance(value, np.ndarray):
+            return self._count(value)
+        return value(self._count) if callable(value) else value
 
     def _count(self, ids: np.ndarray) -> int:
         return int(self._stays[ids].sum())
