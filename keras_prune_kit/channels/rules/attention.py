@@ -13,7 +13,7 @@ from keras_prune_kit.channels.flow import Flow, Reader, Slice, unknown
 from keras_prune_kit.channels.rules.mixing import size_of
 
 if TYPE_CHECKING:
-    from keras_prune_kit.channels.tracing import Site
+    from keras_prune_kit.channels.site import Site
 
 _NORMALIZES = "normalized with the others: without it, these change"
 

@@ -16,7 +16,7 @@ from keras_prune_kit.channels.rules.reshaping import RESHAPING_RULES
 
 if TYPE_CHECKING:
     from keras_prune_kit.channels.flow import Flow
-    from keras_prune_kit.channels.tracing import Site
+    from keras_prune_kit.channels.site import Site
 
 RULES: dict[str, Callable[[Any], list[Any]]] = {
     **KERNEL_RULES,

@@ -12,7 +12,7 @@ from keras_prune_kit.channels.rules.mixing import made_of, mixed, mixing, size_o
 from keras_prune_kit.channels.rules.per_channel import alone, is_elementwise
 
 if TYPE_CHECKING:
-    from keras_prune_kit.channels.tracing import Site
+    from keras_prune_kit.channels.site import Site
 
 _CHANNELS_FIRST = "its data format is channels_first"
 _UNKNOWN = "the channels of its input are not known"

@@ -12,7 +12,7 @@ from keras_prune_kit.channels.flow import Axis, Flow, Reader, Slice, product
 from keras_prune_kit.channels.rules.mixing import made_of, mixing, size_of
 
 if TYPE_CHECKING:
-    from keras_prune_kit.channels.tracing import Site
+    from keras_prune_kit.channels.site import Site
 
 
 def dense(site: Site) -> list[Flow]:

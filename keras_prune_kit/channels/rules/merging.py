@@ -12,7 +12,7 @@ from keras_prune_kit.channels.flow import Flow
 from keras_prune_kit.channels.rules.per_channel import alone, merged
 
 if TYPE_CHECKING:
-    from keras_prune_kit.channels.tracing import Site
+    from keras_prune_kit.channels.site import Site
 
 
 def concatenated(site: Site) -> list[Flow]:

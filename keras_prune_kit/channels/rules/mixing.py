@@ -13,7 +13,7 @@ from keras_prune_kit.channels.flow import Axis, Flow, Fold, Reader, Slice
 from keras_prune_kit.channels.rules.per_channel import is_elementwise
 
 if TYPE_CHECKING:
-    from keras_prune_kit.channels.tracing import Site
+    from keras_prune_kit.channels.site import Site
 
 _MIXES = "its activation mixes channels"
 

@@ -17,7 +17,7 @@ from keras_prune_kit.channels.flow import Flow, name_of
 from keras_prune_kit.channels.rules.trying import Trial, tried
 
 if TYPE_CHECKING:
-    from keras_prune_kit.channels.tracing import Site
+    from keras_prune_kit.channels.site import Site
 
 # Of the layers with weights, the last axis of each weight is that of the channels.
 _KNOWN = {

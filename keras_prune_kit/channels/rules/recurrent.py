@@ -14,7 +14,7 @@ from keras_prune_kit.channels.rules.mixing import mixing, size_of
 from keras_prune_kit.channels.rules.per_channel import is_elementwise
 
 if TYPE_CHECKING:
-    from keras_prune_kit.channels.tracing import Site
+    from keras_prune_kit.channels.site import Site
 
 # The number of gates of a cell, and the one whose value is the candidate: if that is
 # zero, so are the state and the output.

@@ -11,7 +11,7 @@ from keras_prune_kit import _keras
 from keras_prune_kit.channels.flow import Flow, product
 
 if TYPE_CHECKING:
-    from keras_prune_kit.channels.tracing import Site
+    from keras_prune_kit.channels.site import Site
 
 _TARGETS = {"Reshape": "target_shape", "ops.Reshape": "newshape"}
 
