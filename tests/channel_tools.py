@@ -33,7 +33,9 @@ def _random(rng, variable):
     shape = tuple(variable.shape)
     name = variable.name.partition(":")[0].rpartition("/")[2]
     if len(shape) > 1:
-        return rng.normal(size=shape) * 1.5 / np.prod(shape[:-1]) ** 0.5
+        # A depthwise kernel mixes no channels.
+        mixed = shape[:-2] if shape[-1] < 3 and len(shape) > 2 else shape[:-1]
+        return rng.normal(size=shape) * 1.5 / np.prod(mixed) ** 0.5
     if "variance" in name or name in ("gamma", "scale"):
         return rng.uniform(0.5, 1.5, shape)
     return rng.normal(size=shape) * 0.3
@@ -67,8 +69,9 @@ def outputs(model, x):
     for layer in all_layers(model):
         if getattr(layer, "stateful", False) and hasattr(layer, "reset_states"):
             layer.reset_states()
-    if isinstance(model.input, dict):
-        x = dict(zip(model.input, [x], strict=True))
+    given = getattr(model, "input", None)
+    if isinstance(given, dict):
+        x = dict(zip(given, [x], strict=True))
     found = model(x, training=False)
     if isinstance(found, dict):
         found = [found[key] for key in sorted(found)]

@@ -42,6 +42,7 @@ class _Builder:
         self._stays = stays
         self._folds = folds
         self._made: dict[int, Any] = {}
+        self._models: list[tuple[Any, Any]] = []
         self._copies: list[tuple[Any, Any]] = []
 
     def build(self, model: Any) -> Any:
@@ -50,10 +51,15 @@ class _Builder:
         sizes = None
         if flows is not None:
             sizes = [None if f.ids is None else self._count(f.ids) for f in flows]
-        return _keras.clone_with(model, self._make, sizes)
+        copied = _keras.clone_with(model, self._make, sizes)
+        self._models.append((model, copied))
+        return copied
 
     def copy_weights(self) -> None:
         """Copy the state of all layers, cut where channels have left."""
+        # The setter reaches all that is inside, which has its own value after it.
+        for old, new in reversed(self._models):
+            new.trainable = old.trainable
         for old, new in self._copies:
             _keras.copy_state(old, new, self._cut)
             fold = self._folds.get(id(old))
