@@ -1,4 +1,4 @@
-"""What the tests of channels do to models: random weights, zeros, and comparisons."""
+"""Tools for the tests of channels: random weights, zeros, and comparisons."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -92,12 +92,15 @@ def pytest_collection_finish():
 
 @pytest.fixture(scope="module", autouse=True)
 def _small_heap():
-    """Keep what is imported, and what earlier files have left, out of collections.
+    """Collect garbage once a file; what is imported or left over is looked at no more.
 
     The converter and KerasTuner call `gc.collect()` each time, which takes seconds in a
-    process of a million objects that never go.
+    process of a million objects that never go: here that does nothing. Python collects
+    by itself when there are many new ones.
     """
+    collect, gc.collect = gc.collect, lambda *_: 0
     yield
+    gc.collect = collect
     if "keras" in sys.modules:
         sys.modules["keras"].utils.clear_session()
     if "tf_keras" in sys.modules:
@@ -123,15 +126,6 @@ def _fixed_seed_and_policy():
         sys.modules["keras"].config.set_dtype_policy("float32")
     if "tf_keras" in sys.modules:
         sys.modules["tf_keras"].mixed_precision.set_global_policy("float32")
-
-
-@pytest.fixture
-def no_collection(monkeypatch):
-    """For searches: KerasTuner collects garbage in each trial.
-
-    In a process of many tests that takes seconds.
-    """
-    monkeypatch.setattr(gc, "collect", lambda *_: 0)
 
 
 @pytest.fixture

@@ -179,6 +179,7 @@ def test_the_model_is_as_it_was_after_an_error(K, images, monkeypatch):
     assert all(map(np.array_equal, model.get_weights(), before))
 
 
+@pytest.mark.quick_in("keras")
 def test_the_report_prints_plots_and_turns_into_plain_data(K, images, tmp_path):
     report = kpk.sensitivity(convolutional(K), images)
     text = str(report)
@@ -189,6 +190,7 @@ def test_the_report_prints_plots_and_turns_into_plain_data(K, images, tmp_path):
     assert report.to_dict()["weights"][0]["shape"] == [3, 3, 1, 6]
 
 
+@pytest.mark.quick_in("keras")
 def test_bad_values_are_named(K, images, mlp):
     model = convolutional(K)
     for arguments, error, message in [

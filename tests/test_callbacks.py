@@ -122,6 +122,7 @@ def test_data_of_every_kind(mlp, data, kind):
     assert history.history["sparsity"][0] < history.history["sparsity"][-1]
 
 
+@pytest.mark.quick_in("tf_keras")
 def test_one_epoch_of_unknown_length_still_ends_at_the_target(mlp, data, caplog):
     x, y = data
     signature = (tf.TensorSpec((None, 8)), tf.TensorSpec((None,), tf.int64))
@@ -172,6 +173,7 @@ def test_a_stop_too_early_warns_with_layer_target_and_reached_value(K, mlp, data
     assert len(pruning.report.unmet) == 2
 
 
+@pytest.mark.quick_in("tf_keras")
 def test_incomplete_pruning_can_be_an_error(mlp, data):
     model = mlp()
     schedule = kpk.PolynomialDecay(0, 0.8, end_step=10_000)
@@ -190,6 +192,7 @@ def test_two_fits_in_a_row(mlp, data):
     assert history.history["sparsity"] == pytest.approx([140 / 176] * 2)
 
 
+@pytest.mark.quick_in("tf_keras")
 def test_two_policies_one_after_the_other(mlp, data):
     model = mlp()
     for sparsity, zeros in ((0.5, [64, 24]), (0.8, [102, 38])):
@@ -260,6 +263,7 @@ def test_the_best_epoch_at_the_target_is_kept(K, mlp, data, tmp_path):
     assert kpk.sparsity_report(loaded).zeros == 140
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize(("metric", "best"), [("mae", min), ("my_accuracy", max)])
 def test_auto_is_what_the_metric_is_and_not_its_output(K, tmp_path, metric, best):
     """Scores are dictated; the output has "acc" in its name."""
@@ -293,6 +297,7 @@ def test_auto_is_what_the_metric_is_and_not_its_output(K, tmp_path, metric, best
     assert (model.get_weights()[0] == kept[best(kept)]).all()
 
 
+@pytest.mark.quick_in("tf_keras")
 def test_auto_of_what_nobody_knows_says_what_to_pass(K, mlp, data, tmp_path):
     best = kpk.TargetSparsityCheckpoint(tmp_path / "best.keras", monitor="sparsity")
     pruning = kpk.PruningCallback(kpk.ConstantSparsity(0.3))
@@ -300,6 +305,7 @@ def test_auto_of_what_nobody_knows_says_what_to_pass(K, mlp, data, tmp_path):
         mlp().fit(*data, verbose=0, callbacks=[pruning, best])
 
 
+@pytest.mark.quick_in("tf_keras")
 def test_a_checkpoint_that_never_saw_the_target_says_so(mlp, data, tmp_path):
     best = kpk.TargetSparsityCheckpoint(tmp_path / "best.keras", monitor="loss")
     pruning = kpk.PruningCallback(kpk.PolynomialDecay(0, 0.8, end_step=10_000))
@@ -309,6 +315,7 @@ def test_a_checkpoint_that_never_saw_the_target_says_so(mlp, data, tmp_path):
     assert not (tmp_path / "best.keras").exists()
 
 
+@pytest.mark.quick_in("keras")
 def test_a_checkpoint_is_replaced_whole(mlp, data, tmp_path, monkeypatch):
     path = tmp_path / "best-{epoch:02d}.keras"
     best = kpk.TargetSparsityCheckpoint(path, monitor="loss")
@@ -328,6 +335,7 @@ def test_a_checkpoint_is_replaced_whole(mlp, data, tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["best-01.keras"]
 
 
+@pytest.mark.quick_in("tf_keras")
 def test_a_checkpoint_without_a_pruning_callback_says_so(mlp, data, tmp_path):
     best = kpk.TargetSparsityCheckpoint(tmp_path / "best.keras")
     with pytest.raises(ValueError, match="needs a PruningCallback"):
@@ -431,6 +439,7 @@ def test_weights_that_are_not_finite_are_not_kept(mlp, monkeypatch):
     assert all(map(np.array_equal, model.get_weights(), before))
 
 
+@pytest.mark.quick_in("keras")
 def test_without_room_for_the_weights_training_goes_on(mlp, data, monkeypatch, caplog):
     def full(*arguments, **options):
         raise OSError("no space left")

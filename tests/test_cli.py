@@ -67,6 +67,7 @@ def test_inspect_speaks_json(saved, capsys):
     ]
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("name", ["nested", "recurrent", "attention", "shared"])
 def test_inspect_counts_each_weight_once(K, capsys, name):
     model = models.ZOO[name](K)

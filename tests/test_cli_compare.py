@@ -47,6 +47,7 @@ def test_files_are_measured_on_the_test_data(trained, data, capsys):
     assert result["notes"] == []
 
 
+@pytest.mark.quick_in("keras")
 def test_a_tflite_alone_is_judged_by_accuracy(trained, data, capsys):
     assert main(["compare", "model.tflite", "--data", "data.npz", "--json"]) == 0
     measured = json.loads(capsys.readouterr().out)["measurements"]
@@ -69,6 +70,7 @@ def test_a_model_that_is_not_compiled_is_judged_by_what_fits(K, data, capsys):
         assert measured["scores"]["mae"] == pytest.approx(error, rel=1e-4)
 
 
+@pytest.mark.quick_in("keras")
 def test_names_tell_files_apart(trained, capsys):
     Path("old").mkdir()
     trained.save("old/model.keras")
@@ -96,6 +98,7 @@ def test_a_file_that_cannot_be_compared_is_named(K, trained, capsys, name):
     assert error.count("\n") == 1
 
 
+@pytest.mark.quick_in("keras")
 def test_training_data_do_not_measure(trained, data, capsys):
     np.savez("data.npz", x_train=data[0], y_train=data[1])
     assert main(["compare", "model.keras", "--data", "data.npz"]) == 1

@@ -78,7 +78,7 @@ def test_json_is_all_there_is_on_stdout(files, capsys):
     assert data["pruned"]["sparsity"] == pytest.approx(0.8, abs=0.01)
 
 
-@pytest.mark.quick_in("keras")
+@pytest.mark.slow
 def test_a_search_says_what_it_tried(files, capsys):
     words = ("--target", "smallest", "--max-drop", "0.9", "--epochs", "4", "--json")
     assert compress(*words) == 0
@@ -93,13 +93,17 @@ def test_a_search_says_what_it_tried(files, capsys):
 
 @pytest.mark.quick_in("keras")
 def test_a_sparsity_that_is_given_is_not_searched(files, capsys):
-    words = ("--target", "smallest", "--sparsity", "0.5", "--quantize", "dynamic")
-    assert compress(*words, "--epochs", "4", "--json") == 0
-    attempts = json.loads(capsys.readouterr().out)["search"]["attempts"]
+    words = ("--target", "smallest", "--max-drop", "0.9", "--epochs", "4", "--json")
+    assert compress(*words, "--sparsity", "0.5", "--quantize", "dynamic") == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["settings"]["target"] == "smallest"
+    assert data["settings"]["max_accuracy_drop"] == 0.9
+    attempts = data["search"]["attempts"]
     assert [attempt["setting"] for attempt in attempts] == [
         "dense, dynamic",
         "your policy, dynamic",
     ]
+    assert sorted(os.listdir("out")) == FILES
 
 
 @pytest.mark.slow
@@ -246,7 +250,7 @@ def test_an_h5_is_compiled_as_it_was(K, mlp, data, capsys):
     model.fit(*data, verbose=0)
     model.save("model.h5")
     words = ["--train", "data.npz", "--out", "out", "--quantize", "none", "--json"]
-    assert main(["compress", "model.h5", *words]) == 0
+    assert main(["compress", "model.h5", *words, "--epochs", "1"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["metric"] == "accuracy"
     assert len(result["notes"]) == 1

@@ -4,13 +4,13 @@ import json
 import os
 from pathlib import Path
 
+import models
 import numpy as np
 import pytest
+from trained import trained_once
 
 import keras_prune_kit as kpk
 from keras_prune_kit.cli import main
-
-pytestmark = pytest.mark.usefixtures("no_collection")
 
 FILES = ["front.html", "front.json", "front.png", "model.keras", "model.tflite"]
 
@@ -23,14 +23,16 @@ def _in_a_folder_of_its_own(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
 
+def fast_learner(K):
+    return models.classifier(K, optimizer=K.optimizers.Adam(0.05))
+
+
 @pytest.fixture
-def files(K, mlp, data):
+def files(K, data):
     """A trained model and its data, as files here."""
     x, y = data
     np.savez("data.npz", x_train=x, y_train=y, x_val=x, y_val=y)
-    model = mlp(optimizer=K.optimizers.Adam(0.05))
-    model.fit(x, y, epochs=10, verbose=0)
-    model.save("model.keras")
+    trained_once(fast_learner, K, data, epochs=10).save("model.keras")
 
 
 def search(*words):

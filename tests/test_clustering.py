@@ -4,6 +4,7 @@ import models
 import numpy as np
 import pytest
 import tensorflow as tf
+from marks import slow
 from modes import MODES, build, legacy, set_dtype_policy
 
 import keras_prune_kit as kpk
@@ -32,8 +33,11 @@ def fit(model, data, *callbacks, epochs=2):
     )
 
 
+SLOW = ("mirrored mixed_float16", "mixed_bfloat16")  # as mirrored, and mixed_float16
+
+
 @pytest.mark.each_value
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", [slow(m) if m in SLOW else m for m in MODES])
 def test_no_more_values_than_clusters(K, mode, data):
     precision = next((p for p in mode.split() if p.startswith("mixed")), "float32")
     set_dtype_policy(K, precision)
@@ -106,6 +110,7 @@ def test_values_that_no_gradient_reaches_stay_bit_equal(K):
     assert np.array_equal(model.get_weights()[0], before)
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("first", ["pruning", "clustering"])
 def test_masks_hold_at_the_same_time(K, data, first):
     model = build(K)
@@ -309,6 +314,7 @@ def kernels(exported):
     return [constant for constant in found if constant.is_weight]
 
 
+@pytest.mark.quick_in("tf_keras")
 def test_a_float_file_gzips_to_a_fraction(K):
     model = wide(K)
     before = kpk.export_tflite(model).gzip_bytes

@@ -77,6 +77,7 @@ def test_every_figure_is_what_it_says(K, model, images):
     assert sum(second.histogram.counts) == 36 + 216
 
 
+@pytest.mark.quick_in("keras")
 def test_sparse_bytes_are_a_mask_and_the_values(K, images):
     model = zeroed(K, classifier(K))
     (measured,) = kpk.compare({"model": model}, *images).measurements
@@ -125,6 +126,7 @@ def test_models_of_both_worlds(images):
     assert [m.metric for m in compared.measurements] == ["accuracy"] * 2
 
 
+@pytest.mark.quick_in("keras")
 def test_a_dataset(K, model, images):
     import tensorflow as tf
 
@@ -138,6 +140,7 @@ def test_a_dataset(K, model, images):
     assert len(by_batch.samples.labels) == 12
 
 
+@pytest.mark.quick_in("keras")
 def test_samples_are_what_the_models_say(K, model, images):
     x, y = images
     samples = kpk.compare(
@@ -153,6 +156,7 @@ def test_samples_are_what_the_models_say(K, model, images):
     assert all(picture.startswith(b"\x89PNG") for picture in samples.pictures)
 
 
+@pytest.mark.quick_in("keras")
 def test_plain_data_and_tables(K, model, images):
     exported = kpk.export_tflite(model)
     compared = kpk.compare({"baseline": model, "a|b": exported}, *images)
@@ -162,7 +166,7 @@ def test_plain_data_and_tables(K, model, images):
     )
     assert data["environment"]["encoder"].startswith("gzip level 9")
     table = compared.to_markdown().split("\n\n")[0].splitlines()
-    assert {len(re.findall(r"(?<!\\)\|", line)) for line in table} == {13}
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in table} == {14}
     text = str(compared)
     assert max(map(len, text.splitlines())) <= 80
     assert f"{exported.gzip_bytes:,}" in text

@@ -1,14 +1,22 @@
 """`compress`: the whole job, on the digits that come with the package."""
 
+import dataclasses
 import json
+from pathlib import Path
+from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
+from marks import slow
 from trained import trained_once
 
 import keras_prune_kit as kpk
 from keras_prune_kit.digits import load_digits
+
+WORLDS = {"keras": keras, "tf_keras": tf_keras}
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +27,47 @@ def digits():
 
 @pytest.fixture
 def trained(K, digits):
+    return trained_of(K, digits)
+
+
+def trained_of(K, digits):
     return trained_once(convolutional, K, digits[0], epochs=8)
+
+
+@dataclasses.dataclass
+class Job:
+    """A model, what it was before it was compressed, and what came of it.
+
+    Attributes:
+        epochs: The sparsity and the accuracy after each.
+    """
+
+    model: Any
+    weights: list
+    steps: int
+    report: Any
+    folder: Path
+    epochs: list
+
+
+@pytest.fixture(scope="module", params=WORLDS)
+def job(request, digits, tmp_path_factory):
+    """One compression, for the tests that only look at what came of it."""
+    K = WORLDS[request.param]
+    K.utils.set_random_seed(1)
+    folder = tmp_path_factory.mktemp("job") / "out"
+    model = trained_of(K, digits)
+    weights = [weight.copy() for weight in model.get_weights()]
+    steps = int(model.optimizer.iterations)
+    epochs = []
+
+    def remember(epoch, logs):
+        epochs.append((logs["sparsity"], logs["val_accuracy"]))
+
+    look = K.callbacks.LambdaCallback(on_epoch_end=remember)
+    options = {"policy": 0.75, "epochs": 6, "callbacks": [look], "out_dir": folder}
+    report = compress(model, digits, **options)
+    return Job(model, weights, steps, report, folder, epochs)
 
 
 def convolutional(K):
@@ -42,8 +90,8 @@ def compress(model, digits, **arguments):
 
 
 @pytest.mark.quick_in("keras")
-def test_the_report_holds_what_was_measured_on_the_files(trained, digits):
-    report = compress(trained, digits, policy=0.75)
+def test_the_report_holds_what_was_measured_on_the_files(job, digits):
+    report, trained = job.report, job.model
     names = [(stage.name, stage.file) for stage in report.stages]
     assert names == [
         ("baseline", ".h5"),
@@ -67,8 +115,8 @@ def test_the_report_holds_what_was_measured_on_the_files(trained, digits):
 
 
 @pytest.mark.quick_in("keras")
-def test_the_zeros_are_in_the_file_that_ships(trained, digits):
-    report = compress(trained, digits, policy=0.75)
+def test_the_zeros_are_in_the_file_that_ships(job):
+    report = job.report
     in_keras = sorted(w.zeros for w in kpk.sparsity_report(report.model).weights)
     assert in_keras == sorted(round(0.75 * n) for n in (72, 9216, 320))
     in_file = sorted(w.zeros for w in report.tflite.sparsity_report().weights)
@@ -76,17 +124,16 @@ def test_the_zeros_are_in_the_file_that_ships(trained, digits):
 
 
 @pytest.mark.quick_in("keras")
-def test_the_model_is_left_as_it_was(trained, digits):
-    weights = [weight.copy() for weight in trained.get_weights()]
-    steps = int(trained.optimizer.iterations)
-    compress(trained, digits)
-    assert all(map(np.array_equal, weights, trained.get_weights()))
-    assert int(trained.optimizer.iterations) == steps
-    assert all(v.constraint is None for v in trained.trainable_variables)
+def test_the_model_is_left_as_it_was(job):
+    assert all(map(np.array_equal, job.weights, job.model.get_weights()))
+    assert int(job.model.optimizer.iterations) == job.steps
+    assert all(v.constraint is None for v in job.model.trainable_variables)
 
 
 @pytest.mark.each_value
-@pytest.mark.parametrize("quantization", ["none", "float16", "dynamic", "int16x8"])
+@pytest.mark.parametrize(
+    "quantization", [slow("none"), slow("float16"), "dynamic", "int16x8"]
+)
 def test_every_quantization(trained, digits, quantization):
     report = compress(trained, digits, quantization=quantization, epochs=2)
     assert report.final.score == pytest.approx(report.stages[2].score, abs=0.05)
@@ -116,7 +163,7 @@ def test_a_model_without_metrics_is_judged_by_its_loss(K, digits):
     assert report.final.score == pytest.approx(report.stages[2].score, rel=1e-3)
 
 
-@pytest.mark.quick_in("keras")
+@pytest.mark.slow  # Reports of test_differential.py have them too.
 def test_several_inputs_and_outputs(K):
     import models
 
@@ -169,23 +216,16 @@ def test_a_criterion_that_needs_data_gets_training_data(trained, digits):
 
 
 @pytest.mark.quick_in("keras")
-def test_the_best_epoch_at_the_target_is_what_ships(K, trained, digits):
-    scores = []
-
-    def remember(epoch, logs):
-        scores.append((logs["sparsity"], logs["val_accuracy"]))
-
-    look = K.callbacks.LambdaCallback(on_epoch_end=remember)
-    report = compress(trained, digits, epochs=6, callbacks=[look])
-    target = max(sparsity for sparsity, _ in scores)
-    best = max(score for sparsity, score in scores if sparsity == target)
-    assert report.stages[2].score == pytest.approx(best)
+def test_the_best_epoch_at_the_target_is_what_ships(job):
+    target = max(sparsity for sparsity, _ in job.epochs)
+    best = max(score for sparsity, score in job.epochs if sparsity == target)
+    assert job.report.stages[2].score == pytest.approx(best)
 
 
 @pytest.mark.quick_in("keras")
-def test_everything_is_saved_and_the_picture_can_be_seen(trained, digits, tmp_path):
-    report = compress(trained, digits, out_dir=tmp_path / "out")
-    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+def test_everything_is_saved_and_the_picture_can_be_seen(job):
+    report, folder = job.report, job.folder
+    names = sorted(path.name for path in folder.iterdir())
     assert names == [
         "model.tflite",
         "pruned.keras",
@@ -194,18 +234,17 @@ def test_everything_is_saved_and_the_picture_can_be_seen(trained, digits, tmp_pa
         "report.txt",
         "sizes.png",
     ]
-    saved = json.loads((tmp_path / "out" / "report.json").read_text())
+    saved = json.loads((folder / "report.json").read_text())
     assert saved["stages"][-1]["gzip_bytes"] == report.final.gzip_bytes
-    assert str(report) in (tmp_path / "out" / "report.txt").read_text()
-    picture = (tmp_path / "out" / "sizes.png").read_bytes()
+    assert str(report) in (folder / "report.txt").read_text()
+    picture = (folder / "sizes.png").read_bytes()
     assert picture.startswith(b"\x89PNG")
     assert int.from_bytes(picture[16:20], "big") >= 800
 
 
 @pytest.mark.quick_in("keras")
-def test_the_table_fits_a_terminal(trained, digits):
-    report = compress(trained, digits, epochs=1)
-    assert max(map(len, str(report).splitlines())) <= 80
+def test_the_table_fits_a_terminal(job):
+    assert max(map(len, str(job.report).splitlines())) <= 80
 
 
 @pytest.mark.each_value

@@ -13,10 +13,9 @@ import tf_keras
 import keras_prune_kit as kpk
 from keras_prune_kit._keras.datasets import fit_arguments
 from keras_prune_kit.compression.attempt import Setting
-from keras_prune_kit.compression.bisection import Bisection, Ladder, ramp_to
+from keras_prune_kit.compression.bisection import Bisection, Ladder, ramp_to, shares
 from keras_prune_kit.compression.distilled_training import DistilledTraining
 from keras_prune_kit.compression.recipe import Recipe
-from keras_prune_kit.compression.smallest import _shares
 from keras_prune_kit.compression.warm_start import WarmStart
 from keras_prune_kit.digits import load_digits
 
@@ -115,11 +114,11 @@ def test_the_ramp_begins_where_the_weights_are():
 
 
 @pytest.mark.parametrize(
-    ("epochs", "attempts", "shares"),
+    ("epochs", "attempts", "expected"),
     [(30, 4, [15, 5, 5, 5]), (8, 4, [2] * 4), (9, 4, [3, 2, 2, 2]), (5, 1, [5])],
 )
-def test_the_first_attempt_has_half_of_the_epochs(epochs, attempts, shares):
-    assert _shares(epochs, attempts) == shares
+def test_the_first_attempt_has_half_of_the_epochs(epochs, attempts, expected):
+    assert shares(epochs, attempts) == expected
 
 
 def test_a_ladder_ends_where_one_holds():
@@ -142,6 +141,7 @@ def test_the_last_batch_of_an_epoch_is_a_step_too(batch, steps):
 # What comes of it.
 
 
+@pytest.mark.quick_in("keras")
 def test_the_smallest_that_holds_ships(searched, digits):
     report, _ = searched
     found = report.search
@@ -159,6 +159,7 @@ def test_the_smallest_that_holds_ships(searched, digits):
     assert report.final.score == pytest.approx(chosen.score)
 
 
+@pytest.mark.quick_in("keras")
 def test_the_file_has_the_bits_and_the_zeros(trained, searched):
     report, _ = searched
     bits = 4 if trained.__module__.startswith("keras.") else 8
@@ -171,6 +172,7 @@ def test_the_file_has_the_bits_and_the_zeros(trained, searched):
     assert report.final.sparsity >= report.sparsity_report.sparsity
 
 
+@pytest.mark.quick_in("keras")
 def test_the_model_of_the_report_is_a_plain_one_that_does_as_well(searched, digits):
     report, _ = searched
     score = report.model.evaluate(*digits[1], verbose=0, return_dict=True)["accuracy"]
@@ -179,11 +181,13 @@ def test_the_model_of_the_report_is_a_plain_one_that_does_as_well(searched, digi
     assert report.stages[2].name == "pruned"
 
 
+@pytest.mark.quick_in("keras")
 def test_the_model_that_was_given_is_left_as_it_was(trained, searched):
     _, weights = searched
     assert all(map(np.array_equal, weights, trained.get_weights()))
 
 
+@pytest.mark.quick_in("keras")
 def test_every_attempt_is_in_the_report(searched, tmp_path):
     report, _ = searched
     data = json.loads(json.dumps(report.to_dict()))
@@ -198,7 +202,7 @@ def test_every_attempt_is_in_the_report(searched, tmp_path):
     assert "the smallest file tried whose accuracy" in " ".join(text.split())
 
 
-@pytest.mark.quick_in("keras")
+@pytest.mark.quick_in("tf_keras")
 def test_where_none_holds_the_dense_file_ships_and_says_so(trained, digits):
     report = search(trained, digits, policy=0.995, epochs=4, max_accuracy_drop=0.0)
     attempts = report.search.attempts[1:]
@@ -322,7 +326,7 @@ def test_a_small_rate_of_the_model_stays_small(K, mlp, data, rate, first):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"target": "fastest"}, "'smallest' or None"),
+        ({"target": "best"}, "'smallest', 'fastest' or None"),
         ({"max_accuracy_drop": -0.1}, "at least 0 and below 1"),
         ({"max_accuracy_drop": math.nan}, "at least 0 and below 1"),
         ({"max_accuracy_drop": 1.0}, "at least 0 and below 1"),

@@ -11,8 +11,6 @@ from marks import slow
 
 import keras_prune_kit as kpk
 
-pytestmark = pytest.mark.usefixtures("no_collection")
-
 
 @pytest.fixture
 def samples():
@@ -65,8 +63,8 @@ class Epochs:
 # Which epoch is kept.
 
 
-@pytest.mark.each_value
-@pytest.mark.parametrize("name", ["acceleration", "auction"])
+@pytest.mark.quick_in("keras")
+@pytest.mark.parametrize("name", ["acceleration", slow("auction")])
 def test_the_epoch_with_the_least_error_ships(K, samples, name):
     x, number, _ = samples
     y = {name: number, "speed": x[:, 2:3]}
@@ -87,9 +85,9 @@ def mean_output(y_true, y_pred):
     return y_pred
 
 
-@pytest.mark.each_value
+@pytest.mark.quick_in("keras")
 @pytest.mark.parametrize(
-    ("mode", "best"), [("max", max), ("min", min)], ids=["max", "min"]
+    ("mode", "best"), [("max", max), slow("min", min)], ids=["max", "min"]
 )
 def test_the_mode_that_is_given_decides(K, samples, mode, best):
     x, number, _ = samples
@@ -192,8 +190,8 @@ def test_what_cannot_decide_is_found_before_training(samples, options, message):
 # The smallest file that holds.
 
 
-@pytest.mark.each_value
-@pytest.mark.parametrize(("sparsity", "holds"), [(0.3, True), (0.95, False)])
+@pytest.mark.quick_in("tf_keras")
+@pytest.mark.parametrize(("sparsity", "holds"), [slow(0.3, True), (0.95, False)])
 def test_the_smallest_file_of_a_regression(K, samples, sparsity, holds):
     x, number, _ = samples
     model = model_of(K, ["mae"])
@@ -222,7 +220,12 @@ def test_the_smallest_file_of_a_regression(K, samples, sparsity, holds):
     assert "on the validation data is within 50 % of" in found.verdict
 
 
-def test_an_accuracy_goes_before_an_error_unless_one_is_named(samples):
+@pytest.mark.parametrize(
+    ("objective", "metric"), [(None, "accuracy"), slow("mae", "mae")]
+)
+def test_an_accuracy_goes_before_an_error_unless_one_is_named(
+    samples, objective, metric
+):
     x, _, label = samples
     model = model_of(keras, ["mae", "accuracy"], activation="sigmoid")
     options = {
@@ -233,12 +236,11 @@ def test_an_accuracy_goes_before_an_error_unless_one_is_named(samples):
         "epochs": 4,
         "verbose": 0,
     }
-    assert kpk.compress(model, (x, label), **options).metric == "accuracy"
-    report = kpk.compress(model, (x, label), **options, objective="mae")
-    assert (report.metric, report.search.metric) == ("mae", "mae")
+    report = kpk.compress(model, (x, label), **options, objective=objective)
+    assert (report.metric, report.search.metric) == (metric, metric)
 
 
-@pytest.mark.parametrize("name", ["mae", "area"])
+@pytest.mark.parametrize("name", [slow("mae"), "area"])
 def test_a_classifier_is_taught_and_judged_by_its_own_metric(samples, name):
     """Not by an accuracy that nobody asked for."""
     x, _, label = samples
@@ -266,6 +268,7 @@ def test_a_classifier_is_taught_and_judged_by_its_own_metric(samples, name):
         verbose=0,
     )
     best = min(logged) if name == "mae" else max(logged)
+    assert (report.metric, report.search.metric) == (name, name)
     assert report.final.score == pytest.approx(best, abs=1e-4)
 
 
@@ -321,7 +324,7 @@ METRICS = [
     (keras, lambda m: "mae", mae, "min"),
     (tf_keras, lambda m: "mse", mse, "min"),
 ]
-QUICK = [METRICS[0], METRICS[-1]]
+QUICK = [METRICS[0]]  # test_cli_search.py has a search by an error.
 OF_CLASSES = (f1, iou, sensitivity)
 
 

@@ -234,6 +234,7 @@ def test_the_student_can_be_clustered(distiller, data):
     assert all(map(np.array_equal, distiller.teacher.get_weights(), before))
 
 
+@pytest.mark.quick_in("tf_keras")
 def test_the_learning_rate_of_the_dense_training_can_be_rewound(K, mlp, data):
     """Renda et al. 2020, with what Keras has: examples/08_recovery.py."""
     dense_rates = [0.02, 0.01, 0.004, 0.001]

@@ -49,7 +49,7 @@ def test_docstrings_say_what_the_thing_does_or_is():
 
 
 @pytest.mark.quick_in("keras")
-def test_readme_snippets_run(K, tmp_path, monkeypatch, no_collection):
+def test_readme_snippets_run(K, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert readme.run(K.__name__, tmp_path) == 4
+    assert readme.run(K.__name__, tmp_path) == 5
     assert (tmp_path / "out" / "model.tflite").exists()

@@ -108,6 +108,7 @@ class Dense:
         return BringsBack()
 
 
+@pytest.mark.each_value
 def test_weights_that_a_callback_writes_at_the_end_are_told(K, mlp, data, in_order):
     model = mlp()
     pruning, own = kpk.PruningCallback(RAMP), Dense(K)
@@ -123,6 +124,7 @@ def test_weights_that_a_callback_writes_at_the_end_are_told(K, mlp, data, in_ord
     }
 
 
+@pytest.mark.quick_in("tf_keras")
 def test_weights_that_are_replaced_can_be_an_error(K, mlp, data):
     pruning = kpk.PruningCallback(RAMP, on_incomplete="raise")
     with pytest.raises(kpk.IncompletePruningError, match="were replaced"):
@@ -144,6 +146,7 @@ def test_a_checkpoint_of_the_target_may_be_loaded_at_the_end(K, mlp, data, tmp_p
     assert zeros_of(model) == pruning.report.sparsity == target_of(model)
 
 
+@pytest.mark.quick_in("tf_keras")
 def test_the_report_speaks_of_the_model_in_hand(mlp, data):
     model, pruning = mlp(), kpk.PruningCallback(0.75)
     model.fit(*data, epochs=2, verbose=0, callbacks=[pruning])
@@ -155,6 +158,7 @@ def test_the_report_speaks_of_the_model_in_hand(mlp, data):
     assert len(pruning.report.unmet) == 2
 
 
+@pytest.mark.quick_in("tf_keras")
 def test_a_copy_of_a_used_callback_has_no_report(mlp, data):
     pruning = kpk.PruningCallback(0.75)
     mlp().fit(*data, epochs=1, verbose=0, callbacks=[pruning])
@@ -197,6 +201,7 @@ def test_keep_zeros_leaves_what_was_initialized_to_zeros_free(K, data):
     assert np.count_nonzero(model.get_weights()[2]) == 48
 
 
+@pytest.mark.quick_in("tf_keras")
 def test_keep_zeros_in_a_rule_beside_a_global_ranking(mlp, data):
     model = mlp()
     first = kpk.PrunePolicy(0.0, [kpk.Rule("classifier", 0.5)])
@@ -217,6 +222,7 @@ def test_a_policy_with_keep_zeros_can_be_written_down():
     assert kpk.PrunePolicy.from_dict(policy.to_dict()) == policy
 
 
+@pytest.mark.quick_in("tf_keras")
 def test_zeros_that_will_grow_back_are_told(mlp, data):
     model = mlp()
     model.fit(*data, epochs=2, verbose=0, callbacks=[kpk.PruningCallback(0.75)])
@@ -228,6 +234,7 @@ def test_zeros_that_will_grow_back_are_told(mlp, data):
     assert pruning.report.sparsity == 0.25
 
 
+@pytest.mark.quick_in("tf_keras")
 def test_as_many_zeros_as_there_are_lose_none(mlp, data):
     model = mlp()
     for _ in range(2):
@@ -300,6 +307,7 @@ def unbuilt(K, kind):
     return K.Sequential(layers)
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("kind", ["subclassed", "sequential"])
 def test_a_model_that_fit_builds_is_pruned_exactly(K, data, kind):
     model = unbuilt(K, kind)

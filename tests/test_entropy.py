@@ -114,6 +114,7 @@ def test_order_that_deflate_sees_counts(K):
     assert weight.ratio == 1
 
 
+@pytest.mark.quick_in("keras")
 def test_values_in_sparse_storage_are_those_that_are_stored(K):
     kernel = sparse_kernel()
     dense_file = kpk.export_tflite(dense(K, kernel))
@@ -125,6 +126,7 @@ def test_values_in_sparse_storage_are_those_that_are_stored(K):
     assert sparse.rest_bytes > plain.rest_bytes  # the positions of the values
 
 
+@pytest.mark.quick_in("keras")
 def test_path_bytes_and_model_are_the_same(K, tmp_path):
     exported = kpk.export_tflite(dense(K, sparse_kernel()), tmp_path / "m.tflite")
     expected = kpk.entropy_bound(exported)

@@ -323,6 +323,7 @@ def check_export_fails(model, path, match):
     assert tf.get_logger().level == level
 
 
+@pytest.mark.quick_in("keras")
 @pytest.mark.parametrize(
     "error", [RuntimeError, ValueError, KeyError, AttributeError, MemoryError]
 )

@@ -229,7 +229,7 @@ def test_a_file_takes_the_dict_that_keras_takes(K, names):
     assert exported.latency(given, runs=1) > 0
 
 
-@pytest.mark.quick_in("keras")
+@pytest.mark.slow  # dict_inputs of test_differential.py is quick.
 def test_compress_takes_names_with_signs(K):
     names = SIGNS[0]
     model, x = two_inputs(K, names)

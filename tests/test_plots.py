@@ -25,6 +25,7 @@ def curves(panel):
     return {line.get_label(): list(line.get_ydata()) for line in panel.lines}
 
 
+@pytest.mark.quick_in("keras")
 def test_a_run_is_drawn_as_it_was(mlp, data, tmp_path, drawn):
     history = mlp().fit(
         *data,

@@ -71,6 +71,7 @@ def test_every_kind_of_model_gets_exactly_sparse(K, name):
     } == {w.path: w.zeros for w in counted.weights}
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize(
     "structure",
     [kpk.Unstructured(), kpk.Block((2, 2)), kpk.NofM(2, 4), kpk.Channel()],

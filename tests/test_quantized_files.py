@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import qat_models
 from keras import layers as L
+from marks import slow
 from test_quantization import outputs_of, sample, settle
 
 import keras_prune_kit as kpk
@@ -54,7 +55,7 @@ def test_an_activation_behind_a_pooling(before):
 
 
 @pytest.mark.each_value
-@pytest.mark.parametrize("join", [L.Concatenate, L.Maximum, L.Minimum])
+@pytest.mark.parametrize("join", [L.Concatenate, L.Maximum, slow(L.Minimum)])
 def test_a_pooling_behind_parts_of_different_ranges(join):
     """As in SqueezeNet, but for the ranges."""
     inputs = L.Input((8, 8, 3))
@@ -73,7 +74,7 @@ class Sines(keras.layers.Layer):
     "bring_together",
     [
         lambda x, y: Sines()(y),
-        lambda x, y: L.Reshape((8, 8, 8))(keras.ops.stack([x, y], -1)),
+        slow(lambda x, y: L.Reshape((8, 8, 8))(keras.ops.stack([x, y], -1))),
         lambda x, y: keras.ops.where(y > 0, x, y),
         lambda x, y: L.Concatenate()([L.LayerNormalization()(y), L.Rescaling(9.0)(x)]),
         lambda x, y: L.Maximum()([L.Conv2D(4, 1, activation="elu")(y), x]),
@@ -99,11 +100,11 @@ def test_others_do_not_get_the_range_of_a_minimum():
 @pytest.mark.parametrize(
     ("shape", "before", "average"),
     [
-        ((8, 8, 3), lambda: L.Permute((2, 1, 3)), lambda: L.AveragePooling2D(2)),
+        slow((8, 8, 3), lambda: L.Permute((2, 1, 3)), lambda: L.AveragePooling2D(2)),
         ((8, 8, 3), lambda: L.ZeroPadding2D(), lambda: L.AveragePooling2D(2)),
         ((8, 8, 3), lambda: L.AveragePooling2D(2), lambda: L.AveragePooling2D(2)),
         ((8, 8, 3), lambda: L.Dropout(0.1), lambda: L.AveragePooling2D(2)),
-        ((16, 3), lambda: L.Conv1D(4, 3), lambda: L.AveragePooling1D(2)),
+        slow((16, 3), lambda: L.Conv1D(4, 3), lambda: L.AveragePooling1D(2)),
         ((16, 3), lambda: L.Conv1D(4, 3), lambda: L.AveragePooling1D(3, 2, "same")),
     ],
 )

@@ -117,7 +117,8 @@ def test_killed_in_the_middle_of_a_backup_and_resumed(tmp_path, save, epochs):
         assert (end["arr_0"] == 0).sum() == round(0.8 * 128)
 
 
-@pytest.mark.parametrize("world", [slow("keras"), "tf_keras"])
+@pytest.mark.slow  # test_callbacks.py begins where no epoch is left.
+@pytest.mark.parametrize("world", ["keras", "tf_keras"])
 def test_killed_between_the_last_epoch_and_the_end(tmp_path, world):
     killed = run(tmp_path, world, "epoch 6", FROM_ZERO, OURS)
     assert killed.returncode == -signal.SIGKILL, killed.stderr

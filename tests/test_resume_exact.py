@@ -11,7 +11,6 @@ import models
 import numpy as np
 import pytest
 import tensorflow as tf
-from marks import slow
 
 import keras_prune_kit as kpk
 
@@ -204,10 +203,10 @@ def run(folder, world, body, how):
     )
 
 
-@pytest.mark.quick_in("keras")
+@pytest.mark.slow  # The same within a process: `check_cuts`.
 @pytest.mark.parametrize(
     ("body", "ways"),
-    [(LOOP, ["resumed"]), slow(FIT, ["backup", "checkpoint"])],
+    [(LOOP, ["resumed"]), (FIT, ["backup", "checkpoint"])],
     ids=["loop", "fit"],
 )
 def test_killed_and_resumed_in_a_new_process(K, tmp_path, body, ways):

@@ -229,6 +229,7 @@ def test_inputs_are_still_told_apart_by_name(K, both):
     assert names == ["left", "right", "kind", "place"]
 
 
+@pytest.mark.quick_in("keras")
 def test_sparse_storage_keeps_its_positions(K, both):
     whole, shrunk = both(convnet(K), sparse_storage=True)
     x = samples(5, 8, 8, 2)
@@ -246,12 +247,14 @@ def test_weights_inputs_and_outputs_alone_have_names(K):
     assert any("hidden" in name for name in of_weights)
 
 
+@pytest.mark.quick_in("keras")
 def test_weights_start_where_the_schema_says(K):
     exported = kpk.export_tflite(convnet(K))
     starts = [constant.position.start for constant in constants(exported.bytes)]
     assert len(starts) >= 5 and all(start % 16 == 0 for start in starts)
 
 
+@pytest.mark.quick_in("keras")
 def test_files_without_any_name_can_be_read(K):
     model = unpack(kpk.export_tflite(convnet(K)).bytes)
     for tensor in model.subgraphs[0].tensors:

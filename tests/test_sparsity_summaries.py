@@ -62,6 +62,7 @@ def test_every_epoch_shows_each_weight_as_it_was(K, mlp, data, tmp_path, order):
             assert sum(histogram.bucket) == kept.size
 
 
+@pytest.mark.quick_in("keras")
 def test_a_global_ranking_has_no_targets_by_layer(mlp, data, tmp_path):
     pruning = kpk.PruningCallback(kpk.PrunePolicy(0.5, scope="global"))
     summaries = kpk.SparsitySummaries(tmp_path)

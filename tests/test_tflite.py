@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+from marks import slow
 
 import keras_prune_kit as kpk
 from keras_prune_kit._keras.signature import ModelInput
@@ -125,6 +126,7 @@ def test_quantized_files_take_and_give_floats(K, quantization, io_dtype):
     np.testing.assert_allclose(predictions, model.predict(x, verbose=0), atol=0.02)
 
 
+@pytest.mark.quick_in("keras")
 @pytest.mark.parametrize(
     ("quantization", "io_dtype"),
     [("int8", "int8"), ("int8", "uint8"), ("int16x8", "int16")],
@@ -148,6 +150,7 @@ def test_arrays_of_the_type_of_the_file_are_taken_as_they_are(
     assert row.scores["accuracy"] == accuracy
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("io_dtype", ["int8", "uint8"])
 def test_pictures_of_bytes_are_real_values_beside_a_model(K, io_dtype):
     pixels = np.random.default_rng(0).integers(0, 120, (60, 6)).astype("uint8")
@@ -265,7 +268,7 @@ def test_unrolled_recurrent_layers_can_be_int8(K):
     )
 
 
-@pytest.mark.parametrize("is_bidirectional", [False, True])
+@pytest.mark.parametrize("is_bidirectional", [slow(False), True])
 def test_a_fused_lstm_in_int8_computes_what_the_model_does(is_bidirectional):
     """The converter's own file gives nonsense for small states, and for two of them."""
     import tf_keras as K
@@ -381,11 +384,11 @@ def test_open_sizes_take_any_size(K):
 # Zeros.
 
 
-@pytest.mark.each_value
 def test_the_names_of_quantizations_are_those_of_the_exporter():
     assert tuple(export._IO_DTYPES) == quantizations.QUANTIZATIONS == QUANTIZATIONS
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("quantization", QUANTIZATIONS)
 def test_zeros_of_the_model_are_zeros_of_the_file(K, quantization):
     model = cnn(K)
@@ -418,6 +421,7 @@ def test_sparse_storage_loses_nothing(K, quantization):
     np.testing.assert_allclose(sparse.predict(x), dense.predict(x), atol=1e-5)
 
 
+@pytest.mark.quick_in("keras")
 def test_sparse_storage_that_drops_weights_is_refused(K):
     model = K.Sequential([K.layers.Input((3,)), K.layers.Dense(40)])
     sparsify(model)
@@ -473,6 +477,7 @@ def test_accuracy(y_true, y_pred, expected):
     assert accuracy(np.array(y_true), np.array(y_pred)) == pytest.approx(expected)
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("one_hot", [False, True])
 def test_accuracy_is_that_of_keras(K, mlp, data, one_hot):
     x, y = data
@@ -501,6 +506,7 @@ def test_any_metric_will_do(K):
     assert by_keras == pytest.approx([1, 1, 1], abs=1e-5)
 
 
+@pytest.mark.quick_in("keras")
 def test_latency_is_in_milliseconds(K):
     wide = K.Sequential([K.layers.Input((512,)), K.layers.Dense(4096)])
     narrow = K.Sequential([K.layers.Input((512,)), K.layers.Dense(16)])
@@ -536,6 +542,7 @@ def test_the_same_model_gives_the_same_file(mlp):
     assert kpk.export_tflite(model).bytes == kpk.export_tflite(model).bytes
 
 
+@pytest.mark.quick_in("keras")
 def test_reading_a_file_needs_no_tensorflow(mlp, tmp_path):
     path = tmp_path / "model.tflite"
     kpk.export_tflite(mlp(), path)
@@ -701,6 +708,7 @@ def test_damaged_files_are_refused(mlp, tmp_path):
         kpk.TFLiteModel(3)
 
 
+@pytest.mark.quick_in("keras")
 def test_data_that_does_not_fit_the_file(K):
     exported = kpk.export_tflite(many_to_many(K))
     x = many_inputs(6)
@@ -720,6 +728,7 @@ def test_data_that_does_not_fit_the_file(K):
         exported.evaluate(x, [np.zeros(5)] * 3)
 
 
+@pytest.mark.quick_in("keras")
 def test_columns_that_one_scale_hardly_tells_apart_are_told(K, caplog):
     """A table as people have them, normalized inside the model."""
     model = K.Sequential([K.layers.Input((3,)), K.layers.Dense(2)])
@@ -731,6 +740,7 @@ def test_columns_that_one_scale_hardly_tells_apart_are_told(K, caplog):
         assert ("columns 1 vary by fewer than 8 steps" in caplog.text) is told
 
 
+@pytest.mark.quick_in("keras")
 def test_a_file_that_computes_something_else_is_told(K, caplog):
     """One scale for columns of two sizes: the file does not see what decides."""
     layer = K.layers.Dense(1, kernel_initializer=K.initializers.Constant(1.0))

@@ -2,13 +2,18 @@
 
 import numpy as np
 import pytest
+from marks import slow
 from modes import MODES, build, legacy, set_dtype_policy
 
 import keras_prune_kit as kpk
 
 
 @pytest.mark.each_value
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "mode",
+    # Also in test_distribution.py, and here in half precision.
+    [slow(mode) if mode == "mirrored" else mode for mode in MODES],
+)
 def test_sparsity_is_exact_to_the_weight(K, mode, data):
     precision = next((p for p in mode.split() if p.startswith("mixed")), "float32")
     set_dtype_policy(K, precision)
@@ -39,8 +44,7 @@ def test_a_later_fit_without_the_callback_is_a_plain_fit(K, data):
     assert kpk.sparsity_report(model).sparsity < 0.5
 
 
-@pytest.mark.parametrize("save_freq", ["epoch", 3])
-def test_weights_are_sparse_at_every_batch_whoever_looks(K, data, save_freq):
+def test_weights_are_sparse_at_every_batch_whoever_looks(K, data):
     """A callback listed before ours sees masked weights, as a checkpoint would."""
     seen = []
 

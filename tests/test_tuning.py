@@ -15,8 +15,6 @@ from trained import trained_once
 
 import keras_prune_kit as kpk
 
-pytestmark = pytest.mark.usefixtures("no_collection")
-
 MEASURES = {
     *("gzip_bytes", "size_ratio", "file_bytes", "sparsity"),
     *("tflite_accuracy", "accuracy_drop", "latency_ms"),
@@ -106,7 +104,7 @@ def test_the_best_model_is_the_one_at_its_target(K, trained, data, tmp_path):
     """An early, dense epoch would have been better: accuracy is the objective."""
     hypermodel = hypermodel_of(trained, sparsity=(0.9, 0.9), max_accuracy_drop=0.5)
     objective = keras_tuner.Objective("val_accuracy", "max")
-    tuner = tuner_of(hypermodel, tmp_path, objective=objective)
+    tuner = tuner_of(hypermodel, tmp_path, objective=objective, max_trials=1)
     search(tuner, data, epochs=3)
     folder, record = record_of(tuner, tuner.oracle.get_best_trials()[0])
     best = tuner.get_best_models()[0]
@@ -231,7 +229,7 @@ def test_a_policy_of_ones_own(trained_3, data, tmp_path):
 
     trained_3.layers[1].name = "dense_1"
     hypermodel = hypermodel_of(trained_3, policy=policy)
-    for trial in search(tuner := tuner_of(hypermodel, tmp_path), data):
+    for trial in search(tuner := tuner_of(hypermodel, tmp_path, max_trials=1), data):
         assert set(trial.hyperparameters.values) == {"quantization", "head", "body"}
         policy = kpk.PrunePolicy.from_dict(record_of(tuner, trial)[1]["policy"])
         assert policy.schedule.final_sparsity == trial.hyperparameters.get("body")
@@ -363,7 +361,8 @@ def test_a_metric_that_nobody_knows(trained_3, data, tmp_path):
         hypermodel_of(trained_3)
     with pytest.raises(ValueError, match="evaluated by: loss, it.*'val_it'"):
         hypermodel_of(trained_3, objective="val_it")
-    trial, *_ = search(tuner_of(hypermodel_of(trained_3, mode="min"), tmp_path), data)
+    by_it = hypermodel_of(trained_3, mode="min")
+    (trial,) = search(tuner_of(by_it, tmp_path, max_trials=1), data)
     assert trial.status == "COMPLETED"
     assert hypermodel_of(trained_3, objective="loss").baseline is trained_3
 
@@ -372,8 +371,9 @@ def test_a_search_by_the_loss_alone(data, tmp_path):
     model = models.sequential(keras)
     model.compile("adam", model_loss(model))
     model.fit(*data, epochs=2, verbose=0)
-    tuner = tuner_of(hypermodel_of(model, objective="loss"), tmp_path)
-    trial, *_ = search(tuner, data)
+    hypermodel = hypermodel_of(model, objective="loss")
+    tuner = tuner_of(hypermodel, tmp_path, max_trials=1)
+    (trial,) = search(tuner, data)
     folder, record = record_of(tuner, trial)
     assert (record["baseline"]["metric"], record["baseline"]["mode"]) == ("loss", "min")
     logits = kpk.TFLiteModel(folder / "model.tflite").predict(data[0])

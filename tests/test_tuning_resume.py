@@ -20,8 +20,6 @@ import keras_prune_kit as kpk
 from keras_prune_kit.tuning import durable_oracle, hyper_model
 from keras_prune_kit.tuning import tuner as tuner_module
 
-pytestmark = pytest.mark.usefixtures("no_collection")
-
 EXAMPLE = Path(__file__).parents[1] / "examples" / "keras_tuner_workers.py"
 
 
@@ -78,7 +76,8 @@ def records(tuner):
     }
 
 
-@pytest.mark.parametrize("moment", ["training", "after writing"])
+# What is written, and when, is cut in all places below.
+@pytest.mark.parametrize("moment", ["training", slow("after writing")])
 def test_a_search_that_is_killed_goes_on(open_search, data, moment, monkeypatch):
     kind = kpk.CompressionTuner if moment == "training" else keras_tuner.RandomSearch
     search(open_search(kind, max_trials=1), data)

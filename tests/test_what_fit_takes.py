@@ -42,7 +42,7 @@ def foreign(data):
     return tuple(map(Foreign, data))
 
 
-@pytest.mark.each_value
+@pytest.mark.quick_in("keras")
 @pytest.mark.parametrize(
     "form", [tensors, slow(frames), slow(foreign)], ids=lambda f: f.__name__
 )
@@ -58,6 +58,7 @@ def test_compress_measures_the_same_whatever_holds_the_data(trained, data, form)
     assert got.sparsity_report.zeros == wanted.sparsity_report.zeros
 
 
+@pytest.mark.quick_in("keras")
 def test_compare_takes_tensors(trained, data):
     wanted, got = (
         kpk.compare({"model": trained}, *form, latency_runs=0)

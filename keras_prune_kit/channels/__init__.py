@@ -4,8 +4,14 @@
 those that contribute nothing, and `remove_channels` those that matter least.
 """
 
+from keras_prune_kit.channels.costs import macs_of
 from keras_prune_kit.channels.groups import ChannelGroup, ChannelGroups, channel_groups
-from keras_prune_kit.channels.removing import remove_channels, remove_zero_channels
+from keras_prune_kit.channels.removal import without
+from keras_prune_kit.channels.removing import (
+    chooser_for,
+    remove_channels,
+    remove_zero_channels,
+)
 from keras_prune_kit.channels.tied_weights import TiedAxis, TiedWeights, tied_weights
 
 __all__ = [
@@ -14,7 +20,10 @@ __all__ = [
     "TiedAxis",
     "TiedWeights",
     "channel_groups",
+    "chooser_for",
+    "macs_of",
     "remove_channels",
     "remove_zero_channels",
     "tied_weights",
+    "without",
 ]

@@ -11,7 +11,7 @@ import numpy as np
 from keras_prune_kit.channels.costs import Costs, all_stay, costs_of, staying
 from keras_prune_kit.channels.groups import Members, members_of
 from keras_prune_kit.channels.tracing import Trace
-from keras_prune_kit.structures import count_zeros, keep_highest
+from keras_prune_kit.structures import Channel, count_zeros, keep_highest
 
 HEADS, HEAD_SIZES = "heads", ("head size", "value size")
 SCOPES = ("group", "global")
@@ -28,7 +28,7 @@ class Chooser:
         scores: The scores of their channels.
         scope: `"group"`: each group loses the same fraction. `"global"`: all channels
             are ranked together, and each group keeps a tenth at least.
-        multiple_of: Groups of more channels keep a multiple of this number.
+        multiple_of: Larger groups keep a multiple of this number, as in `Channel`.
         least: The number of channels that a group keeps at least.
     """
 
@@ -97,11 +97,8 @@ class Chooser:
 
     def _leaving(self, size: int, fraction: float) -> int:
         """Return the number of channels of a group that leave."""
-        stays = size - count_zeros(fraction, size)
-        if size > self.multiple_of:
-            rounded = round(stays / self.multiple_of) * self.multiple_of
-            stays = min(max(rounded, self.multiple_of), size)
-        return size - min(max(stays, self.least), size)
+        leaving = Channel(multiple_of=self.multiple_of).count(fraction, size)
+        return min(leaving, max(size - self.least, 0))
 
 
 def removable(found: Trace) -> list[Members]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_prune_kit import _keras
 from keras_prune_kit.channels.flow import product
-from keras_prune_kit.channels.tracing import Trace
+from keras_prune_kit.channels.tracing import Trace, is_followed, trace
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,18 @@ def costs_of(found: Trace, stays: np.ndarray) -> Costs:
             for size, ids in zip(shape, axes, strict=True)
         )
     return Costs(macs, parameters)
+
+
+def macs_of(model: Any) -> int | None:
+    """Return the multiplications of a model; `None` if its calls are not known.
+
+    Args:
+        model: A built model of either world.
+    """
+    if not is_followed(model):
+        return None
+    found = trace(model)
+    return None if found.unknown else costs_of(found, all_stay(found)).macs
 
 
 def all_stay(found: Trace) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What tracing records of a model: the channels of tensors, weights and products."""
+"""The records of a trace: the channels of tensors, weights and products."""
 
 from __future__ import annotations
 

@@ -54,8 +54,9 @@ def remove_channels(
             Defaults to `".*"`, all.
         scope: `"group"`: each group loses the same fraction. `"global"`: all channels
             are ranked together, and each group keeps a tenth. Defaults to `"group"`.
-        multiple_of: Groups of more channels keep a multiple of this number; 8 suits
-            the vector instructions of most processors. Defaults to 1.
+        multiple_of: If a group keeps at least this many channels, it keeps a multiple
+            of this number; 8 suits the vector instructions of most processors. Defaults
+            to 1.
         least: The number of channels that each group keeps at least. Defaults to 1.
 
     Returns:
@@ -141,8 +142,13 @@ def chooser_for(
     scope: str = "group",
     multiple_of: int = 1,
     least: int = 1,
+    with_coupled: bool = True,
 ) -> Chooser:
-    """Return a chooser of the channels that leave; `remove_channels` explains all."""
+    """Return a chooser of the channels that leave; `remove_channels` explains them.
+
+    With `with_coupled=False`, those stay that masks in training cannot take out, as a
+    normalization over all channels couples them.
+    """
     if not (callable(criterion) or is_one_of(criterion, (BATCH_NORM,))):
         raise TypeError(
             f"criterion is a function such as kpk.magnitude, or '{BATCH_NORM}'. "
@@ -153,7 +159,12 @@ def chooser_for(
     check_whole("multiple_of", multiple_of)
     check_whole("least", least)
     found = traced(model)
-    members = [group for group in removable(found) if _is_named(group, layers)]
+    members = [
+        group
+        for group in removable(found)
+        if _is_named(group, layers)
+        and (with_coupled or not group.group.coupled_because)
+    ]
     if not members:
         named = "the model" if layers == ".*" else f"layers={layers!r}"
         raise ValueError(no_group_message(found, named))

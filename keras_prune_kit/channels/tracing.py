@@ -30,7 +30,7 @@ from keras_prune_kit.channels.ties import Ties
 
 @dataclass(eq=False)
 class Trace:
-    """What is known of the channels of a model.
+    """All that is known of the channels of a model.
 
     Attributes:
         model: The model.
@@ -95,9 +95,10 @@ def trace(model: Any) -> Trace:
         fixed_flow(found, tensor, "an input of the model")
         for tensor in _keras.graph_of(model).inputs
     ]
-    for flow in _walk(found, model, inputs, "", False):
-        if flow.ids is not None:
-            found.kept.append((flow.ids, "an output of the model"))
+    outputs = _walk(found, model, inputs, "", False)
+    given = [flow.ids for flow in outputs if flow.ids is not None]
+    # First, as the reason that a user understands best.
+    found.kept[:0] = [(ids, "an output of the model") for ids in given]
     _keep_whole(found)
     return found
 

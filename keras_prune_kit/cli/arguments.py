@@ -21,6 +21,24 @@ def sparsity(text: str) -> float:
     return value
 
 
+def part(text: str) -> float:
+    """Parse a fraction above 0 and below 1."""
+    value = _number(text)
+    if not 0 < value < 1:
+        raise ArgumentTypeError(
+            f"a fraction above 0 and below 1, such as 0.5, is needed, not {text}"
+        )
+    return value
+
+
+def speedup(text: str) -> float:
+    """Parse a number above 1."""
+    value = _number(text)
+    if not 1 < value < 1000:
+        raise ArgumentTypeError(f"a number above 1, such as 2, is needed, not {text}")
+    return value
+
+
 def count(text: str) -> int:
     """Parse a whole number of at least 1."""
     # `int` alone would accept "1_000" and " 5".

@@ -42,6 +42,9 @@ def run(options: argparse.Namespace) -> Result:
         max_accuracy_drop=options.max_drop,
         objective=options.objective,
         mode=options.mode,
+        speedup=options.speedup,
+        macs=options.macs,
+        multiple_of=options.multiple_of,
     )
     return save(report, options.out)
 

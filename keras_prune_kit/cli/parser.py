@@ -101,24 +101,53 @@ def _compress(parser: argparse.ArgumentParser) -> None:
 Prune a trained model while fine-tuning it, keep the best epoch, export it to
 .tflite and measure every file. Write the pruned model, the .tflite and a
 report; the original model stays unchanged. With --target smallest, try several
-sparsities and keep the smallest file whose metric is good enough."""
+sparsities and keep the smallest file whose metric is good enough. With
+--speedup, --macs or --target fastest, whole filters and units leave the model,
+which makes it faster everywhere."""
     add_model(parser)
     add_training(parser, "choose the best epoch with")
     how_sparse = parser.add_mutually_exclusive_group()
-    add_sparsity(how_sparse, None, "0.8; with --target, found by the search")
+    add_sparsity(
+        how_sparse,
+        None,
+        "0.8; with --target smallest, found by the search; none if channels leave",
+    )
     how_sparse.add_argument(
         "--policy",
         metavar="FILE.json",
         type=arguments.existing((".json",)),
         help="a policy, as PrunePolicy.to_dict() returns it",
     )
-    parser.add_argument(
+    how_far = parser.add_mutually_exclusive_group()
+    how_far.add_argument(
         "--target",
-        choices=("smallest",),
-        help="smallest: search for the smallest file whose metric is good enough",
+        choices=("smallest", "fastest"),
+        help="search for the smallest or the fastest file whose metric is good enough",
+    )
+    how_far.add_argument(
+        "--speedup",
+        type=arguments.speedup,
+        metavar="TIMES",
+        help="take channels out until the .tflite is measured to be so many times as "
+        "fast, such as 2",
+    )
+    how_far.add_argument(
+        "--macs",
+        type=arguments.part,
+        metavar="FRACTION",
+        help="take channels out until this part of the multiplications is left",
+    )
+    parser.add_argument(
+        "--multiple-of",
+        type=arguments.count,
+        default=8,
+        metavar="N",
+        help="large groups of channels keep a multiple of N (default: %(default)s)",
     )
     add_decision(parser, 0.002)
-    add_quantize(parser, None, "int8; with --target, quantization-aware training")
+    add_quantize(
+        parser, None, "int8; with --target smallest, quantization-aware training"
+    )
     add_epochs(parser, None, "5; with --target 20, of all attempts together")
     add_scale(parser)
     add_out_folder(parser)

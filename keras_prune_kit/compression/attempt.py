@@ -13,6 +13,8 @@ from keras_prune_kit import _keras
 from keras_prune_kit._tools.quantizations import CALIBRATED
 from keras_prune_kit.callbacks import PruningCallback
 from keras_prune_kit.compression.fine_tuning import FineTuning
+from keras_prune_kit.compression.thinning import Thinning, thinned
+from keras_prune_kit.measuring.sparsity import sparsity_report
 from keras_prune_kit.policies import PrunePolicy
 from keras_prune_kit.quantization import quantize_aware
 from keras_prune_kit.reports import SparsityReport
@@ -28,15 +30,17 @@ class Setting:
     """The pruning and quantization of an attempt.
 
     Attributes:
-        policy: The pruning policy.
+        policy: The pruning policy; `None` if no weights are zeroed.
         quantization: The quantization of the file, a name from `export_tflite`.
         weight_bits: Bits per weight in quantization-aware training; `None` to quantize
             after training.
+        thinning: The channels that leave before weights are zeroed; `None` for none.
     """
 
-    policy: PrunePolicy
+    policy: PrunePolicy | None
     quantization: str
     weight_bits: int | None = None
+    thinning: Thinning | None = None
 
     @property
     def number_format(self) -> str:
@@ -94,6 +98,33 @@ def copy_for(model: Any, weight_bits: int | None) -> Any:
     return quantize_aware(model, weight_bits=weight_bits, preserve_sparsity=False).model
 
 
+def make_attempt(
+    model: Any,
+    setting: Setting,
+    training: FineTuning,
+    representative_data: Any = None,
+) -> Outcome:
+    """Copy a model, take channels out, prune, fine-tune and export it.
+
+    Args:
+        model: A compiled model. It is not changed.
+        setting: What happens to the copy.
+        training: Its fine-tuning. If channels leave and weights are zeroed or quantized
+            in training, each of the two gets half of the epochs.
+        representative_data: Samples for calibration. Defaults to `None`.
+    """
+    if setting.thinning is not None:
+        is_all = setting.policy is None and setting.weight_bits is None
+        share = training.epochs if is_all else max(1, training.epochs // 2)
+        model = thinned(model, setting.thinning, training.lasting(share))
+        training = training.lasting(max(1, training.epochs - share))
+        if is_all:
+            exported = export(model, setting.quantization, representative_data)
+            return Outcome(model, exported, sparsity_report(model), None)
+    copied = copy_for(model, setting.weight_bits)
+    return run_attempt(copied, setting, training, representative_data)
+
+
 def run_attempt(
     copied: Any,
     setting: Setting,
@@ -115,6 +146,8 @@ def run_attempt(
     last = max(1, training.epochs // 3) if is_quantized_last else 0
     # Pruning comes first where TFMOT's layers would hide the kernels from it.
     policy, pruning_part = setting.policy, training.lasting(training.epochs - last)
+    if policy is None:
+        raise TypeError("An attempt needs a policy, or channels that leave.")
     pruning = PruningCallback(
         policy,
         on_incomplete=training.on_incomplete,

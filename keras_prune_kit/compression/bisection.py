@@ -10,6 +10,8 @@ from keras_prune_kit.policies import PrunePolicy
 from keras_prune_kit.reports.tables import percent
 from keras_prune_kit.schedules import Fraction, PolynomialDecay
 
+LEAST_SHARE = 2  # epochs of an attempt
+
 _RAMP = Fraction(0.6)  # of an attempt; the metric recovers in its remaining steps
 _DENSEST = 0.5
 _NEXT_DENSITY = 0.6  # times the previous density, as long as all settings held
@@ -32,13 +34,49 @@ def ramp_to(sparsity: float, begin: float = 0.0) -> PrunePolicy:
     return PrunePolicy(schedule, scope="global")
 
 
+class Densities:
+    """A search for the lowest density that holds, from low to high.
+
+    Until one holds, the density is doubled, then multiplied by four, then by eight.
+    After that it is bisected on a logarithmic scale, between the lowest that held and
+    the highest that did not.
+
+    Args:
+        first: The first density, 0 to 1.
+        densest: The highest density to try, below 1.
+    """
+
+    def __init__(self, first: float, densest: float) -> None:
+        self._first = first
+        self._densest = densest
+        self._held: float | None = None
+        self._failed: float | None = None
+        self._failures = 0
+
+    def next(self) -> float:
+        """Return the density to try now, 0 to 1."""
+        if self._held is None:
+            if self._failed is None:
+                return self._first
+            return min(self._failed * 2**self._failures, self._densest)
+        if self._failed is None:
+            return self._held * _NEXT_DENSITY
+        # The geometric mean halves the interval on a logarithmic scale.
+        return math.sqrt(self._held * self._failed)
+
+    def tell(self, density: float, holds: bool) -> None:
+        """Record whether a density held."""
+        if holds:
+            self._held = density
+        else:
+            self._failed = density
+            self._failures += 1
+
+
 class Bisection:
     """Search for the highest sparsity that holds, from high to low.
 
-    A setting holds if its file stays within the accepted drop of the metric. Until one
-    holds, the density (1 - sparsity) is doubled, then multiplied by four, then by
-    eight. After that it is bisected on a logarithmic scale, between the sparsest
-    setting that held and the least sparse one that did not.
+    A setting holds if its file stays within the accepted drop of the metric.
 
     Args:
         quantization: The quantization of all settings.
@@ -61,43 +99,36 @@ class Bisection:
         self.sparsity = 0.0
         self._quantization = quantization
         self._weight_bits = weight_bits
-        self._held: float | None = None
-        self._failed: float | None = None
-        self._failures = 0
-        self._first = _DENSITY_OF_UNKNOWN_STEPS
+        first = _DENSITY_OF_UNKNOWN_STEPS
         if steps is not None:
             least, most = _DENSITIES
-            self._first = min(max(_DENSITY_OF_ONE_STEP / math.sqrt(steps), least), most)
+            first = min(max(_DENSITY_OF_ONE_STEP / math.sqrt(steps), least), most)
+        self._densities = Densities(first, _DENSEST)
         self.attempts = attempts
+
+    def begin_denser(self, times: float) -> None:
+        """Begin with a higher density, in a model with fewer weights.
+
+        Args:
+            times: The weights of the whole model divided by those that are there.
+        """
+        first = min(self._densities.next() * times, _DENSEST)
+        self._densities = Densities(first, _DENSEST)
 
     def next(self) -> Setting | None:
         """Return the setting to try now."""
         # To as many digits as the report shows.
-        self.sparsity = round(1 - self._density(), 4)
+        self.sparsity = round(1 - self._densities.next(), 4)
         policy = ramp_to(self.sparsity)
         return Setting(policy, self._quantization, self._weight_bits)
 
     def tell(self, holds: bool) -> None:
         """Record whether the file of the last setting held."""
-        if holds:
-            self._held = 1 - self.sparsity
-        else:
-            self._failed = 1 - self.sparsity
-            self._failures += 1
+        self._densities.tell(1 - self.sparsity, holds)
 
     def describe(self, setting: Setting) -> str:
         """Return the name of the last setting, such as `"98.5 %, 4-bit QAT"`."""
         return f"{percent(self.sparsity)}, {setting.number_format}"
-
-    def _density(self) -> float:
-        if self._held is None:
-            if self._failed is None:
-                return self._first
-            return min(self._failed * 2**self._failures, _DENSEST)
-        if self._failed is None:
-            return self._held * _NEXT_DENSITY
-        # The geometric mean halves the interval on a logarithmic scale.
-        return math.sqrt(self._held * self._failed)
 
 
 class Ladder:
@@ -128,3 +159,13 @@ class Ladder:
     def describe(self, setting: Setting) -> str:
         """Return the name of a setting in the report."""
         return f"your policy, {setting.number_format}"
+
+
+def shares(epochs: int, attempts: int) -> list[int]:
+    """Return the epochs of each attempt.
+
+    The first gets half of them or more, as the others start from its weights.
+    """
+    later = attempts - 1
+    share = max(LEAST_SHARE, epochs // (2 * later)) if later else 0
+    return [epochs - later * share, *[share] * later]

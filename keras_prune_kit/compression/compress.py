@@ -25,9 +25,15 @@ from keras_prune_kit._tools.checks import (
 from keras_prune_kit._tools.files import check_writable_folder
 from keras_prune_kit._tools.quantizations import CALIBRATED, CALIBRATION_SAMPLES
 from keras_prune_kit.compression.attempt import Setting
+from keras_prune_kit.compression.budgets import (
+    thinning_for_macs,
+    thinning_for_speedup,
+)
+from keras_prune_kit.compression.fastest import find_fastest
 from keras_prune_kit.compression.prune_once import prune_once
 from keras_prune_kit.compression.recipe import Recipe
 from keras_prune_kit.compression.smallest import LEAST_EPOCHS, find_smallest
+from keras_prune_kit.compression.thinning import Thinning
 from keras_prune_kit.policies import PrunePolicy, as_policy
 from keras_prune_kit.reports import CompressionReport
 from keras_prune_kit.schedules import Schedule
@@ -57,6 +63,9 @@ def compress(
     max_accuracy_drop: float = 0.002,
     objective: str | None = None,
     mode: str = "auto",
+    speedup: float | None = None,
+    macs: float | None = None,
+    multiple_of: int = 8,
 ) -> CompressionReport:
     """Prune, quantize and export a trained model, and measure its size and accuracy.
 
@@ -78,6 +87,15 @@ def compress(
     during 4-bit quantization-aware training; on `tf_keras`, TFMOT's 8-bit training
     follows it. The report lists every attempt.
 
+    With `speedup`, `macs` or `target="fastest"`, whole filters, units and heads leave
+    the model, which makes it faster in every runtime: masks zero them step by step
+    during the first part of the fine-tuning, then they are removed, and the smaller
+    model is trained on. `speedup` is measured: the .tflite runs at least so many times
+    as fast on this machine (one sample, one thread, in turns with the whole model's
+    file). `target="fastest"` searches for the fastest file whose metric drops by at
+    most `max_accuracy_drop`; up to four attempts share the epochs. A `policy` zeroes
+    weights of what is left, in the second half of the epochs.
+
     Args:
         model: A trained and compiled `keras` or `tf_keras` model, or the path of one
             (.keras, .h5). It is not changed.
@@ -85,10 +103,10 @@ def compress(
             arrays, tensors or pandas frames, or a dataset or generator of batches.
         validation_data: Likewise, labelled data that the model is not trained on.
         policy: A `PrunePolicy`, or a schedule or a final sparsity (0 to 1) to create
-            one from. Defaults to `None`: 0.8, or with a target the result of the
-            search.
+            one from. Defaults to `None`: 0.8, or with `target="smallest"` the result of
+            the search, or no zeros if channels leave.
         quantization: `"none"`, `"float16"`, `"dynamic"`, `"int8"` or `"int16x8"`; see
-            `export_tflite`. Defaults to `None`: `"int8"`, or with a target
+            `export_tflite`. Defaults to `None`: `"int8"`, or with `target="smallest"`
             quantization-aware training.
         epochs: Epochs of fine-tuning, of all attempts together. Defaults to 5; use 20
             or more for a search.
@@ -99,8 +117,8 @@ def compress(
         out_dir: A folder to `save` the report to. Defaults to `None`.
         callbacks: Keras callbacks of your own for the fine-tuning. Defaults to none.
         verbose: The progress output of `fit`, 0 for none. Defaults to `"auto"`.
-        target: `"smallest"` to search for the smallest file; it needs a metric.
-            Defaults to `None`: prune once.
+        target: `"smallest"` or `"fastest"` to search for the smallest or the fastest
+            file; it needs a metric. Defaults to `None`: once, without a search.
         max_accuracy_drop: The largest accepted drop of the metric in a search, on the
             validation data, 0 to 1. If more is better, it is absolute, in the unit of
             the metric. For an error, it is relative to the baseline's error (0.01: at
@@ -113,6 +131,12 @@ def compress(
         mode: `"max"` if more of that metric is better, `"min"` if less is. Defaults to
             `"auto"`: the direction of the Keras metric, or for other metrics the one
             that a word of the name implies, such as accuracy or error.
+        speedup: How many times as fast the .tflite must be as that of the whole model,
+            above 1. Defaults to `None`.
+        macs: The share of the multiplications that may be left, above 0 and below 1.
+            Defaults to `None`.
+        multiple_of: If a group of channels keeps at least this many, it keeps a
+            multiple of this number, which suits vector instructions. Defaults to 8.
 
     Returns:
         A report that prints as a table and contains the Keras model and the .tflite.
@@ -134,6 +158,7 @@ def compress(
 
     data = {"validation_data": (xv, yv), "max_accuracy_drop": 0.002}
     report = kpk.compress(model, (x, y), target="smallest", epochs=20, **data)
+    report = kpk.compress(model, (x, y), speedup=2.0, epochs=10, **data)
     ```
     """
     model = _keras.opened(model, compiled=True)
@@ -148,6 +173,10 @@ def compress(
         raise TypeError(f"quantization is a text. Received: {quantization!r}.")
     _check_fit_options(batch_size, callbacks, verbose)
     _check_target(target, max_accuracy_drop)
+    _check_budgets(target, speedup, macs, multiple_of)
+    loses_channels = target == "fastest" or speedup is not None or macs is not None
+    if loses_channels:
+        Thinning(0.5, multiple_of).check(model)  # Raises if no channel can leave.
     check_decision(objective, mode)
     train_data = as_arrays(train_data, "train_data")
     validation_data = as_arrays(validation_data, "validation_data")
@@ -177,11 +206,20 @@ def compress(
         objective=objective,
         mode=mode,
     )
-    if target is None:
-        setting = Setting(chosen or as_policy(_SPARSITY), quantization or _QUANTIZATION)
-        report = prune_once(recipe, setting)
-    else:
+    numbers = quantization or _QUANTIZATION
+    if target == "smallest":
         report = find_smallest(recipe, chosen, quantization, max_accuracy_drop)
+    elif target == "fastest":
+        report = find_fastest(recipe, chosen, numbers, max_accuracy_drop, multiple_of)
+    elif macs is not None:
+        thinning = thinning_for_macs(model, macs, multiple_of)
+        report = prune_once(recipe, Setting(chosen, numbers, thinning=thinning))
+    elif speedup is not None:
+        thinning = thinning_for_speedup(recipe, numbers, speedup, multiple_of)
+        report = prune_once(recipe, Setting(chosen, numbers, thinning=thinning))
+    else:
+        policy = chosen or as_policy(_SPARSITY)
+        report = prune_once(recipe, Setting(policy, numbers))
     if out_dir is not None:
         report.save(out_dir)
     return report
@@ -233,13 +271,35 @@ def _check_copy(model: Any, train_data: Any) -> None:
 
 
 def _check_target(target: Any, max_accuracy_drop: Any) -> None:
-    if target is not None and not is_one_of(target, ("smallest",)):
+    if target is not None and not is_one_of(target, ("smallest", "fastest")):
         raise ValueError(
-            f"target is 'smallest' or None, which prunes once. Received: {target!r}."
+            "target is 'smallest', 'fastest' or None, which prunes once. "
+            f"Received: {target!r}."
         )
     if not is_number(max_accuracy_drop) or not 0 <= max_accuracy_drop < 1:
         raise ValueError(
             "max_accuracy_drop is at least 0 and below 1, such as 0.002 for 0.2 % of "
             "all samples, or for 0.2 % more error. "
             f"Received: {max_accuracy_drop!r}."
+        )
+
+
+def _check_budgets(target: Any, speedup: Any, macs: Any, multiple_of: Any) -> None:
+    check_whole("multiple_of", multiple_of)
+    named = {"target": target, "speedup": speedup, "macs": macs}
+    given = {name: value for name, value in named.items() if value is not None}
+    if len(given) > 1:
+        raise ValueError(
+            "Only one of target, speedup and macs can be given, as each decides how "
+            f"much leaves the model. Received: {given}."
+        )
+    if speedup is not None and (not is_number(speedup) or not 1 < speedup < 1000):
+        raise ValueError(
+            "speedup is how many times as fast the file must be, above 1, such as 2. "
+            f"Received: speedup={speedup!r}."
+        )
+    if macs is not None and (not is_number(macs) or not 0 < macs < 1):
+        raise ValueError(
+            "macs is the share of the multiplications that may be left, above 0 and "
+            f"below 1, such as 0.5. Received: macs={macs!r}."
         )

@@ -44,14 +44,16 @@ class DistilledTraining(FineTuning):
     changes: dict[str, Any] = field(kw_only=True)
 
     @classmethod
-    def of(cls, recipe: Recipe, metric: str, mode: str = "max") -> DistilledTraining:
+    def of(
+        cls, recipe: Recipe, metric: str, mode: str | None = "max"
+    ) -> DistilledTraining:
         """Return the training for all attempts at a job.
 
         Args:
             recipe: The job.
             metric: The metric that must hold.
-            mode: `"max"` if more of it is better, `"min"` if less is. Defaults to
-                `"max"`.
+            mode: `"max"` if more of it is better, `"min"` if less is; `None` if that
+                is unknown: then the loss decides. Defaults to `"max"`.
         """
         plain = cls(
             recipe.fit_arguments,

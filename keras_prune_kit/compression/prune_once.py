@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
+from keras_prune_kit import _keras
 from keras_prune_kit.compression.attempt import (
     LATENCY_RUNS,
     Setting,
     copy_for,
     export,
-    run_attempt,
+    make_attempt,
 )
+from keras_prune_kit.compression.distilled_training import DistilledTraining
 from keras_prune_kit.compression.fine_tuning import FineTuning
 from keras_prune_kit.compression.recipe import Recipe
 from keras_prune_kit.measuring.comparison import compare_opened
@@ -29,21 +33,30 @@ def prune_once(recipe: Recipe, setting: Setting) -> CompressionReport:
     training = FineTuning(
         recipe.fit_arguments, evaluation.metric, mode, recipe.callbacks
     )
-    copied = copy_for(model, setting.weight_bits)
+    if setting.thinning is not None:
+        training = DistilledTraining.of(recipe, evaluation.metric, mode)
+    copy_for(
+        model, setting.weight_bits
+    )  # Fails before training if it cannot be copied.
     # Before the training, so that a model that cannot be converted costs no epoch.
     dense = export(model, setting.quantization, recipe.representative_data)
-    outcome = run_attempt(copied, setting, training, recipe.representative_data)
-    numbers = setting.number_format
+    outcome = make_attempt(model, setting, training, recipe.representative_data)
+    if setting.thinning is not None:
+        _keras.compile_like(model, outcome.model)
+    numbers, kind = setting.number_format, "smaller" if setting.thinning else "pruned"
     models = {
         "baseline": model,
         f"baseline + {numbers}": dense,
-        "pruned": outcome.model,
-        f"pruned + {numbers}": outcome.tflite,
+        kind: outcome.model,
+        f"{kind} + {numbers}": outcome.tflite,
     }
     return CompressionReport(
         comparison=compare_opened(models, evaluation, latency_runs=LATENCY_RUNS),
         model=outcome.model,
         tflite=outcome.tflite,
         sparsity_report=outcome.sparsity_report,
-        settings=recipe.settings(setting.policy, setting.quantization),
+        settings={
+            **recipe.settings(setting.policy, setting.quantization),
+            **({} if setting.thinning is None else asdict(setting.thinning)),
+        },
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from keras_prune_kit._keras.datasets import batch_count, fit_arguments, length
@@ -66,3 +66,20 @@ class Recipe:
             "objective": self.objective,
             "mode": self.mode,
         }
+
+
+def with_deciding_metric(recipe: Recipe, target: str) -> Recipe:
+    """Return the job with a metric that decides, if possible one of mode `"max"`."""
+    evaluation = recipe.evaluation
+    if recipe.objective is not None:
+        return recipe
+    if evaluation.metric == "loss":
+        raise ValueError(
+            f"target='{target}' needs a metric to hold: compile the model with "
+            f"metrics=['accuracy']. Received: model '{recipe.model.name}' with only a "
+            "loss. To hold the loss instead, pass objective='loss'."
+        )
+    if recipe.mode != "auto":
+        return recipe
+    rising = [name for name in evaluation.metrics if evaluation.mode_of(name) == "max"]
+    return replace(recipe, objective=rising[0]) if rising else recipe

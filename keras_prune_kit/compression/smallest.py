@@ -18,9 +18,16 @@ from keras_prune_kit.compression.attempt import (
     prunes_while_quantized,
     run_attempt,
 )
-from keras_prune_kit.compression.bisection import Bisection, Ladder, ramp_to
+from keras_prune_kit.compression.bisection import (
+    LEAST_SHARE,
+    Bisection,
+    Ladder,
+    ramp_to,
+    shares,
+)
 from keras_prune_kit.compression.distilled_training import DistilledTraining
-from keras_prune_kit.compression.recipe import Recipe
+from keras_prune_kit.compression.recipe import Recipe, with_deciding_metric
+from keras_prune_kit.compression.thinning import Thinning, thinned
 from keras_prune_kit.compression.warm_start import WarmStart
 from keras_prune_kit.measuring.comparison import compare_opened
 from keras_prune_kit.measuring.evaluation import Evaluation
@@ -34,8 +41,9 @@ _log = logging.getLogger(__name__)
 
 # An attempt on tf_keras prunes for an epoch and trains quantized for another.
 LEAST_EPOCHS = 4
-_LEAST_SHARE = 2
 _MOST_ATTEMPTS = 4
+_LEAST_TO_THIN = 16  # epochs of a search that first takes channels out
+_CHANNELS = 0.5
 
 _BITS, _BITS_OF_TFMOT = (4, 8), (8,)  # the strongest first
 
@@ -58,7 +66,7 @@ def find_smallest(
             training.
         max_accuracy_drop: The largest accepted drop of the metric that decides.
     """
-    recipe = _with_deciding_metric(recipe)
+    recipe = with_deciding_metric(recipe, "smallest")
     model, evaluation = recipe.model, recipe.evaluation
     result = copy_for(model, None)  # Fails before training if it cannot be copied.
     allowance = Allowance(
@@ -71,7 +79,7 @@ def find_smallest(
     dense = export(model, quantized, recipe.representative_data)
     tried = _Tried(evaluation, allowance)
     tried.add(f"dense, {number_format(quantized)}", 0, dense)
-    _try_all(recipe, strategy, tried)
+    _try_all(recipe, strategy, tried, quantization is None and policy is None)
 
     models = {"baseline": model, f"baseline + {number_format(quantized)}": dense}
     chosen, exported, sparsity = 0, dense, None
@@ -130,19 +138,29 @@ class _Tried:
         return holds
 
 
-def _try_all(recipe: Recipe, strategy: Bisection | Ladder, tried: _Tried) -> None:
+def _try_all(
+    recipe: Recipe, strategy: Bisection | Ladder, tried: _Tried, may_thin: bool
+) -> None:
     """Make the attempts of a strategy; those at searched sparsities start warm."""
     training = DistilledTraining.of(
         recipe, tried.evaluation.metric, tried.allowance.mode
     )
+    start, left = recipe.model, recipe.epochs
+    if may_thin and isinstance(strategy, Bisection) and left >= _LEAST_TO_THIN:
+        thin, left = _thin(recipe, training, tried)
+        if thin is not None:
+            start = thin
+            strategy.begin_denser(recipe.model.count_params() / thin.count_params())
     with scratch_folder() as folder:
         warm_start = WarmStart(folder)
-        for epochs in _shares(recipe.epochs, strategy.attempts):
+        for epochs in shares(left, strategy.attempts):
             setting = strategy.next()
             if setting is None:
                 return
             share = training.lasting(epochs)
-            outcome = _attempt(recipe, setting, share, strategy.sparsity, warm_start)
+            outcome = _attempt(
+                recipe, start, setting, share, strategy.sparsity, warm_start
+            )
             name = strategy.describe(setting)
             holds = tried.add(name, epochs, outcome.tflite)
             strategy.tell(holds)
@@ -150,15 +168,38 @@ def _try_all(recipe: Recipe, strategy: Bisection | Ladder, tried: _Tried) -> Non
                 tried.held.append((len(tried.attempts) - 1, setting, outcome))
 
 
+def _thin(
+    recipe: Recipe, training: DistilledTraining, tried: _Tried
+) -> tuple[Any, int]:
+    """Take half of the channels out, for all attempts, if the metric holds without.
+
+    Returns:
+        The smaller model, or `None` if it does not hold or no channel can leave, and
+        the epochs that are left.
+    """
+    thinning, share = Thinning(_CHANNELS), recipe.epochs // 4
+    try:
+        thinning.check(recipe.model)
+    except ValueError:
+        return None, recipe.epochs
+    small = thinned(recipe.model, thinning, training.lasting(share))
+    _keras.compile_like(recipe.model, small)
+    score = tried.evaluation.keras(small)[tried.evaluation.metric]
+    _log.info("%s out: %s %.4f", thinning, tried.evaluation.metric, score)
+    holds = tried.allowance.holds(score)
+    return (small if holds else None), recipe.epochs - share
+
+
 def _attempt(
     recipe: Recipe,
+    start: Any,
     setting: Setting,
     training: DistilledTraining,
     sparsity: float | None,
     warm_start: WarmStart,
 ) -> Outcome:
     """Make an attempt; at a searched sparsity, from the weights of an earlier one."""
-    copied = copy_for(recipe.model, setting.weight_bits)
+    copied = copy_for(start, setting.weight_bits)
     if sparsity is not None:
         begin = warm_start.load_into(copied, sparsity)
         setting = replace(setting, policy=ramp_to(sparsity, begin))
@@ -178,23 +219,6 @@ def _ordinary(trained: Any, model: Any) -> Any:
     return trained
 
 
-def _with_deciding_metric(recipe: Recipe) -> Recipe:
-    """Return the job with a metric that decides, if possible one of mode `"max"`."""
-    evaluation = recipe.evaluation
-    if recipe.objective is not None:
-        return recipe
-    if evaluation.metric == "loss":
-        raise ValueError(
-            "target='smallest' needs a metric to hold: compile the model with "
-            f"metrics=['accuracy']. Received: model '{recipe.model.name}' with only a "
-            "loss. To hold the loss instead, pass objective='loss'."
-        )
-    if recipe.mode != "auto":
-        return recipe
-    rising = [name for name in evaluation.metrics if evaluation.mode_of(name) == "max"]
-    return replace(recipe, objective=rising[0]) if rising else recipe
-
-
 def _strategy(
     recipe: Recipe, policy: PrunePolicy | None, quantization: str | None
 ) -> Bisection | Ladder:
@@ -206,15 +230,5 @@ def _strategy(
     quantization = quantization or "int8"
     if policy is not None:
         return Ladder([Setting(policy, quantization, number) for number in bits])
-    attempts = min(_MOST_ATTEMPTS, recipe.epochs // _LEAST_SHARE)
+    attempts = min(_MOST_ATTEMPTS, recipe.epochs // LEAST_SHARE)
     return Bisection(quantization, bits[0], recipe.steps(recipe.epochs), attempts)
-
-
-def _shares(epochs: int, attempts: int) -> list[int]:
-    """Return the epochs of each attempt.
-
-    The first gets half of them or more, as the others start from its weights.
-    """
-    later = attempts - 1
-    share = max(_LEAST_SHARE, epochs // (2 * later)) if later else 0
-    return [epochs - later * share, *[share] * later]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from keras_prune_kit._keras.datasets import (
 )
 from keras_prune_kit._tools.checks import as_path, check_whole
 from keras_prune_kit._tools.progress import track
+from keras_prune_kit.channels import macs_of
 from keras_prune_kit.measuring.entropy import entropy_bound
 from keras_prune_kit.measuring.evaluation import Evaluation
+from keras_prune_kit.measuring.latency import latencies
 from keras_prune_kit.measuring.sizes import gzip_bytes, sparse_content
 from keras_prune_kit.measuring.sparsity import sparsity_report
 from keras_prune_kit.reports import (
@@ -30,7 +33,7 @@ from keras_prune_kit.reports import (
     Measurement,
     Samples,
 )
-from keras_prune_kit.tflite import TFLiteModel, constants
+from keras_prune_kit.tflite import TFLiteModel, constants, macs
 
 _SHOWN_SAMPLES = 12
 
@@ -125,11 +128,16 @@ def compare_opened(
         name: _run(name, model, shown, evaluation) for name, model in models.items()
     }
     labelled = evaluation.samples(_SHOWN_SAMPLES)
+    measured = [
+        measure(name, model, evaluation, path=paths.get(name))
+        for name, model in track(list(models.items()), "measuring")
+    ]
+    files = {n: m for n, m in models.items() if isinstance(m, TFLiteModel)}
+    taken: dict[str, float] = {}
+    if files and latency_runs:
+        taken = latencies(files, evaluation.inputs(1), latency_runs)
     return Comparison(
-        measurements=tuple(
-            measure(name, model, evaluation, path=paths.get(name), runs=latency_runs)
-            for name, model in track(list(models.items()), "measuring")
-        ),
+        measurements=tuple(replace(m, latency_ms=taken.get(m.name)) for m in measured),
         environment=Environment.current(),
         latency_runs=latency_runs,
         samples=labelled and Samples.of(*labelled, outputs, class_names),
@@ -142,9 +150,8 @@ def measure(
     evaluation: Evaluation,
     *,
     path: Path | None = None,
-    runs: int = 0,
 ) -> Measurement:
-    """Measure one Keras model or `TFLiteModel`.
+    """Measure one Keras model or `TFLiteModel`, without its latency.
 
     Args:
         name: Its name in the comparison.
@@ -152,11 +159,9 @@ def measure(
         evaluation: The evaluation that scores it.
         path: The file of the model. Defaults to `None`: the size of a Keras model is
             that of its weights as an .h5 file in memory.
-        runs: The number of runs for the latency of a .tflite; 0 to measure none.
-            Defaults to 0.
     """
     if isinstance(model, TFLiteModel):
-        return _measure_tflite(name, model, evaluation, runs)
+        return _measure_tflite(name, model, evaluation)
     content = path.read_bytes() if path else _keras.weights_h5(model)
     weights = map(np.asarray, model.get_weights())
     arrays = [array for array in weights if array.dtype.kind not in "OSU"]  # no strings
@@ -174,11 +179,12 @@ def measure(
         nonzero_parameters=sum(int(np.count_nonzero(array)) for array in arrays),
         weights=sparsity_report(model),
         histogram=_histogram(kernels),
+        macs=macs_of(model),
     )
 
 
 def _measure_tflite(
-    name: str, exported: TFLiteModel, evaluation: Evaluation, runs: int
+    name: str, exported: TFLiteModel, evaluation: Evaluation
 ) -> Measurement:
     content = exported.bytes
     found = list(constants(content))
@@ -196,9 +202,7 @@ def _measure_tflite(
         weights=exported.sparsity_report(),
         histogram=_histogram(weight.values for weight in weights),
         bound_bytes=entropy_bound(exported).bound_bytes,
-        latency_ms=(
-            exported.latency(evaluation.inputs(1), runs=runs) if runs else None
-        ),
+        macs=macs(content),
     )
 
 

@@ -61,7 +61,8 @@ def tie_channels(
 
 
 def _loses_channels(item: Any) -> bool:
-    return isinstance(item, Assignment) and item.structure == Channel()
+    structure = item.structure if isinstance(item, Assignment) else None
+    return isinstance(structure, Channel) and structure.axis == -1
 
 
 def _with_channels(item: Decision, tied: TiedWeights) -> Decision:

@@ -14,7 +14,7 @@ from keras_prune_kit.policies import Assignment
 from keras_prune_kit.pruner.masked_weight import MaskedWeight
 from keras_prune_kit.reports import WeightSparsity
 from keras_prune_kit.schedules import KeepZeros, Schedule
-from keras_prune_kit.structures import count_nonzero, count_zeros
+from keras_prune_kit.structures import Channel, count_nonzero, count_zeros
 
 
 class PrunedWeight(MaskedWeight):
@@ -115,6 +115,17 @@ class PrunedWeight(MaskedWeight):
     def channels(self) -> TiedAxis | None:
         """The channels that it loses together with other weights, or `None`."""
         return None if self.keeps_zeros else self._assignment.channels
+
+    def channel_count(self, channels: int) -> tuple[int, int]:
+        """Return the zero channels that are due now and at the end, of a number."""
+        structure = self._assignment.structure
+        final = count_zeros(self.final_sparsity, channels)
+        if isinstance(structure, Channel):
+            final = structure.count(self.final_sparsity, channels)
+        due = count_zeros(self.scheduled, channels)
+        return (
+            final if self.scheduled >= self.final_sparsity else min(due, final)
+        ), final
 
     def channel_scores(self, roots: np.ndarray) -> np.ndarray:
         """Return the mean score of each set of channels, relative to their mean.

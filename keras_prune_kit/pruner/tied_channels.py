@@ -11,7 +11,7 @@ from keras_prune_kit import _keras
 from keras_prune_kit.channels import TiedAxis
 from keras_prune_kit.pruner.masked_weight import MaskedWeight
 from keras_prune_kit.pruner.pruned_weight import PrunedWeight
-from keras_prune_kit.structures import count_zeros, keep_highest
+from keras_prune_kit.structures import keep_highest
 
 
 class TiedChannels:
@@ -70,11 +70,11 @@ class TiedChannels:
         """Return the roots of the channels that go; those that are zero stay so."""
         first, size = weights[0], len(roots)
         are_zero = np.all([weight.zero_channels(roots) for weight in weights], 0)
-        final = count_zeros(first.final_sparsity, size)
+        due, final = first.channel_count(size)
         there = int(are_zero.sum())
         # Weights that are all zeros were initialized so.
         there = 0 if there == size else min(there, final)
-        zeros = max(count_zeros(first.scheduled, size), there)
+        zeros = max(due, there)
         scores = np.sum([weight.channel_scores(roots) for weight in weights], 0)
         # Zeros go first, whatever the criterion says of them.
         first_zeros = are_zero & (np.cumsum(are_zero) <= there)

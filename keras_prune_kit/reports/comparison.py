@@ -11,7 +11,12 @@ from keras_prune_kit.reports.environment import Environment
 from keras_prune_kit.reports.measurement import Measurement, check_measurement
 from keras_prune_kit.reports.rendering import draw, write_page
 from keras_prune_kit.reports.samples import Samples
-from keras_prune_kit.reports.tables import markdown_table, percent, render_table
+from keras_prune_kit.reports.tables import (
+    count_text,
+    markdown_table,
+    percent,
+    render_table,
+)
 
 
 @dataclass(frozen=True)
@@ -65,8 +70,10 @@ class Comparison:
         if any(m.latency_ms is not None for m in self.measurements):
             notes.append(
                 f"latency: .tflite, one sample, one thread, median of "
-                f"{self.latency_runs} runs"
+                f"{self.latency_runs} runs in turns"
             )
+        if any(m.macs is not None for m in self.measurements):
+            notes.append("MACs: multiply-accumulate operations for one sample")
         machine = self.environment
         cores = f"{machine.cpus} core" + "s" * (machine.cpus != 1)
         # A latency says nothing without the machine.
@@ -112,6 +119,29 @@ class Comparison:
             OSError: If the path cannot be written.
         """
         draw("plot_scores", self.measurements, path)
+
+    @property
+    def are_timed(self) -> bool:
+        """True if the latencies of several files were measured."""
+        return sum(m.latency_ms is not None for m in self.measurements) > 1
+
+    def plot_latency(self, path: str | os.PathLike[str]) -> None:
+        """Draw the score of each .tflite against its latency.
+
+        Args:
+            path: As for `plot_sizes`.
+
+        Raises:
+            OSError: If the path cannot be written.
+            ValueError: If no latency was measured.
+        """
+        timed = [m for m in self.measurements if m.latency_ms is not None]
+        if not timed:
+            raise ValueError(
+                "No latency was measured: it needs a .tflite and latency_runs of at "
+                "least 1."
+            )
+        draw("plot_latency", timed, path)
 
     def plot_tradeoff(self, path: str | os.PathLike[str]) -> None:
         """Draw the score of each model against its gzipped size.
@@ -166,6 +196,7 @@ _QUALITY: tuple[tuple[str, _Cell], ...] = (
     ("bytes", lambda _, m: f"{m.file_bytes:,}"),
     ("gzipped", lambda _, m: f"{m.gzip_bytes:,}"),
     ("ratio", lambda c, m: f"{c.size_ratio(m):.2f}x"),
+    ("MACs", lambda _, m: "" if m.macs is None else count_text(m.macs)),
     ("ms", lambda _, m: "" if m.latency_ms is None else f"{m.latency_ms:.3f}"),
 )
 _WEIGHTS: tuple[tuple[str, _Cell], ...] = (

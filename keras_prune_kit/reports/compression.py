@@ -16,7 +16,7 @@ from keras_prune_kit.reports.measurement import Measurement, check_measurement
 from keras_prune_kit.reports.rendering import draw, write_page
 from keras_prune_kit.reports.search import Search
 from keras_prune_kit.reports.sparsity import SparsityReport
-from keras_prune_kit.reports.tables import percent, render_table
+from keras_prune_kit.reports.tables import count_text, percent, render_table
 
 _FILES = (
     *("pruned.keras", "model.tflite"),
@@ -77,6 +77,29 @@ class CompressionReport:
     def ratio(self) -> float:
         """The gzipped size of the baseline divided by that of the file to ship."""
         return self.size_ratio(self.final)
+
+    @property
+    def speedup(self) -> float | None:
+        """The latency of the whole model's .tflite divided by that of the shipped one.
+
+        `None` if fewer than two files were timed.
+        """
+        timed = [s.latency_ms for s in self.stages if s.latency_ms is not None]
+        return timed[0] / timed[-1] if len(timed) > 1 and timed[-1] else None
+
+    @property
+    def loses_channels(self) -> bool:
+        """True if whole channels left the model."""
+        before, after = self.baseline.macs, self.final.macs
+        return before is not None and after is not None and after < 0.99 * before
+
+    @property
+    def gain(self) -> str:
+        """The gain in words, such as `"9.1x smaller"`; how much faster if it is."""
+        smaller = f"{self.ratio:.1f}x smaller"
+        if not self.loses_channels or self.speedup is None:
+            return smaller
+        return f"{smaller}, {self.speedup:.1f}x faster"
 
     def size_ratio(self, stage: Measurement) -> float:
         """Return the gzipped size of the baseline divided by that of a stage."""
@@ -146,9 +169,9 @@ class CompressionReport:
 
     def __str__(self) -> str:
         table = render_table(
-            f"Compression: {self.ratio:.1f}x smaller, {self.metric} "
+            f"Compression: {self.gain}, {self.metric} "
             f"{self.baseline.score:.4f} -> {self.final.score:.4f}",
-            ("file", self.metric, "bytes", "gzipped", "ratio", "sparsity"),
+            ("file", self.metric, "gzipped", "ratio", "sparsity", "MACs", "ms"),
             [self._row(stage) for stage in self.stages],
         )
         parts = [table]
@@ -165,8 +188,9 @@ class CompressionReport:
         return (
             f"{stage.name} {stage.file}",
             f"{stage.score:.4f}",
-            f"{stage.file_bytes:,}",
             f"{stage.gzip_bytes:,}",
             f"{self.size_ratio(stage):.2f}x",
             percent(stage.sparsity),
+            "" if stage.macs is None else count_text(stage.macs),
+            "" if stage.latency_ms is None else f"{stage.latency_ms:.3f}",
         )

@@ -55,6 +55,8 @@ class Measurement:
             other files.
         latency_ms: Median latency of one sample in milliseconds; `None` unless it was
             measured on a .tflite.
+        macs: Multiply-accumulate operations for one sample; `None` for a model whose
+            calls are not known.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Measurement:
     histogram: Histogram = field(repr=False)
     bound_bytes: float | None = None
     latency_ms: float | None = None
+    macs: int | None = None
 
     @property
     def metric(self) -> str:
@@ -107,6 +110,7 @@ class Measurement:
             "parameters": self.parameters,
             "nonzero_parameters": self.nonzero_parameters,
             "latency_ms": self.latency_ms,
+            "macs": self.macs,
         }
 
 

@@ -1,4 +1,4 @@
-"""The attempts of a search for the smallest file."""
+"""The attempts of a search for the smallest or the fastest file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from keras_prune_kit.reports.tables import TABLE_WIDTH, render_table
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt of a search for the smallest file.
+    """One attempt of a search.
 
     Attributes:
         setting: Sparsity and quantization, such as `"97.00 %, 4-bit QAT"`.
@@ -20,6 +20,8 @@ class Attempt:
         score: The file's value of the metric, on the validation data.
         gzip_bytes: Size of the file after gzip.
         holds: True if the score is within the accepted drop.
+        latency_ms: The file's latency for one sample, in milliseconds; `None` if it was
+            not measured.
     """
 
     setting: str
@@ -27,11 +29,12 @@ class Attempt:
     score: float
     gzip_bytes: int
     holds: bool
+    latency_ms: float | None = None
 
 
 @dataclass(frozen=True)
 class Search:
-    """All attempts of a search for the smallest file within an accepted drop.
+    """All attempts of a search for the best file within an accepted drop.
 
     Attributes:
         metric: Name of the metric that decides.
@@ -41,6 +44,7 @@ class Search:
         attempts: The attempts in order; the first is the dense model.
         chosen: Index of the attempt whose file ships.
         mode: `"max"` if more of the metric is better, `"min"` if less is.
+        target: `"smallest"` or `"fastest"`: the file that ships.
 
     Example:
 
@@ -64,6 +68,17 @@ class Search:
     attempts: tuple[Attempt, ...]
     chosen: int
     mode: str = "max"
+    target: str = "smallest"
+
+    @property
+    def is_timed(self) -> bool:
+        """True if latencies were measured."""
+        return any(attempt.latency_ms is not None for attempt in self.attempts)
+
+    @property
+    def first_column(self) -> str:
+        """The heading of the settings in tables."""
+        return f"{'zeros' if self.target == 'smallest' else 'channels'}, numbers"
 
     @property
     def verdict(self) -> str:
@@ -77,12 +92,13 @@ class Search:
         # The first attempt is the dense model.
         if not any(attempt.holds for attempt in self.attempts[1:]):
             state = "is within it" if found.holds else "is not within it either"
+            kind = "pruned" if self.target == "smallest" else "smaller"
             return (
-                f"There is no pruned file whose {rule}. The file that ships is not "
-                f"pruned: it is the mildest attempt ({found.setting}), which {state}. "
+                f"There is no {kind} file whose {rule}. The file that ships is not "
+                f"{kind}: it is the mildest attempt ({found.setting}), which {state}. "
                 "Allow more epochs or a larger drop."
             )
-        return f"{found.setting}: the smallest file tried whose {rule}."
+        return f"{found.setting}: the {self.target} file tried whose {rule}."
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as plain data, ready for JSON."""
@@ -95,10 +111,12 @@ class Search:
                 str(attempt.epochs),
                 f"{attempt.score:.4f}",
                 f"{attempt.gzip_bytes:,}",
+                *([f"{attempt.latency_ms or 0:.3f}"] if self.is_timed else []),
                 "yes" if attempt.holds else "no",
             )
             for index, attempt in enumerate(self.attempts)
         ]
-        columns = ("zeros, numbers", "epochs", self.metric, "gzipped", "holds")
+        ms = ["ms"] if self.is_timed else []
+        columns = (self.first_column, "epochs", self.metric, "gzipped", *ms, "holds")
         table = render_table("Attempts (< ships)", columns, rows)
         return f"{table}\n\n{textwrap.fill(self.verdict, TABLE_WIDTH)}"

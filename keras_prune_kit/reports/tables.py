@@ -66,6 +66,14 @@ def percent(fraction: float) -> str:
     return f"{100 * fraction:.2f} %"
 
 
+def count_text(count: float) -> str:
+    """Return a large number as text, such as `"4.3 M"`."""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return f"{count:.0f}"
+
+
 def shape_text(shape: tuple[int, ...]) -> str:
     """Return a shape as text, such as `"3x3x16"`."""
     return "x".join(map(str, shape))

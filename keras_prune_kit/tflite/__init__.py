@@ -4,6 +4,7 @@ from keras_prune_kit.tflite.accuracy import accuracy
 from keras_prune_kit.tflite.constants import Constant, constants
 from keras_prune_kit.tflite.errors import ExportError
 from keras_prune_kit.tflite.export import export_tflite
+from keras_prune_kit.tflite.macs import macs
 from keras_prune_kit.tflite.model import TFLiteModel
 from keras_prune_kit.tflite.samples import check_samples
 from keras_prune_kit.tflite.string_inputs import check_exportable
@@ -17,4 +18,5 @@ __all__ = [
     "check_samples",
     "constants",
     "export_tflite",
+    "macs",
 ]

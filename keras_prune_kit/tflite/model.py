@@ -237,6 +237,24 @@ class TFLiteModel:
                 an input has unknown sizes besides the batch.
         """
         check_whole("runs", runs)
+        invoke = self.invoker(x, num_threads)
+        for _ in range(_WARM_UP_RUNS):
+            invoke()
+        times = []
+        for _ in range(runs):
+            start = time.perf_counter()
+            invoke()
+            times.append(time.perf_counter() - start)
+        # Not the mean, which a single interruption by the system would raise.
+        return 1000 * float(np.median(times))
+
+    def invoker(self, x: Any = None, num_threads: int = 1) -> Callable[[], None]:
+        """Return a function that runs the model once on one sample, for timing.
+
+        Args:
+            x: Inputs, as for `latency`.
+            num_threads: Threads of the interpreter. Defaults to 1.
+        """
         check_threads(num_threads)
         if x is None and any(spec.has_open_sizes for spec in self.inputs):
             raise ValueError(
@@ -251,15 +269,7 @@ class TFLiteModel:
             runner = Runner(self._content, num_threads)
             # Sets the inputs and allocates, neither of which is timed.
             runner.run(arrays)
-        for _ in range(_WARM_UP_RUNS):
-            runner.interpreter.invoke()
-        times = []
-        for _ in range(runs):
-            start = time.perf_counter()
-            runner.interpreter.invoke()
-            times.append(time.perf_counter() - start)
-        # Not the mean, which a single interruption by the system would raise.
-        return 1000 * float(np.median(times))
+        return runner.interpreter.invoke
 
     def _open(self) -> None:
         self.inputs, self.outputs = _open(self._content)

@@ -14,6 +14,7 @@ from keras_prune_kit import _keras
 from keras_prune_kit._keras.datasets import check_rereadable
 from keras_prune_kit._tools.checks import check_objective
 from keras_prune_kit.compression.attempt import copy_for, prunes_while_quantized
+from keras_prune_kit.compression.thinning import Thinning
 from keras_prune_kit.measuring.evaluation import Evaluation
 from keras_prune_kit.measuring.sizes import gzip_bytes
 from keras_prune_kit.reports import Allowance
@@ -48,6 +49,7 @@ class Baseline:
             self.model = source()
         else:
             self.model = _keras.opened(source, compiled=True)
+        self._thinned: dict[Thinning, Any] = {}
         self._scored: tuple[Any, Evaluation, float] | None = None
         _keras.world(self.model, "baseline")
         _keras.check_built(self.model)
@@ -72,22 +74,39 @@ class Baseline:
         # 64 bits are enough to tell the models of one folder apart.
         return digest.hexdigest()[:16]
 
-    def copy(self, weight_bits: int | None = None) -> Any:
+    def thinned(self, thinning: Thinning | None) -> Any:
+        """Return the baseline without the channels that leave, which must not change.
+
+        Args:
+            thinning: These channels; `None` for the baseline itself.
+        """
+        if thinning is None:
+            return self.model
+        if thinning not in self._thinned:
+            # Only the last one: a search tries as many as it has trials.
+            self._thinned = {thinning: thinning.at_once(self.model)}
+        return self._thinned[thinning]
+
+    def copy(
+        self, weight_bits: int | None = None, thinning: Thinning | None = None
+    ) -> Any:
         """Return a copy to train, compiled like the baseline with a new optimizer.
 
         Args:
             weight_bits: Bits per weight of a quantization-aware copy. Defaults to
                 `None`: an ordinary copy.
+            thinning: The channels that the copy does without. Defaults to `None`: none.
 
         Raises:
             ValueError: If Keras cannot copy the model, or it cannot be trained
                 quantization-aware.
         """
         try:
-            return copy_for(self.model, weight_bits)
+            return copy_for(self.thinned(thinning), weight_bits)
         except ValueError:
             # The function of the user builds ordinary models only.
-            if weight_bits is not None or self._build is None:
+            is_ordinary = weight_bits is None and thinning is None
+            if not is_ordinary or self._build is None:
                 raise
         copied = self._build()
         _keras.copy_state(self.model, copied)

@@ -20,8 +20,9 @@ Measures = Mapping[str, float]
 # search that models the objective would then avoid it, though the best files are there.
 _CHARGE = 4
 _CHARGE_FOR_LOSS = 2
+_LEAST = 1e-6  # Some files have no multiplications.
 _LEAST_DENSITY = 0.001  # Keeps the logarithm of the density finite.
-_IN_DOUBLINGS = ("file_bytes", "gzip_bytes", "latency_ms", "size_ratio")
+_IN_DOUBLINGS = ("file_bytes", "gzip_bytes", "latency_ms", "macs", "size_ratio")
 _IN_DROPS = ("accuracy_drop", "tflite_accuracy")
 
 
@@ -221,7 +222,7 @@ def _scaled(
     """Return the value of one of several objectives, scaled and to be minimized."""
     sign = 1 if part.direction == "min" else -1
     if part.name in _IN_DOUBLINGS:
-        return sign * math.log2(measures[part.name])
+        return sign * math.log2(max(measures[part.name], _LEAST))
     if part.name in _IN_DROPS or part.name.startswith("val_"):
         worth = max(max_accuracy_drop, LEAST_DROP)
         if part.name != "accuracy_drop":

@@ -14,6 +14,7 @@ from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import is_whole
 from keras_prune_kit._tools.quantizations import CALIBRATED, QUANTIZATIONS, TRAINED
 from keras_prune_kit.compression.attempt import Setting
+from keras_prune_kit.compression.thinning import Thinning
 from keras_prune_kit.policies import (
     PrunePolicy,
     Rule,
@@ -40,6 +41,8 @@ _SCHEDULES: dict[str, Callable[[float, Fraction], Schedule]] = {
 }
 _RAMPS = (0.25, 0.5, 0.75)
 _GLOBAL = "global ranking"
+_STEP = 0.0625  # A finer one would mostly give the same multiples of channels.
+_MULTIPLE = 8
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class Space:
         structures: Structures to try.
         policy: A function that returns the policy of a trial, in place of `sparsity`,
             `groups` and `structures`; or `None`.
+        channels: The lowest and the highest fraction of the channels that leave, 0 to
+            1; `None` to keep all.
 
     Raises:
         TypeError: If an argument is of the wrong kind.
@@ -64,9 +69,12 @@ class Space:
     groups: int
     structures: Sequence[Structure]
     policy: PolicyTemplate | None
+    channels: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        _check_range(self.sparsity)
+        _check_range("sparsity", self.sparsity)
+        if self.channels is not None:
+            _check_range("channels", self.channels)
         _check_quantization(self.quantization)
         _check_groups(self.groups)
         _check_structures(self.structures)
@@ -94,6 +102,7 @@ class Space:
             "groups": self.groups,
             "structures": list(map(str, self.structures)),
             "policy": self.policy and getattr(self.policy, "__qualname__", "custom"),
+            "channels": self.channels and list(self.channels),
         }
 
     def choose(self, hp: Any, model: Any) -> Setting:
@@ -101,7 +110,7 @@ class Space:
 
         Args:
             hp: `keras_tuner.HyperParameters`.
-            model: The baseline.
+            model: The baseline, without the channels that `thinning` takes out.
 
         Raises:
             TypeError: If the function `policy` does not return a `PrunePolicy`.
@@ -113,7 +122,20 @@ class Space:
             raise TypeError(f"policy must return a PrunePolicy. Received: {policy!r}.")
         policy.assign(model)  # Only for its errors.
         is_trained = name in TRAINED
-        return Setting(policy, "int8" if is_trained else name, TRAINED.get(name))
+        numbers = "int8" if is_trained else name
+        return Setting(policy, numbers, TRAINED.get(name), self.thinning(hp))
+
+    def thinning(self, hp: Any) -> Thinning | None:
+        """Return the channels that a trial does without, or `None`.
+
+        Args:
+            hp: `keras_tuner.HyperParameters`.
+        """
+        if self.channels is None:
+            return None
+        low, high = self.channels
+        fraction = hp.Float("channels", low, high, step=_STEP, default=low)
+        return Thinning(fraction, _MULTIPLE) if fraction > 0 else None
 
     def _policy(self, hp: Any, model: Any) -> PrunePolicy:
         """Return the policy of a trial; no hyperparameter depends on another one.
@@ -169,18 +191,18 @@ def _rule(weight: _keras.PrunableWeight, final: float, structure: Structure) -> 
     return Rule(re.escape(weight.path), own, structure=structure)
 
 
-def _check_range(sparsity: Any) -> None:
-    if not isinstance(sparsity, tuple | list) or len(sparsity) != 2:
+def _check_range(name: str, limits: Any) -> None:
+    if not isinstance(limits, tuple | list) or len(limits) != 2:
         raise ValueError(
-            "sparsity is the lowest and the highest sparsity to try: (0.5, 0.95). "
-            f"Received: sparsity={sparsity!r}."
+            f"{name} is the lowest and the highest fraction to try: (0.5, 0.95). "
+            f"Received: {name}={limits!r}."
         )
-    for value in sparsity:
-        check_sparsity("sparsity", value)
-    if sparsity[0] > sparsity[1]:
+    for value in limits:
+        check_sparsity(name, value)
+    if limits[0] > limits[1]:
         raise ValueError(
-            "The lowest sparsity comes first, then the highest. "
-            f"Received: sparsity={sparsity!r}."
+            f"The lowest {name} comes first, then the highest. "
+            f"Received: {name}={limits!r}."
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from keras_tuner.errors import FatalValueError
@@ -14,7 +14,7 @@ from keras_prune_kit.compression.fine_tuning import FineTuning
 from keras_prune_kit.measuring.evaluation import Evaluation
 from keras_prune_kit.policies import described
 from keras_prune_kit.reports import Allowance
-from keras_prune_kit.tflite import TFLiteModel
+from keras_prune_kit.tflite import TFLiteModel, macs
 from keras_prune_kit.tuning.baseline import Baseline
 from keras_prune_kit.tuning.stopping import StopOutOfReach
 
@@ -69,9 +69,10 @@ class Trial:
             measures[f"val_{evaluation.metric}"] = outcome.score
         _tell_tensorboard(callbacks, measures)
         record = {
-            "policy": described(self.setting.policy),
+            "policy": self.setting.policy and described(self.setting.policy),
             "quantization": self.setting.quantization,
             "weight_bits": self.setting.weight_bits,
+            "thinning": self.setting.thinning and asdict(self.setting.thinning),
             "epochs": stop.epochs,
             "stopped_early": stop.has_stopped,
             "max_accuracy_drop": self.max_accuracy_drop,
@@ -97,6 +98,7 @@ class Trial:
             "sparsity": exported.sparsity_report().sparsity,
             "tflite_accuracy": reached,
             "accuracy_drop": allowance.drop(reached),
+            "macs": float(macs(exported.bytes)),
             "latency_ms": exported.latency(evaluation.inputs(1), runs=LATENCY_RUNS),
         }
 

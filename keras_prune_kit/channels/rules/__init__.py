@@ -1,4 +1,4 @@
-"""What each kind of layer does to channels.
+"""Rules: the effect of each kind of layer on channels.
 
 A rule is a function of a `Site`; it says which channels each weight has along its axes,
 which entries of the configuration follow them, and returns the output tensors.

@@ -1,4 +1,4 @@
-"""What all layers that mix channels by a kernel have in common."""
+"""The parts that the rules of all layers with a kernel share."""
 
 from __future__ import annotations
 

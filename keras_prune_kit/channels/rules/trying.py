@@ -16,7 +16,7 @@ _TOLERANCE = 1e-5
 
 @dataclass(frozen=True)
 class Trial:
-    """What follows the channels in a layer that treats each of them alone.
+    """The parts that follow the channels in a layer that treats each of them alone.
 
     Attributes:
         cuts: For each weight, by its id, True for the axes that are cut.

@@ -92,6 +92,30 @@ def tradeoff(comparison: Comparison) -> go.Figure:
     return styled(figure, f"{_title(comparison.metric)} against size")
 
 
+def latency(comparison: Comparison) -> go.Figure:
+    """Return a chart of the score of each file against its latency."""
+    timed = [m for m in comparison.measurements if m.latency_ms is not None]
+    figure = go.Figure()
+    for color, m in zip(itertools.cycle(_SEVERAL), timed, strict=False):
+        figure.add_scatter(
+            x=[m.latency_ms],
+            y=[m.score],
+            name=_label(m),
+            mode="markers",
+            cliponaxis=False,
+            marker={"size": 13, "color": color},
+            hovertemplate="%{x:.3f} ms<br>score: %{y:.4f}",
+        )
+    figure.add_hline(timed[0].score, line_dash="dash", line_color=GREY)
+    figure.update_xaxes(
+        title="Latency of one sample, in milliseconds (faster is to the left)",
+        rangemode="tozero",
+    )
+    figure.update_yaxes(title=_title(comparison.metric))
+    figure.update_layout(height=440, legend=LEGEND_BELOW)
+    return styled(figure, f"{_title(comparison.metric)} against latency")
+
+
 def size_axis(figure: go.Figure, sizes: Sequence[int]) -> None:
     """Set up the horizontal axis for gzipped sizes, on a logarithmic scale."""
     # plotly labels those between powers of ten with a bare digit.

@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from keras_prune_kit.reports.tables import percent
+from keras_prune_kit.reports.tables import count_text, percent
 
 _CHART_OPTIONS = {"displaylogo": False, "responsive": True}
 
@@ -32,6 +32,7 @@ def rendered(template: str, **values: Any) -> str:
         lstrip_blocks=True,
     )
     environment.filters["percent"] = percent
+    environment.filters["count"] = count_text
     page = environment.get_template(template)
     # Embedded, as a page must work without a network.
     return page.render(**values, plotly_js=Markup(get_plotlyjs()))

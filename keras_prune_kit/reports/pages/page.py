@@ -19,7 +19,7 @@ def comparison_page(comparison: Comparison) -> str:
 
 def compression_page(report: CompressionReport) -> str:
     """Return the HTML page of a `CompressionReport`."""
-    title = f"Compression: {report.ratio:.1f}x smaller"
+    title = f"Compression: {report.gain}"
     return _render(title, report.comparison, report.settings, report.search)
 
 
@@ -46,6 +46,7 @@ def _render(
                 charts.size_bars(comparison),
                 charts.score_bars(comparison),
                 charts.tradeoff(comparison),
+                *([charts.latency(comparison)] if comparison.are_timed else []),
             ],
             "overview",
         ),

@@ -8,7 +8,7 @@ from keras_prune_kit.reports.plots.bars import (
 from keras_prune_kit.reports.plots.front import plot_front
 from keras_prune_kit.reports.plots.run import plot_sparsity
 from keras_prune_kit.reports.plots.sensitivity import plot_sensitivity
-from keras_prune_kit.reports.plots.tradeoff import plot_tradeoff
+from keras_prune_kit.reports.plots.tradeoff import plot_latency, plot_tradeoff
 from keras_prune_kit.reports.plots.weights import plot_weights
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "plot_sizes",
     "plot_sizes_and_scores",
     "plot_sparsity",
+    "plot_latency",
     "plot_tradeoff",
     "plot_weights",
 ]

@@ -1,9 +1,9 @@
-"""The picture of scores against sizes."""
+"""The pictures of scores against sizes and against latencies."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -33,9 +33,35 @@ def plot_tradeoff(
         measurements: One per model, the reference first; a line marks its score.
         path: Where to write the picture; the extension selects the format.
     """
+    sizes = [m.gzip_bytes for m in measurements]
+    _draw(
+        measurements, sizes, "Size, gzipped (smaller is to the left)", bytes_text, path
+    )
+
+
+def plot_latency(
+    measurements: Sequence[Measurement], path: str | os.PathLike[str]
+) -> None:
+    """Draw the score of each file against its latency, with its name.
+
+    Args:
+        measurements: One per file, the reference first; a line marks its score.
+        path: Where to write the picture; the extension selects the format.
+    """
+    times = [m.latency_ms or 0.0 for m in measurements]
+    label = "Latency of one sample, in milliseconds (faster is to the left)"
+    _draw(measurements, times, label, lambda time: f"{time:.3g}", path)
+
+
+def _draw(
+    measurements: Sequence[Measurement],
+    sizes: Sequence[float],
+    label: str,
+    text: Callable[[float], str],
+    path: str | os.PathLike[str],
+) -> None:
     figure = Figure(figsize=(WIDTH, 4.5), layout="constrained")
     axes = figure.subplots()
-    sizes = [m.gzip_bytes for m in measurements]
     scores = [m.score for m in measurements]
     axes.axhline(scores[0], color=GREY, linestyle="--", linewidth=1, zorder=0)
     colors = [VERMILION, *[BLUE] * (len(sizes) - 1)]
@@ -46,10 +72,10 @@ def plot_tradeoff(
     # Equal scores have no spread, but the axis needs one.
     spread = max(scores) - min(scores) or max(abs(scores[0]), 1) / 100
     axes.set_ylim(min(scores) - 0.3 * spread, max(scores) + 0.3 * spread)
-    axes.set_xlabel("Size, gzipped (smaller is to the left)")
+    axes.set_xlabel(label)
     axes.set_ylabel(measurements[0].metric.replace("_", " ").capitalize())
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda size, _: bytes_text(size)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda size, _: text(size)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(alpha=0.3)
     open_frame(axes, "top", "right")

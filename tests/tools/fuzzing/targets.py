@@ -9,6 +9,7 @@ import keras_prune_kit as kpk
 
 # Records are what functions give, and are not made by hand.
 RESULTS = {"ClusteringReport", "Comparison", "CompressionReport", "EntropyBound"}
+RESULTS |= {"ChannelGroup", "ChannelGroups"}
 RESULTS |= {"ParetoFront", "PrunePlan", "SensitivityReport", "SparsityReport"}
 RESULTS |= {"tfmot.Converted", "tfmot.LayerReport", "tfmot.Wrapped"}
 # A protocol, to be implemented.
@@ -19,6 +20,7 @@ VALID = {
     "backup_dir": lambda f: str(f.folder / "backup"),
     "baseline": lambda f: f.model,
     "batch_size": lambda f: 16,
+    "channels": lambda f: 8,
     "clusters": lambda f: 4,
     "count": lambda f: 1,
     "data": lambda f: (f.x, f.y),
@@ -26,6 +28,7 @@ VALID = {
     "epochs": lambda f: 1,
     "filepath": lambda f: str(f.folder / "best.keras"),
     "final_sparsity": lambda f: 0.5,
+    "fraction": lambda f: 0.5,
     "gradients": lambda f: f.x,
     "history": lambda f: {"sparsity": [0.1, 0.2], "accuracy": [0.5, 0.6]},
     "hypermodel": lambda f: f.hypermodel,
@@ -66,6 +69,7 @@ VALID = {
     "CompressionReport.to_html.path": lambda f: str(f.folder / "out.html"),
     "CompressionTuner.overwrite": lambda f: True,
     "CompressionTuner.directory": lambda f: str(f.folder / "search"),
+    "CompressionHyperModel.channels": lambda f: (0.0, 0.5),
     "CompressionHyperModel.quantization": lambda f: ("none",),
     "PrunePolicy.from_dict.data": lambda f: kpk.PrunePolicy(0.5).to_dict(),
     "compare.y": lambda f: f.y,
