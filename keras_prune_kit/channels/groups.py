@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit import _keras
-from keras_prune_kit.channels.tracing import Trace, is_followed, trace
+from keras_prune_kit.channels.traces import Trace
+from keras_prune_kit.channels.tracing import is_followed, trace
 from keras_prune_kit.reports import render_table
 
 _SHOWN = 3  # layers of a group in the table

@@ -9,7 +9,8 @@ import numpy as np
 
 from keras_prune_kit import _keras
 from keras_prune_kit.channels.flow import Fold
-from keras_prune_kit.channels.tracing import Trace, is_followed
+from keras_prune_kit.channels.traces import Trace
+from keras_prune_kit.channels.tracing import is_followed
 
 
 def without(found: Trace, stays: np.ndarray, folds: Iterable[Fold] = ()) -> Any:

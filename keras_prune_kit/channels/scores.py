@@ -11,7 +11,7 @@ from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import widened
 from keras_prune_kit.channels.flow import name_of
 from keras_prune_kit.channels.groups import Members
-from keras_prune_kit.channels.tracing import Trace
+from keras_prune_kit.channels.traces import Trace
 from keras_prune_kit.criteria import Criterion, gradients_needed
 
 BATCH_NORM = "batch_norm"

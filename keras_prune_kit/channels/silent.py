@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_prune_kit import _keras
 from keras_prune_kit.channels.flow import Fold, Reader, Slice, Values, unknown
-from keras_prune_kit.channels.tracing import Trace
+from keras_prune_kit.channels.traces import Trace
 
 
 class Silence:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,14 +19,7 @@ from keras_prune_kit.channels.flow import (
     Step,
     Values,
 )
-
-if TYPE_CHECKING:
-    from keras_prune_kit.channels.tracing import Trace
-
-# The new value of an entry of a layer's configuration. An array, also one in a dict or
-# tuple, stands for the number of its channels that stay; a function takes such numbers.
-Count = Callable[[np.ndarray], int]
-Resize = np.ndarray | Mapping[str, Any] | tuple[Any, ...] | Callable[[Count], Any]
+from keras_prune_kit.channels.traces import Resize, Trace
 
 
 @dataclass(frozen=True, eq=False)
