@@ -11,9 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from keras_prune_kit import _keras
-from keras_prune_kit.channels.flow import (
-    Flow,
-)
+from keras_prune_kit.channels.flow import Flow
 from keras_prune_kit.channels.rules import rule_for
 from keras_prune_kit.channels.site import Site, arrays_in, fixed_flow
 from keras_prune_kit.channels.traces import Trace
