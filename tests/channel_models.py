@@ -363,6 +363,58 @@ def operations(K):
     return K.Model(inputs, L.Dense(3)(L.Concatenate()(parts)))
 
 
+def own_layers(K):
+    """Of a user: alone, of mixed channels, and with sizes in the configuration."""
+    L, ops = K.layers, ops_of(K)
+    mean = ops.mean if hasattr(ops, "mean") else ops.reduce_mean
+
+    class Scale(L.Layer):
+        def __init__(self, units, steps, **options):
+            super().__init__(**options)
+            self.units, self.steps = units, steps
+
+        def build(self, shape):
+            self.scale = self.add_weight(name="scale", shape=(self.units,))
+            super().build(shape)
+
+        def call(self, inputs):
+            return 1 + inputs * self.scale
+
+        def get_config(self):
+            own = {"units": self.units, "steps": self.steps}
+            return {**super().get_config(), **own}
+
+    class Center(L.Layer):
+        def call(self, inputs):
+            return inputs - mean(inputs, -1, keepdims=True)
+
+    class Gate(L.Layer):
+        def call(self, inputs):
+            return inputs["a"] * ops.tanh(inputs["b"])
+
+    inputs = L.Input((6,))
+    x = L.Dense(7)(Center()(L.Dense(8)(inputs)))
+    x = Gate()({"a": L.Dense(9)(x), "b": Scale(7, 3)(x)[:, :1]})
+    return K.Model(inputs, L.Dense(3)(Scale(9, 9)(L.Dense(9)(x))))
+
+
+def own_masked(K):
+    """What is masked becomes 5, also in channels of zeros."""
+    L, ops = K.layers, ops_of(K)
+
+    class Fill(L.Layer):
+        supports_masking = True
+
+        def call(self, inputs, mask=None):
+            if mask is None:
+                return inputs
+            return ops.where(ops.expand_dims(mask, -1), inputs, 5 + 0 * inputs)
+
+    inputs = L.Input((6,), dtype="int32")
+    x = L.Dense(8)(L.Embedding(20, 8, mask_zero=True)(inputs))
+    return K.Model(inputs, L.Dense(3)(L.Dense(7)(Fill()(x))))
+
+
 def any_size(K):
     L = K.layers
     inputs = L.Input((None, None, 3))
@@ -391,6 +443,7 @@ MODELS = {
         *(masked_attention, attention_scores, normalizations, einsum, masked_text),
         *(activations, shared, shared_reshape, nested, output_inside),
         *(mixing_activations, masking, over_time, products, channels_first),
-        *(in_training, preprocessing, lambdas, operations, any_size, in_float64),
+        *(in_training, preprocessing, lambdas, operations, own_layers, own_masked),
+        *(any_size, in_float64),
     )
 } | {f"bidirectional_{how}": _bidirectional(how) for how in ("concat", "sum", "mul")}

@@ -39,6 +39,7 @@ assert not any(name.startswith("keras_prune_kit") for name in sys.modules)
 """
 
 
+@pytest.mark.quick_in("keras")
 def test_a_file_loads_without_this_package(K, tmp_path):
     model = randomize(MODELS["residual"](K))
     zero_channels(model)
@@ -53,9 +54,12 @@ def test_a_file_loads_without_this_package(K, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
-# Lambdas have code, which a file may not.
+# Files hold no code.
+OWN_CODE = {"lambdas", "own_layers", "own_masked"}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(MODELS.keys() - {"lambdas"}))
+@pytest.mark.parametrize("name", sorted(MODELS.keys() - OWN_CODE))
 def test_all_reload(K, name, tmp_path):
     model = randomize(MODELS[name](K))
     zero_channels(model)
@@ -116,6 +120,7 @@ def test_compiled_alike_and_trains(K, mlp, data):
     assert not getattr(kpk.remove_channels(picture_model(K), 0.5), "optimizer", None)
 
 
+@pytest.mark.quick_in("keras")
 def test_the_original_is_unchanged(K, mlp, data):
     model = mlp()
     x, y = data
@@ -148,6 +153,26 @@ def test_a_subclass_with_a_train_step_stays_one(K):
     small = kpk.remove_channels(model, 0.5)
     assert type(small) is Own
     assert small.layers[1].units == 4
+
+
+def test_sizes_that_only_happen_to_be_as_large_stay(K):
+    model = MODELS["own_layers"](K)
+    small = kpk.remove_channels(model, 0.5)
+    last = [x for x in small.layers if hasattr(x, "steps")][-1]
+    assert (last.units, last.steps) == (5, 9)
+
+
+def test_a_weight_of_two_layers_is_refused():
+    """Only Keras 2 lets a layer take the kernel of another one."""
+    import tf_keras as K
+
+    inputs = K.layers.Input((6,))
+    first, second = K.layers.Dense(8), K.layers.Dense(8)
+    x = K.layers.Dense(8)(inputs)
+    model = K.Model(inputs, K.layers.Dense(3)(K.layers.Add()([first(x), second(x)])))
+    second.kernel = first.kernel
+    with pytest.raises(ValueError, match="uses a weight of another one"):
+        kpk.remove_channels(model, 0.5)
 
 
 def test_frozen_models_inside_stay_frozen(K):

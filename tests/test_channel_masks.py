@@ -72,11 +72,13 @@ def test_all_that_is_zero_leaves(K):
     assert small.get_layer("third").filters == 3
 
 
+@pytest.mark.quick_in("keras")
 def test_gradually_in_steps(K):
     schedule = kpk.PolynomialDecay(0.0, 0.5, end_step=6, frequency=1)
     check_all_leave(fitted(residual(K), channels(schedule)))
 
 
+@pytest.mark.quick_in("keras")
 def test_biases_and_normalizations_are_zero_too(K):
     model = fitted(residual(K), channels())
     gone = np.array(model.get_layer("first").bias) == 0
@@ -110,6 +112,7 @@ def test_units_and_heads_leave(K, name):
             assert gone == expected, group
 
 
+@pytest.mark.quick_in("keras")
 def test_one_that_stays_keeps_those_tied_to_it(K):
     plan = channels(HALF, kpk.Rule("second", None)).plan(residual(K))
     reasons = {item.path: item.reason for item in plan.skipped}
@@ -122,6 +125,7 @@ def test_one_that_stays_keeps_those_tied_to_it(K):
     )
 
 
+@pytest.mark.quick_in("keras")
 def test_outputs_keep_theirs(K):
     plan = channels().plan(residual(K))
     reasons = {item.path: item.reason for item in plan.skipped}
@@ -129,6 +133,7 @@ def test_outputs_keep_theirs(K):
     assert reasons["head/kernel"] == expected
 
 
+@pytest.mark.quick_in("keras")
 def test_normalized_channels_keep_theirs(K):
     L = K.layers
     layers = [L.Dense(8, name="wide"), L.LayerNormalization(), L.Dense(6, name="next")]
@@ -137,6 +142,7 @@ def test_normalized_channels_keep_theirs(K):
     assert "its channels must stay: normalized with" in reasons["wide/kernel"]
 
 
+@pytest.mark.quick_in("keras")
 def test_tied_layers_need_one_schedule(K):
     rule = kpk.Rule("second", kpk.ConstantSparsity(0.25))
     model = residual(K)
@@ -147,6 +153,7 @@ def test_tied_layers_need_one_schedule(K):
         np.testing.assert_array_equal(old, new)
 
 
+@pytest.mark.quick_in("keras")
 def test_other_layers_may_have_others(K):
     rule = kpk.Rule("third", kpk.ConstantSparsity(0.25))
     model = fitted(residual(K), channels(HALF, rule))
@@ -161,6 +168,7 @@ def test_a_frozen_normalization_is_zeroed(K):
     check_all_leave(model)
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("overwrites", [None, 3])
 def test_averaged_weights_are_zero_too(K, overwrites):
     optimizer = K.optimizers.Adam(
@@ -169,6 +177,7 @@ def test_averaged_weights_are_zero_too(K, overwrites):
     check_all_leave(fitted(residual(K), channels(), optimizer))
 
 
+@pytest.mark.quick_in("keras")
 def test_what_is_zero_stays_zero_in_a_second_run(K):
     """A resumed run has only the zeros to go by."""
     model = fitted(residual(K), channels())
@@ -207,6 +216,7 @@ def test_a_resumed_run_ends_with_the_same_weights(K, tmp_path):
     check_all_leave(resumed)
 
 
+@pytest.mark.quick_in("keras")
 def test_subclassed_models_have_masks_by_layer(K):
     model = subclassed(K)
     with kpk.Pruner(model, channels(kpk.ConstantSparsity(0.5))):
@@ -215,6 +225,7 @@ def test_subclassed_models_have_masks_by_layer(K):
     assert zero.sum() == 8
 
 
+@pytest.mark.quick_in("keras")
 def test_input_channels_are_ranked_by_layer(K):
     """`Channel(axis=-2)` ties nothing: what is read by zeros leaves."""
     model = residual(K)

@@ -41,6 +41,14 @@ class Call:
         return bool(self._arguments[1].get("training"))
 
     @property
+    def is_masked(self) -> bool:
+        """True if the operation gets a mask; Keras 2 attaches it to a tensor."""
+        attached = [getattr(tensor, "_keras_mask", None) for tensor in self.inputs]
+        takes_it = getattr(self.operation, "_expects_mask_arg", False)
+        has_it = takes_it and any(mask is not None for mask in attached)
+        return bool(self.masks) or has_it
+
+    @property
     def masks(self) -> frozenset[int]:
         """The positions of inputs that are masks, which Keras 3 passes by itself."""
         _, given = self.arguments(map(_Position, range(len(self.inputs))))

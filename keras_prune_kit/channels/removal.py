@@ -24,10 +24,19 @@ def without(found: Trace, stays: np.ndarray, folds: Iterable[Fold] = ()) -> Any:
     Returns:
         A model with weights of its own, compiled alike if the model is. Names,
         trainability, dtype policies, regularizers and constraints are the same.
+
+    Raises:
+        CopyError: If Keras cannot copy a layer, or one uses a weight of another.
     """
     builder = _Builder(found, stays, {id(fold.layer): fold for fold in folds})
     model = builder.build(found.model)
     builder.copy_weights()
+    if len(model.weights) != builder.count_weights():
+        raise _keras.CopyError(
+            f"A layer of model '{found.model.name}' uses a weight of another one. Both "
+            "would get a weight of their own. Share the layer instead: one object that "
+            "is called twice."
+        )
     if _keras.is_compiled(found.model):
         _keras.compile_like(found.model, model)
     return model
@@ -67,6 +76,11 @@ class _Builder:
             if fold is not None:
                 bias = 0.0 if old.bias is None else _keras.as_array(new.bias)
                 new.bias.assign(bias + fold.addition[self._stays[fold.ids]])
+
+    def count_weights(self) -> int:
+        """Return the number of weights that the new model must have."""
+        new_biases = sum(fold.layer.bias is None for fold in self._folds.values())
+        return len(self._trace.model.weights) + new_biases
 
     def _make(self, layer: Any) -> Any:
         if id(layer) not in self._made:

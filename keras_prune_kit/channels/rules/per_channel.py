@@ -50,7 +50,7 @@ def per_channel(site: Site) -> list[Flow]:
         or len(outputs) != 1
         or not outputs[0].shape
         or outputs[0].shape[-1] != width
-        or (site.call.masks and not _is_known(site))
+        or (site.call.is_masked and not _is_known(site))
     ):
         return site.opaque(_reason(layer))
     if not _is_known(site):

@@ -39,8 +39,9 @@ def tried(call: _keras.Call, flows: Sequence[Flow], width: int) -> Trial | None:
     weights: list[Any] = list(getattr(layer, "weights", ()))
     sizes = _sizes(layer, width) if weights else {}
     cuts = {id(w): tuple(size == width for size in w.shape) for w in weights}
-    # Entries that happen to be as large are left alone if that works.
-    trials = [Trial(cuts, {}), *([Trial(cuts, sizes)] if sizes else [])]
+    # Entries that only happen to be as large stay as they are.
+    one_by_one = [{key: size} for key, size in sizes.items()]
+    trials = [Trial(cuts, entries) for entries in ({}, *one_by_one, sizes)]
     for trial in trials:
         try:
             if _is_halved(call, flows, width, trial):
