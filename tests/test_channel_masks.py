@@ -162,6 +162,7 @@ def test_other_layers_may_have_others(K):
     assert small.get_layer("third").filters == 4  # round(0.25 * 6) leave
 
 
+@pytest.mark.quick_in("keras")
 def test_a_frozen_normalization_is_zeroed(K):
     model = fitted(residual(K, trainable=False), channels())
     assert not model.get_layer("norm").trainable
@@ -204,6 +205,7 @@ def train(K, model, first, last, policy):
 
 
 @pytest.mark.filterwarnings("ignore::keras_prune_kit.IncompletePruningWarning")
+@pytest.mark.quick_in("keras")
 def test_a_resumed_run_ends_with_the_same_weights(K, tmp_path):
     schedule = kpk.PolynomialDecay(0.0, 0.5, end_step=10, frequency=1)
     policy = channels(schedule)
