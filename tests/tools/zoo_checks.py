@@ -316,15 +316,15 @@ def _costs(model):
 
 
 def _what_stays(model):
-    """How many channels must stay, by reason, but for the outputs."""
+    """How many channels cannot leave, by reason, but for the outputs."""
     counts = Counter()
     for group in channel_groups(model):
         if group.kept_because:
             counts[group.kept_because] += group.channels
         elif group.coupled_because:
-            counts[f"not exact: {group.coupled_because}"] += group.channels
+            counts["only inexactly: " + group.coupled_because] += group.channels
     del counts["an output of the model"]
-    return [f"{number} stay ({reason})" for reason, number in counts.items()]
+    return [f"{number} not ({reason})" for reason, number in counts.items()]
 
 
 def remove_zeros(subject):
