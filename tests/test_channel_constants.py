@@ -11,6 +11,7 @@ from marks import slow
 
 import keras_prune_kit as kpk
 
+pytestmark = pytest.mark.quick_in("keras")
 CONSTANT = 0.7
 
 

@@ -72,7 +72,7 @@ def test_all_that_is_zero_leaves(K):
     assert small.get_layer("third").filters == 3
 
 
-@pytest.mark.quick_in("keras")
+@pytest.mark.slow
 def test_gradually_in_steps(K):
     schedule = kpk.PolynomialDecay(0.0, 0.5, end_step=6, frequency=1)
     check_all_leave(fitted(residual(K), channels(schedule)))
@@ -153,7 +153,7 @@ def test_tied_layers_need_one_schedule(K):
         np.testing.assert_array_equal(old, new)
 
 
-@pytest.mark.quick_in("keras")
+@pytest.mark.slow
 def test_other_layers_may_have_others(K):
     rule = kpk.Rule("third", kpk.ConstantSparsity(0.25))
     model = fitted(residual(K), channels(HALF, rule))
@@ -178,7 +178,7 @@ def test_averaged_weights_are_zero_too(K, overwrites):
     check_all_leave(fitted(residual(K), channels(), optimizer))
 
 
-@pytest.mark.quick_in("keras")
+@pytest.mark.slow
 def test_what_is_zero_stays_zero_in_a_second_run(K):
     """A resumed run has only the zeros to go by."""
     model = fitted(residual(K), channels())
