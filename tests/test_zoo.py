@@ -3,6 +3,8 @@
 `tests/tools/zoo.py` does the same with all of keras.applications.
 """
 
+import re
+
 import pytest
 import zoo
 from marks import slow
@@ -39,8 +41,12 @@ def test_what_people_train_passes(K, name):
     failed = {c: r["note"] for c, r in results.items() if r["status"] == "failed"}
     skipped = {c: r["note"] for c, r in results.items() if r["status"] == "skipped"}
     assert failed == {}
-    assert set(skipped) == ({"int8"} if (K.__name__, name) in LOOPS else set())
-    assert all("cannot calibrate loops" in note for note in skipped.values())
+    expected = {"int8"} if (K.__name__, name) in LOOPS else set()
+    if name == "subclassed":
+        expected = {"half removed", "zeros removed"}
+    assert set(skipped) == expected
+    reason = "cannot calibrate loops|whose layers are called by code"
+    assert all(re.search(reason, note) for note in skipped.values())
 
 
 def test_applications_are_found(K):
@@ -77,8 +83,8 @@ def test_tables_count_and_give_reasons():
     ]
     text = summary(lines)
     rows = [" ".join(line.split()) for line in text.splitlines()]
-    assert "gru_text yes yes yes yes skip yes yes" in rows
-    assert "Xception - - - - - - -" in rows
+    assert "gru_text yes yes yes yes skip yes yes yes yes" in rows
+    assert "Xception - - - - - - - - -" in rows
     assert "int8 1 1 0 0" in rows
     assert "build 0 0 1 0" in rows
     assert "keras, int8, skipped: a loop" in rows

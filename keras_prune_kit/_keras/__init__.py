@@ -23,6 +23,7 @@ from keras_prune_kit._keras.copying import (
     copy_state,
     inputs_like,
     is_graph,
+    parts_of,
     uncompiled,
 )
 from keras_prune_kit._keras.evaluating import applied_to, computed
@@ -173,6 +174,7 @@ __all__ = [
     "opened",
     "optimizer_of",
     "output_masks",
+    "parts_of",
     "producer_of",
     "retrace",
     "scorer",

@@ -22,12 +22,16 @@ def computed(call: Call, operation: Any, arrays: Sequence[Any]) -> np.ndarray:
     Args:
         call: The call, which has the other arguments.
         operation: Its layer or operation, or another one of the same kind.
-        arrays: One array per input tensor, with a batch.
+        arrays: One array, with a batch, per input tensor that is not a mask. Nothing is
+            masked.
     """
     tf = sys.modules["tensorflow"]
+    values, masks = iter(arrays), call.masks
     tensors = [
-        tf.constant(array, getattr(tensor.dtype, "name", tensor.dtype))
-        for array, tensor in zip(arrays, call.inputs, strict=True)
+        None
+        if number in masks
+        else tf.constant(next(values), getattr(tensor.dtype, "name", tensor.dtype))
+        for number, tensor in enumerate(call.inputs)
     ]
     args, kwargs = call.arguments(tensors)
     return np.asarray(operation(*args, **kwargs), np.float64)

@@ -12,6 +12,10 @@ from keras_prune_kit._keras.copying import is_graph
 from keras_prune_kit._keras.models import is_tf_keras
 
 
+class _Position(int):
+    """The position of an input, in its place among the arguments."""
+
+
 # Compared by identity: constants may be arrays, whose `==` is no bool.
 @dataclass(frozen=True, eq=False)
 class Call:
@@ -30,6 +34,27 @@ class Call:
     constants: tuple[Any, ...] = ()
     _arguments: tuple[Any, Any] = ((), {})
     _tree: Any = None
+
+    @property
+    def is_training(self) -> bool:
+        """True if the call says `training=True`, whatever the model is called with."""
+        return bool(self._arguments[1].get("training"))
+
+    @property
+    def is_masked(self) -> bool:
+        """True if the operation gets a mask; Keras 2 attaches it to a tensor."""
+        attached = [getattr(tensor, "_keras_mask", None) for tensor in self.inputs]
+        takes_it = getattr(self.operation, "_expects_mask_arg", False)
+        has_it = takes_it and any(mask is not None for mask in attached)
+        return bool(self.masks) or has_it
+
+    @property
+    def masks(self) -> frozenset[int]:
+        """The positions of inputs that are masks, which Keras 3 passes by itself."""
+        _, given = self.arguments(map(_Position, range(len(self.inputs))))
+        masks = [value for key, value in given.items() if key.endswith("mask")]
+        found = self._tree.flatten(masks)
+        return frozenset(item for item in found if isinstance(item, _Position))
 
     def arguments(self, replacements: Iterable[Any]) -> tuple[tuple, dict[str, Any]]:
         """Return the arguments of the call with other values in place of its inputs.

@@ -143,7 +143,10 @@ class Keras3Variables(Variables):
         averages = getattr(optimizer, "_model_variables_moving_average", None)
         if not averages:
             return None
-        return averages[optimizer._get_variable_index(variable)]
+        try:
+            return averages[optimizer._get_variable_index(variable)]
+        except KeyError:  # The optimizer does not train it.
+            return None
 
 
 class Keras2Variables(Variables):
@@ -180,7 +183,8 @@ class Keras2Variables(Variables):
         averages = getattr(optimizer, "_model_variables_moving_average", None)
         if not averages:
             return None
-        return averages[optimizer._index_dict[optimizer._var_key(variable)]]
+        index = optimizer._index_dict.get(optimizer._var_key(variable))
+        return None if index is None else averages[index]
 
     def ignores_constraint(self, model: Any, variable: Any, layer: Any) -> bool:
         # Legacy optimizers refuse a constraint on a variable with sparse gradients.

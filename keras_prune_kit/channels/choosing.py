@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_prune_kit.channels.costs import Costs, all_stay, costs_of, staying
 from keras_prune_kit.channels.groups import Members, members_of
-from keras_prune_kit.channels.tracing import Trace
+from keras_prune_kit.channels.traces import Trace
 from keras_prune_kit.structures import Channel, count_zeros, keep_highest
 
 HEADS, HEAD_SIZES = "heads", ("head size", "value size")

@@ -54,11 +54,15 @@ def mixed_constants(
     return np.where(varies, np.nan, bias + totals)
 
 
-def activated(activation: Any, values: np.ndarray) -> np.ndarray:
-    """Return the values after an elementwise activation, or `None` for none."""
+def activated(activation: Any, values: np.ndarray, dtype: Any) -> np.ndarray:
+    """Return the values after an elementwise activation.
+
+    Args:
+        activation: A function of a tensor; `None` for none.
+        values: Constants, or NaN.
+        dtype: The dtype of the tensor that it takes.
+    """
     if activation is None:
         return values
-    applied = _keras.applied_to(
-        activation, np.nan_to_num(values)[None].astype(np.float32)
-    )
+    applied = _keras.applied_to(activation, np.nan_to_num(values)[None].astype(dtype))
     return np.where(np.isnan(values), np.nan, applied[0])

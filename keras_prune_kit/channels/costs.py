@@ -9,7 +9,8 @@ import numpy as np
 
 from keras_prune_kit import _keras
 from keras_prune_kit.channels.flow import product
-from keras_prune_kit.channels.tracing import Trace, trace
+from keras_prune_kit.channels.traces import Trace
+from keras_prune_kit.channels.tracing import is_followed, trace
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def costs_of(found: Trace, stays: np.ndarray) -> Costs:
         for item in found.products
     )
     parameters = 0
-    for variable in found.model.weights:
+    for variable in _keras.variables_among(found.model.weights):
         shape = tuple(variable.shape)
         cut = found.cuts.get(id(variable))
         axes = cut.axes if cut is not None else (None,) * len(shape)
@@ -59,7 +60,7 @@ def macs_of(model: Any) -> int | None:
     Args:
         model: A built model of either world.
     """
-    if not _keras.has_graph(model):
+    if not is_followed(model):
         return None
     found = trace(model)
     return None if found.unknown else costs_of(found, all_stay(found)).macs

@@ -101,9 +101,10 @@ class Reader:
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """A contribution that moves into the bias of a layer."""
+    """A contribution that moves into the bias of a layer, for each of its channels."""
 
     layer: Any
+    ids: np.ndarray
     addition: np.ndarray
 
 
@@ -137,6 +138,11 @@ def product(sizes: Any) -> int:
     for size in sizes:
         result *= int(size)
     return result
+
+
+def name_of(variable: Any) -> str:
+    """Return the name of a weight within its layer; Keras 2 calls it `bn/gamma:0`."""
+    return variable.name.partition(":")[0].rpartition("/")[2]
 
 
 def unknown(flow: Flow) -> Values:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit import _keras
-from keras_prune_kit.channels.tracing import Trace, trace
+from keras_prune_kit.channels.traces import Trace
+from keras_prune_kit.channels.tracing import is_followed, trace
 from keras_prune_kit.reports import render_table
 
 _SHOWN = 3  # layers of a group in the table
@@ -125,7 +126,7 @@ def traced(model: Any) -> Trace:
     _keras.world(model)
     _keras.check_built(model)
     _keras.check_not_wrapped(model)
-    if not _keras.has_graph(model):
+    if not is_followed(model):
         raise ValueError(
             "Channels are followed along the calls of a Sequential or functional "
             f"model. Received: model '{model.name}' of class {type(model).__name__}, "

@@ -9,7 +9,8 @@ import numpy as np
 
 from keras_prune_kit import _keras
 from keras_prune_kit.channels.flow import Fold
-from keras_prune_kit.channels.tracing import Trace
+from keras_prune_kit.channels.traces import Trace
+from keras_prune_kit.channels.tracing import is_followed
 
 
 def without(found: Trace, stays: np.ndarray, folds: Iterable[Fold] = ()) -> Any:
@@ -23,10 +24,19 @@ def without(found: Trace, stays: np.ndarray, folds: Iterable[Fold] = ()) -> Any:
     Returns:
         A model with weights of its own, compiled alike if the model is. Names,
         trainability, dtype policies, regularizers and constraints are the same.
+
+    Raises:
+        CopyError: If Keras cannot copy a layer, or one uses a weight of another.
     """
     builder = _Builder(found, stays, {id(fold.layer): fold for fold in folds})
     model = builder.build(found.model)
     builder.copy_weights()
+    if len(model.weights) != builder.count_weights():
+        raise _keras.CopyError(
+            f"A layer of model '{found.model.name}' uses a weight of another one. Both "
+            "would get a weight of their own. Share the layer instead: one object that "
+            "is called twice."
+        )
     if _keras.is_compiled(found.model):
         _keras.compile_like(found.model, model)
     return model
@@ -42,6 +52,7 @@ class _Builder:
         self._stays = stays
         self._folds = folds
         self._made: dict[int, Any] = {}
+        self._models: list[tuple[Any, Any]] = []
         self._copies: list[tuple[Any, Any]] = []
 
     def build(self, model: Any) -> Any:
@@ -50,20 +61,30 @@ class _Builder:
         sizes = None
         if flows is not None:
             sizes = [None if f.ids is None else self._count(f.ids) for f in flows]
-        return _keras.clone_with(model, self._make, sizes)
+        copied = _keras.clone_with(model, self._make, sizes)
+        self._models.append((model, copied))
+        return copied
 
     def copy_weights(self) -> None:
         """Copy the state of all layers, cut where channels have left."""
+        # The setter reaches all that is inside, which has its own value after it.
+        for old, new in reversed(self._models):
+            new.trainable = old.trainable
         for old, new in self._copies:
             _keras.copy_state(old, new, self._cut)
             fold = self._folds.get(id(old))
             if fold is not None:
-                stays = self._stays[self._trace.cuts[id(old.kernel)].axes[-1]]
-                new.bias.assign(new.bias + fold.addition[stays])
+                bias = 0.0 if old.bias is None else _keras.as_array(new.bias)
+                new.bias.assign(bias + fold.addition[self._stays[fold.ids]])
+
+    def count_weights(self) -> int:
+        """Return the number of weights that the new model must have."""
+        new_biases = sum(fold.layer.bias is None for fold in self._folds.values())
+        return len(self._trace.model.weights) + new_biases
 
     def _make(self, layer: Any) -> Any:
         if id(layer) not in self._made:
-            if _keras.has_graph(layer):
+            if is_followed(layer):
                 self._made[id(layer)] = self.build(layer)
             else:
                 made = _keras.copy_layer(layer, self._changes(layer))
@@ -81,11 +102,13 @@ class _Builder:
         return changes
 
     def _new_value(self, value: Any) -> Any:
-        if isinstance(value, dict):
+        if isinstance(value, Mapping):
             return {key: self._new_value(inner) for key, inner in value.items()}
-        return (
-            self._count(value) if isinstance(value, np.ndarray) else value(self._count)
-        )
+        if isinstance(value, tuple):
+            return tuple(self._new_value(inner) for inner in value)
+        if isinstance(value, np.ndarray):
+            return self._count(value)
+        return value(self._count) if callable(value) else value
 
     def _count(self, ids: np.ndarray) -> int:
         return int(self._stays[ids].sum())

@@ -9,8 +9,9 @@ import numpy as np
 
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import widened
+from keras_prune_kit.channels.flow import name_of
 from keras_prune_kit.channels.groups import Members
-from keras_prune_kit.channels.tracing import Trace
+from keras_prune_kit.channels.traces import Trace
 from keras_prune_kit.criteria import Criterion, gradients_needed
 
 BATCH_NORM = "batch_norm"
@@ -112,7 +113,7 @@ def _gammas(found: Trace) -> list[tuple[Any, np.ndarray]]:
     return [
         (cut, np.abs(_keras.as_array(cut.variable)))
         for cut in found.cuts.values()
-        if cut.variable.name.partition(":")[0].rpartition("/")[2] == "gamma"
+        if name_of(cut.variable) == "gamma"
     ]
 
 

@@ -9,8 +9,7 @@ import numpy as np
 
 from keras_prune_kit import _keras
 from keras_prune_kit.channels.flow import Fold, Reader, Slice, Values, unknown
-from keras_prune_kit.channels.groups import Members, members_of
-from keras_prune_kit.channels.tracing import Trace
+from keras_prune_kit.channels.traces import Trace
 
 
 class Silence:
@@ -52,7 +51,7 @@ class Silence:
             if not loud.size:
                 break
             goes &= ~np.isin(self._all_roots, self._all_roots[loud])
-        return leave_some(members_of(found), np.unique(self._all_roots[goes]), found)
+        return leave_some(np.unique(self._all_roots[goes]), found)
 
     def folds(self, stays: np.ndarray) -> list[Fold]:
         """Return the contributions of constant channels that go.
@@ -92,7 +91,7 @@ class Silence:
         if ids is not None:
             nonzero = np.compress(stays[ids], nonzero, part.to)
         others = tuple(other for other in range(nonzero.ndim) if other != axis)
-        is_zero = ~nonzero.any(others)
+        is_zero = np.asarray(~nonzero.any(others))
         return is_zero if part.index is None else is_zero[part.index]
 
 
@@ -100,27 +99,18 @@ def _kernel_of(reader: Reader) -> tuple[int, ...]:
     return tuple(id(part.variable) for part in sum(reader.alternatives, ()))
 
 
-def leave_some(
-    members: list[Members], roots: np.ndarray, found: Trace, least: int = 1
-) -> np.ndarray:
-    """Return the roots of channels that can go if each layer keeps some.
+def leave_some(roots: np.ndarray, found: Trace) -> np.ndarray:
+    """Return the roots of the channels that can go if each layer keeps one.
 
     Args:
-        members: All groups.
         roots: The roots of the channels that would go.
         found: The trace.
-        least: The number of channels that each layer keeps. Defaults to 1.
     """
     goes = set(roots.tolist())
     for made in found.made:
-        own = list(dict.fromkeys(found.ties.roots(made.ids).tolist()))
-        staying = sum(root not in goes for root in own)
-        for root in own:
-            if staying >= min(least, len(own)):
-                break
-            if root in goes:
-                goes.discard(root)
-                staying += 1
+        own = found.ties.roots(made.ids).tolist()
+        if goes.issuperset(own):
+            goes.discard(own[0])
     return np.array(sorted(goes), np.int64)
 
 

@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_prune_kit import _keras
 from keras_prune_kit.channels.flow import Cut
-from keras_prune_kit.channels.tracing import trace
+from keras_prune_kit.channels.tracing import is_followed, trace
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,4 +129,4 @@ class TiedWeights:
 
 def tied_weights(model: Any) -> TiedWeights | None:
     """Return the tied weights of a model; `None` if its calls are not known."""
-    return TiedWeights(model) if _keras.has_graph(model) else None
+    return TiedWeights(model) if is_followed(model) else None

@@ -10,17 +10,24 @@ normalization can at 8 bits, in parts of the outputs.) Tolerances:
 - dynamic and int8, 0.25: a few hundred layers of 8 bits add up, in networks of random
   weights, which are less robust than trained ones. Where a file is farther off, the
   converter's own file of the same model decides: ours may be a tenth worse.
+- channels of zeros that are removed, 0.0001, where the same channels, cut without
+  having been zeroed, change the outputs by at least 0.01.
 """
 
 import tempfile
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from channel_tools import zero_channels
 
 import keras_prune_kit as kpk
+from keras_prune_kit.channels import channel_groups, without
+from keras_prune_kit.channels.costs import all_stay, costs_of, staying
+from keras_prune_kit.channels.groups import members_of, traced
 from keras_prune_kit.reports import percent
 from keras_prune_kit.tflite import ExportError
 
@@ -29,6 +36,8 @@ BATCH = 16
 STEPS = 8
 TOLERANCES = {"none": 1e-3, "dynamic": 0.25, "int8": 0.25}
 NO_WORSE = 1.1
+SHARE = 0.3
+EXACT, CHANGED = 1e-4, 0.01
 _OFFSET = 2.0
 NOT_QUANTIZED = "not quantized"
 
@@ -77,6 +86,12 @@ class Subject:
             verbose=0,
             callbacks=list(callbacks),
         )
+
+    def calibrated(self, model):
+        """Normalizations see a few batches, without training."""
+        for _ in range(STEPS):
+            model(self.x, training=True)
+        return model
 
     def predict(self, model):
         return model.predict(self.x, batch_size=BATCH, verbose=0)
@@ -149,20 +164,24 @@ def prune(subject):
 
 def reload(subject):
     """Saved and loaded, it is the same model."""
-    try:
-        loaded = subject.saved_and_loaded(subject.model)
-    except Exception as failure:
-        try:
-            subject.saved_and_loaded(subject.fresh())
-        except type(failure):
-            raise Skip(f"Keras does not load the unpruned one: {failure}") from failure
-        raise
+    loaded = _loaded(subject, subject.model)
     for old, new in zip(subject.model.get_weights(), loaded.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
     off = error(subject.predict(subject.model), subject.predict(loaded))
     assert off < TOLERANCES["none"], f"outputs are off by {off:.2g} of their spread"
     subject.check_exact(loaded)
     return ""
+
+
+def _loaded(subject, model):
+    try:
+        return subject.saved_and_loaded(model)
+    except Exception as failure:
+        try:
+            subject.saved_and_loaded(subject.fresh())
+        except type(failure):
+            raise Skip(f"Keras does not load the unpruned one: {failure}") from failure
+        raise
 
 
 def export(quantization):
@@ -272,6 +291,71 @@ def tfmot_file(subject):
     return f"off {off:.2g}"
 
 
+def remove_half(subject):
+    """Half of the channels leave; what is left can be saved and loaded."""
+    model = subject.fresh()
+    try:
+        small = kpk.remove_channels(model, 0.5)
+    except ValueError as refusal:
+        raise Skip(str(refusal)) from refusal
+    before, after = (_costs(item) for item in (model, small))
+    assert after.parameters == small.count_params()
+    expected = subject.predict(small)
+    off = error(expected, subject.predict(_loaded(subject, small)))
+    assert off < EXACT, f"loaded, it is off by {off:.2g} of its spread"
+    shares = (
+        f"{before.macs / after.macs:.3g}x fewer MACs",
+        f"{before.parameters / after.parameters:.3g}x fewer weights",
+    )
+    return ", ".join([*shares, *_what_stays(model)])
+
+
+def _costs(model):
+    found = traced(model)
+    return costs_of(found, all_stay(found))
+
+
+def _what_stays(model):
+    """How many channels cannot leave, by reason, but for the outputs."""
+    counts = Counter()
+    for group in channel_groups(model):
+        if group.kept_because:
+            counts[group.kept_because] += group.channels
+        elif group.coupled_because:
+            counts["only inexactly: " + group.coupled_because] += group.channels
+    del counts["an output of the model"]
+    return [f"{number} not ({reason})" for reason, number in counts.items()]
+
+
+def remove_zeros(subject):
+    """Channels that are zero leave, and the outputs are the same."""
+    try:
+        control = subject.fresh()
+        found = traced(control)
+    except ValueError as refusal:
+        raise Skip(str(refusal)) from refusal
+    for layer in all_layers(control):
+        # It starts at 1e-6, with which nothing that is inside matters.
+        if type(layer).__name__ == "LayerScale":
+            layer.gamma.assign(np.ones(layer.gamma.shape))
+    subject.calibrated(control)
+    model = subject.fresh()
+    model.set_weights(control.get_weights())
+    zeroed = zero_channels(model, SHARE)
+    subject.calibrated(model)
+    small = kpk.remove_zero_channels(model)
+    off = error(subject.predict(model), subject.predict(small))
+    cut = without(found, staying(found, zeroed))
+    changed = error(subject.predict(control), subject.predict(cut))
+    left = sum(m.group.channels for m in members_of(traced(small)))
+    channels = sum(m.group.channels for m in members_of(found))
+    note = f"off {off:.1e}, otherwise {changed:.2g}; {left} of {channels} channels left"
+    assert channels - left >= len(zeroed), f"{note}, of which {len(zeroed)} were zeroed"
+    assert changed > CHANGED, note
+    assert off < EXACT, note
+    return note
+
+
 OURS = {
     "build": build,
     "prune": prune,
@@ -279,6 +363,8 @@ OURS = {
     "float32": export("none"),
     "dynamic": export("dynamic"),
     "int8": export("int8"),
+    "half removed": remove_half,
+    "zeros removed": remove_zeros,
 }
 CHECKS = {
     "keras": OURS | {"qat": quantize, "qat int8": quantized_file},

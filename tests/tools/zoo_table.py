@@ -25,7 +25,7 @@ def summary(lines):
             groups[_GROUPS[line["model"] not in PEOPLE_TRAIN]].append(line)
         parts.append(by_model(world, own))
         parts += [counts(f"{world}: models {g}", x) for g, x in groups.items() if x]
-        parts.append(reasons(world, own))
+        parts += [reasons(world, own), removals(world, own)]
     return "\n\n".join(parts)
 
 
@@ -70,4 +70,19 @@ def reasons(world, lines):
         text += wrap(
             ", ".join(names), TABLE_WIDTH, initial_indent="  ", subsequent_indent="  "
         )
+    return "\n".join(text)
+
+
+def removals(world, lines):
+    """What became of the channels of each model, and what stayed and why."""
+    text = []
+    for line in lines:
+        notes = [
+            line["checks"][check]["note"]
+            for check in ("half removed", "zeros removed")
+            if line["checks"].get(check, {}).get("status") == "passed"
+        ]
+        if notes:
+            note = f"{world}, {line['model']}: {'; '.join(notes)}"
+            text += wrap(note, TABLE_WIDTH, subsequent_indent="  ")
     return "\n".join(text)

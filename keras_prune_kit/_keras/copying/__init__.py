@@ -15,7 +15,7 @@ from keras_prune_kit._keras.copying.models import (
     inputs_like,
     uncompiled,
 )
-from keras_prune_kit._keras.copying.parts import CopyError, is_graph
+from keras_prune_kit._keras.copying.parts import CopyError, is_graph, parts_of
 from keras_prune_kit._keras.copying.state import as_array, copy_state
 
 __all__ = [
@@ -29,5 +29,6 @@ __all__ = [
     "copy_state",
     "inputs_like",
     "is_graph",
+    "parts_of",
     "uncompiled",
 ]

@@ -10,25 +10,27 @@ import numpy as np
 from keras_prune_kit import _keras
 from keras_prune_kit.channels.constants import mixed_constants
 from keras_prune_kit.channels.flow import Flow, Reader, Slice, unknown
+from keras_prune_kit.channels.rules.mixing import size_of
 
 if TYPE_CHECKING:
-    from keras_prune_kit.channels.tracing import Site
+    from keras_prune_kit.channels.site import Site
 
 _NORMALIZES = "normalized with the others: without it, these change"
 
 
 def multi_head_attention(site: Site) -> list[Flow]:
     layer = site.call.operation
-    args, kwargs = site.call.arguments(site.inputs)
+    args, kwargs = site.arguments
     given = dict(zip(("query", "value", "key"), args, strict=False)) | kwargs
-    query, value = given.get("query"), given.get("value")
-    key = given.get("key")
-    key = value if key is None else key
-    if not all(
-        isinstance(flow, Flow) and flow.ids is not None and len(flow.shape) == 2
-        for flow in (query, value, key)
-    ):
+    if given.get("key") is None:
+        given["key"] = given.get("value")
+    attended = [_sequence(given.get(name)) for name in ("query", "value", "key")]
+    query, value, key = attended
+    if query is None or value is None or key is None:
         return site.opaque("attention over several axes is not known")
+    for flow in site.inputs:
+        if flow not in attended:
+            site.keep(flow.ids, "a mask of attention")
     q, k, v = layer._query_dense, layer._key_dense, layer._value_dense
     out = layer._output_dense
     heads = site.new(layer, "heads", q.kernel.shape[1])
@@ -39,8 +41,9 @@ def multi_head_attention(site: Site) -> list[Flow]:
         scaled_by = size if dense is q else None
         site.cut(dense.kernel, flow.ids, heads, dims, makes=1, scaled_by=scaled_by)
         site.cut(dense.bias, heads, dims, makes=0, scaled_by=scaled_by)
-        site.multiply(flow.positions, flow.ids, heads, dims)
-        site.read(Reader(flow.ids, ((Slice(dense.kernel, 0),),), (flow,)))
+        site.multiply(flow.positions, size_of(flow.ids, dense.kernel, 0), heads, dims)
+        if flow.ids is not None:
+            site.read(Reader(flow.ids, ((Slice(dense.kernel, 0),),), (flow,)))
     site.cut(out.kernel, heads, values, made, makes=2)
     site.cut(out.bias, made, makes=0)
     site.multiply(query.positions, heads, values, made)
@@ -51,8 +54,13 @@ def multi_head_attention(site: Site) -> list[Flow]:
     site.read(Reader(size, (_parts(q, 2), _parts(k, 2))))
     if len(site.call.outputs) > 1:
         site.keep(heads, "its attention scores are an output")
-    inputs = {"query_shape": query, "key_shape": key, "value_shape": value}
-    _resize(site, layer, inputs, (made, heads, size, values))
+    site.resize(
+        num_heads=heads,
+        key_dim=size,
+        value_dim=values,
+        output_shape=_output_shape(layer, query, made),
+        **_input_shapes(layer, query_shape=query, key_shape=key, value_shape=value),
+    )
     outputs = [site.flow(made)]
     outputs += [site.flow(None, index) for index in range(1, len(site.call.outputs))]
 
@@ -69,26 +77,33 @@ def multi_head_attention(site: Site) -> list[Flow]:
 def dot_product_attention(site: Site) -> list[Flow]:
     """Handle Attention and AdditiveAttention: queries and keys share their channels."""
     layer = site.call.operation
-    args, _ = site.call.arguments(site.inputs)
-    given = list(args[0]) if isinstance(args[0], list | tuple) else []
+    args, _ = site.arguments
+    first = args[0] if args else None
+    given = list(first) if isinstance(first, list | tuple) else []
     if (
         not 2 <= len(given) <= 3
-        or any(not isinstance(f, Flow) or f.ids is None for f in given)
         or len(site.call.outputs) > 1
         or len(given) != len(site.inputs)
     ):
         return site.opaque("attention with these arguments is not known")
-    query, value = given[:2]
-    key = given[2] if len(given) > 2 else value
+    query, value, key = (*given, given[1])[:3]
+    if query.ids is None or value.ids is None or key.ids is None:
+        return site.opaque("the channels of its inputs are not known")
     site.tie(query.ids, key.ids)
     for weight in layer.weights:
         if tuple(weight.shape) == (len(query.ids),):
+            # Keras 3 takes its size from the query, and Keras 2 from the value.
             site.cut(weight, query.ids)
+            site.tie(query.ids, value.ids)
     if getattr(layer, "score_mode", None) == "dot":
         site.read(Reader(query.ids, (), (query, key)))
     else:
         site.couple(query.ids, "its score is of a sum")
-    return site.step([site.flow(value.ids)])
+    # Means over places of a channel that is zero everywhere are zero.
+    return site.step(
+        [site.flow(value.ids)],
+        lambda values: [np.where(values[site.inputs.index(value)] == 0, 0.0, np.nan)],
+    )
 
 
 def normalized(site: Site) -> list[Flow]:
@@ -120,30 +135,27 @@ def _parts(dense: Any, axis: int) -> tuple[Slice, ...]:
     return (kernel,) if dense.bias is None else (kernel, Slice(dense.bias, axis - 1))
 
 
-def _resize(
-    site: Site, layer: Any, inputs: dict[str, Flow], made_of_it: tuple[np.ndarray, ...]
-) -> None:
-    (made, heads, size, values), query = made_of_it, inputs["query_shape"]
-    config = layer.get_config()
+def _sequence(item: Any) -> Flow | None:
+    """Return a tensor of places by channels; `None` for anything else."""
+    is_one = isinstance(item, Flow) and item.ids is not None and len(item.shape) == 2
+    return item if is_one else None
 
-    def output_shape(count: Callable[[np.ndarray], int]) -> Any:
-        is_default = config.get("output_shape") is None
-        return None if is_default and count(made) == count(query.ids) else count(made)
 
-    # Keras 2 keeps the shapes of its inputs in the configuration.
-    shapes: dict[str, Any] = {
-        name: _resized(config[name], flow.ids)
-        for name, flow in inputs.items()
-        if config.get(name)
-    }
-    site.resize(
-        num_heads=heads,
-        key_dim=size,
-        value_dim=values,
-        output_shape=output_shape,
-        **shapes,
+def _output_shape(
+    layer: Any, query: Flow, made: np.ndarray
+) -> Callable[[Callable[[Any], int]], int | None]:
+    """Return the new value of the entry, which defaults to the size of the query."""
+    is_default = layer.get_config().get("output_shape") is None
+    return lambda count: (
+        None if is_default and count(made) == count(query.ids) else count(made)
     )
 
 
-def _resized(shape: Any, ids: np.ndarray) -> Callable[[Any], Any]:
-    return lambda count: [*list(shape)[:-1], count(ids)]
+def _input_shapes(layer: Any, **inputs: Flow) -> dict[str, tuple[Any, ...]]:
+    """Return the shapes of its inputs, which Keras 2 keeps in the configuration."""
+    config = layer.get_config()
+    return {
+        name: (*tuple(config[name])[:-1], flow.ids)
+        for name, flow in inputs.items()
+        if config.get(name)
+    }

@@ -12,17 +12,17 @@ from keras_prune_kit.channels.flow import Flow
 from keras_prune_kit.channels.rules.per_channel import alone, merged
 
 if TYPE_CHECKING:
-    from keras_prune_kit.channels.tracing import Site
+    from keras_prune_kit.channels.site import Site
 
 
 def concatenated(site: Site) -> list[Flow]:
     axis, rank = _axis(site.call), len(site.inputs[0].shape) + 1
-    if axis is None or any(flow.ids is None for flow in site.inputs):
+    parts = [flow.ids for flow in site.inputs if flow.ids is not None]
+    if axis is None or len(parts) < len(site.inputs):
         return site.opaque("it joins tensors whose channels are not known")
     if axis not in (-1, rank - 1):
-        width = max(len(flow.ids) for flow in site.inputs if flow.ids is not None)
-        return alone(site, merged(site, width))
-    ids = np.concatenate([flow.ids for flow in site.inputs])
+        return alone(site, merged(site, max(len(ids) for ids in parts)))
+    ids = np.concatenate(parts)
 
     def constants(values: Sequence[np.ndarray]) -> list[np.ndarray]:
         return [np.concatenate(values)]
@@ -30,8 +30,14 @@ def concatenated(site: Site) -> list[Flow]:
     return site.step([site.flow(ids)], constants)
 
 
+def masked(site: Site) -> list[Flow]:
+    """Keep all channels: a place is masked by the values of all of them."""
+    return site.opaque("its mask depends on all channels")
+
+
 MERGING_RULES: dict[str, Callable[[Any], list[Flow]]] = {
     **dict.fromkeys(("Concatenate", "ops.Concatenate", "tf.concat"), concatenated),
+    "Masking": masked,
 }
 
 

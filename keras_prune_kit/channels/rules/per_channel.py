@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_prune_kit import _keras
-from keras_prune_kit.channels.flow import Flow
+from keras_prune_kit.channels.flow import Flow, name_of
 from keras_prune_kit.channels.rules.trying import Trial, tried
 
 if TYPE_CHECKING:
-    from keras_prune_kit.channels.tracing import Site
+    from keras_prune_kit.channels.site import Site
 
 # Of the layers with weights, the last axis of each weight is that of the channels.
 _KNOWN = {
@@ -26,6 +26,8 @@ _KNOWN = {
     *("GaussianNoise", "GaussianDropout", "ActivityRegularization"),
     *("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"),
 }
+# Zeros in these weights of BatchNormalization make a channel zero.
+_MAKE = ("gamma", "beta", "moving_mean")
 _KNOWN_IF_CHANNELS_LAST = {
     f"{kind}{rank}D"
     for kind in (
@@ -48,6 +50,7 @@ def per_channel(site: Site) -> list[Flow]:
         or len(outputs) != 1
         or not outputs[0].shape
         or outputs[0].shape[-1] != width
+        or (site.call.is_masked and not _is_known(site))
     ):
         return site.opaque(_reason(layer))
     if not _is_known(site):
@@ -66,7 +69,7 @@ def per_channel(site: Site) -> list[Flow]:
     for weight in getattr(layer, "weights", ()):
         rank = len(weight.shape)
         if rank and weight.shape[-1] == width:
-            makes = None if "variance" in weight.name else rank - 1
+            makes = rank - 1 if name_of(weight) in _MAKE else None
             site.cut(weight, *[None] * (rank - 1), ids, makes=makes)
     return alone(site, ids)
 
@@ -81,6 +84,8 @@ def alone(site: Site, ids: np.ndarray, repeats: int = 1) -> list[Flow]:
     """
     call, flows = site.call, site.inputs
     is_product = _keras.known_kind(call.operation) in ("Multiply", "ops.Multiply")
+    if site.is_training:  # Statistics of the batch, or noise.
+        return site.step([site.flow(ids)])
 
     def constants(values: Sequence[np.ndarray]) -> list[np.ndarray]:
         count = len(ids) // repeats
@@ -99,8 +104,8 @@ def alone(site: Site, ids: np.ndarray, repeats: int = 1) -> list[Flow]:
         except Exception:  # A custom layer can raise any error.
             return [np.full(len(ids), np.nan)]
         places = result.reshape(-1, result.shape[-1])
-        is_same = (places == places[:1]).all(0)
-        return [np.where(varies.repeat(repeats) | ~is_same, np.nan, places[0])]
+        is_same = (places == places[:1]).all(0) & np.isfinite(places[0])
+        return [np.where(~varies.repeat(repeats) & is_same, places[0], np.nan)]
 
     return site.step([site.flow(ids)], constants)
 
@@ -142,8 +147,8 @@ def _is_known(site: Site) -> bool:
     if kind in _KNOWN_IF_CHANNELS_LAST:
         return getattr(layer, "data_format", None) in (None, "channels_last")
     if kind == "BatchNormalization":
-        axis = layer.axis if isinstance(layer.axis, int) else layer.axis[0]
-        return axis in (-1, len(site.inputs[0].shape))
+        axes = [layer.axis] if isinstance(layer.axis, int) else list(layer.axis)
+        return axes in ([-1], [len(site.inputs[0].shape)])
     return kind in _KNOWN
 
 

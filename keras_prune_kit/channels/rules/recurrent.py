@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_prune_kit import _keras
-from keras_prune_kit.channels.flow import Flow, Reader, Slice, unknown
+from keras_prune_kit.channels.constants import activated
+from keras_prune_kit.channels.flow import Flow, Reader, Slice
+from keras_prune_kit.channels.rules.mixing import mixing, size_of
+from keras_prune_kit.channels.rules.per_channel import is_elementwise
 
 if TYPE_CHECKING:
-    from keras_prune_kit.channels.tracing import Site
+    from keras_prune_kit.channels.site import Site
 
 # The number of gates of a cell, and the one whose value is the candidate: if that is
 # zero, so are the state and the output.
@@ -22,41 +25,48 @@ _GATES |= {f"{kind}Cell": gates for kind, gates in tuple(_GATES.items())}
 def recurrent(site: Site) -> list[Flow]:
     layer, source = site.call.operation, site.inputs[0]
     cell = layer.cell
-    kind = _keras.known_kind(cell)
-    if kind not in _GATES:
+    if not _is_known(cell):
         return site.opaque(f"its cell {type(cell).__name__} is not known")
-    made, is_zero = _cell(site, layer, source, site.inputs)
-    if cell is layer or hasattr(layer, "units"):
+    states = site.inputs[1:]
+    if len(states) > 2 or any(flow.shape != (cell.units,) for flow in states):
+        return site.opaque("its states are not known")
+    made, unit = _cell(site, layer, source, states)
+    if hasattr(layer, "units"):
         site.resize(units=made)
     else:
-        site.resize(cell={"units": made})
-    for state in site.inputs[1:]:
-        if state.ids is not None:
-            site.tie(state.ids, made)
-    return _outputs(site, [made] * len(site.call.outputs), [is_zero])
+        site.resize(cell={"config": {"units": made}})
+    count = len(site.call.outputs)
+    flows = [site.flow(made, index) for index in range(count)]
+    return site.step(flows, lambda values: [values[0]] * count, [unit])
 
 
 def bidirectional(site: Site) -> list[Flow]:
     layer, source = site.call.operation, site.inputs[0]
     halves = (layer.forward_layer, layer.backward_layer)
     if (
-        any(_keras.known_kind(half.cell) not in _GATES for half in halves)
+        not all(_is_known(half.cell) for half in halves)
         or len(site.inputs) > 1
         or len(site.call.outputs) > 1
     ):
         return site.opaque("a Bidirectional layer of this kind is not known")
-    found = [_cell(site.inside(half.name), half, source, ()) for half in halves]
-    (forward, zero_forward), (backward, zero_backward) = found
-    # Keras 2 makes the backward layer of the forward layer's configuration.
-    site.tie(forward, backward)
+    found = [_cell(site.inside(half.name), half, source) for half in halves]
+    (forward, first), (backward, second) = found
+    if len(forward) == len(backward):
+        # Keras 2 makes the backward layer of the forward layer's configuration.
+        site.tie(forward, backward)
     site.resize(
         layer={"config": {"units": forward}},
         backward_layer={"config": {"units": backward}},
     )
     if layer.merge_mode == "concat":
-        ids = np.concatenate([forward, backward])
-        return _outputs(site, [ids], [zero_forward, zero_backward])
-    return _outputs(site, [forward], [zero_forward])
+        output = site.flow(np.concatenate([forward, backward]))
+        return site.step(
+            [output], lambda values: [np.concatenate(values)], [first, second]
+        )
+    # Sums of zero and unknown values are unknown.
+    return site.step(
+        [site.flow(forward)], lambda values: [values[0] + values[1]], [first, second]
+    )
 
 
 def repeated_over_time(site: Site) -> list[Flow]:
@@ -68,12 +78,9 @@ def repeated_over_time(site: Site) -> list[Flow]:
     (source,) = site.inputs
     made = site.new(inner, "units", inner.units)
     site.cut(inner.kernel, source.ids, made, makes=1)
-    site.cut(inner.bias, made, makes=0)
     site.resize(layer={"config": {"units": made}})
-    site.multiply(source.positions, *([] if source.ids is None else [source.ids]), made)
-    if source.ids is not None:
-        site.read(Reader(source.ids, ((Slice(inner.kernel, 0, 1),),), (source,)))
-    return site.step([site.flow(made)])
+    site.multiply(source.positions, size_of(source.ids, inner.kernel, 0), made)
+    return mixing(site, inner, source, made, inner.kernel, (0, 1), folds=False)
 
 
 RECURRENT_RULES: dict[str, Callable[[Any], list[Flow]]] = {
@@ -83,59 +90,65 @@ RECURRENT_RULES: dict[str, Callable[[Any], list[Flow]]] = {
 }
 
 
+def _is_known(cell: Any) -> bool:
+    """Return True for a cell whose units are alone but for its kernels."""
+    recurrent_activation = getattr(cell, "recurrent_activation", None)
+    return (
+        _keras.known_kind(cell) in _GATES
+        and is_elementwise(cell.activation)
+        and is_elementwise(recurrent_activation)
+    )
+
+
 def _cell(
-    site: Site, layer: Any, source: Flow, states: Sequence[Flow]
-) -> tuple[np.ndarray, Callable[[], np.ndarray]]:
-    """Record the weights of a cell; return its units and a function for zero units."""
+    site: Site, layer: Any, source: Flow, states: Sequence[Flow] = ()
+) -> tuple[np.ndarray, Flow]:
+    """Record the weights of a cell; return its units, and its output at one step."""
     cell = layer.cell
     gates, candidate = _GATES[_keras.known_kind(cell) or ""]
     made = site.new(layer, "units", cell.units)
     tiled = np.tile(made, gates)
     site.cut(cell.kernel, source.ids, tiled, makes=1)
     site.cut(cell.recurrent_kernel, made, tiled, makes=1)
-    bias = getattr(cell, "bias", None)
-    if bias is not None:
-        last = len(bias.shape) - 1
-        site.cut(bias, *[None] * last, tiled, makes=last)
+    weights = [cell.kernel, cell.recurrent_kernel]
+    if getattr(cell, "bias", None) is not None:
+        last = len(cell.bias.shape) - 1
+        site.cut(cell.bias, *[None] * last, tiled, makes=last)
+        weights.append(cell.bias)
+    own_states = _own_states(layer)
+    for state in own_states:
+        site.cut(state, None, made)
+    for state in states:
+        if state.ids is not None:
+            site.tie(state.ids, made)
     steps = source.shape[0] or 1
-    inputs = cell.kernel.shape[0] if source.ids is None else source.ids
-    site.multiply(steps, inputs, tiled)
+    site.multiply(steps, size_of(source.ids, cell.kernel, 0), tiled)
     site.multiply(steps, made, tiled)
     if source.ids is not None:
         site.read(Reader(source.ids, ((Slice(cell.kernel, 0, 1),),), (source,)))
+    unit = Flow(made, (cell.units,))
+    site.read(Reader(made, ((Slice(cell.recurrent_kernel, 0, 1),),), (unit,)))
     columns = np.arange(cell.units) + candidate * cell.units
-    weights = [w for w in (cell.kernel, cell.recurrent_kernel, bias) if w is not None]
-    silent = tuple(Slice(w, len(w.shape) - 1, None, columns) for w in weights)
-    is_at_zero = cell.activation is None or _is_zero_at_zero(cell.activation)
-    inside = ((Slice(cell.recurrent_kernel, 0, 1),), *([silent] if is_at_zero else []))
-    site.read(Reader(made, inside))
-
-    def is_zero() -> np.ndarray:
-        if not is_at_zero or len(states) > 1:
-            return np.zeros(cell.units, bool)
-        parts = [
-            _keras.as_array(w)[..., columns].reshape(-1, cell.units) for w in weights
-        ]
-        return (np.concatenate(parts) == 0).all(0)
-
-    return made, is_zero
-
-
-def _outputs(
-    site: Site, ids: list[np.ndarray], zeros: list[Callable[[], np.ndarray]]
-) -> list[Flow]:
-    flows = [site.flow(channels, index) for index, channels in enumerate(ids)]
 
     def constants(values: Sequence[np.ndarray]) -> list[np.ndarray]:
-        silent = np.concatenate([is_zero() for is_zero in zeros])
-        if len(silent) != len(ids[0]):
-            return [unknown(flow) for flow in flows]
-        return [np.where(silent, 0.0, np.nan)] * len(flows)
+        if not _is_zero_at_zero(cell.activation):
+            return [np.full(cell.units, np.nan)]
+        parts = [_keras.as_array(w)[..., columns] for w in weights]
+        parts += [_keras.as_array(state) for state in own_states]
+        # Without a candidate a unit keeps its first state.
+        rows = np.concatenate([p.reshape(-1, cell.units) for p in (*parts, *values)])
+        return [np.where((rows == 0).all(0), 0.0, np.nan)]
 
-    return site.step(flows, constants)
+    site.step([unit], constants, states)
+    return made, unit
+
+
+def _own_states(layer: Any) -> list[Any]:
+    """Return the state variables of a stateful layer."""
+    states = layer.states if layer.stateful else None
+    return [state for state in states or () if hasattr(state, "assign")]
 
 
 def _is_zero_at_zero(activation: Any) -> bool:
-    return bool(
-        (_keras.applied_to(activation, np.zeros((1, 1), np.float32)) == 0).all()
-    )
+    at_zero = activated(activation, np.zeros(1), np.float32)
+    return bool((at_zero == 0).all())

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_prune_kit import _keras
-from keras_prune_kit.channels.flow import Flow
+from keras_prune_kit.channels.flow import Flow, product
 
 if TYPE_CHECKING:
-    from keras_prune_kit.channels.tracing import Site
+    from keras_prune_kit.channels.site import Site
 
 _TARGETS = {"Reshape": "target_shape", "ops.Reshape": "newshape"}
 
@@ -23,28 +23,28 @@ def reshaped(site: Site) -> list[Flow]:
     before a Reshape to a picture, a whole block of units is one channel.
     """
     (source,) = site.inputs
-    after = site.flow(None).shape
-    if source.ids is None or not after or not after[-1]:
+    before, after = source.shape, site.flow(None).shape
+    width = after[-1] if after else None
+    if source.ids is None or width is None:
         return site.opaque("the channels of its input are not known")
-    before = source.shape
-    if None in before or None in after:
-        # With sizes that are not fixed, only channels that stay last can be followed.
-        if before[-1] != after[-1]:
-            return site.opaque("it moves channels, and its input has no fixed size")
-        ids = source.ids
-        return _rearranged(site, ids, lambda values: [values[0]])
-    everywhere = np.broadcast_to(source.ids, before).reshape(-1, after[-1])
+    if getattr(site.call.operation, "data_format", None) == "channels_first":
+        return site.opaque("its data format is channels_first")
+    if before[-1] == width:  # The channels stay last.
+        return _rearranged(site, source.ids, lambda values: [values[0]])
+    sizes = [size for size in before if size is not None]
+    if len(sizes) < len(before) or product(sizes) % width:
+        return site.opaque("it moves channels, and its input has no fixed size")
+    everywhere = np.broadcast_to(source.ids, sizes).reshape(-1, width)
     for row in everywhere[1:]:
         if not np.array_equal(row, everywhere[0]):
             site.tie(everywhere[0], row)
-    ids = everywhere[0]
 
     def constants(values: Sequence[np.ndarray]) -> list[np.ndarray]:
-        places = np.broadcast_to(values[0], before).reshape(-1, after[-1])
+        places = np.broadcast_to(values[0], sizes).reshape(-1, width)
         is_same = (places == places[:1]).all(0)
         return [np.where(is_same, places[0], np.nan)]
 
-    return _rearranged(site, ids, constants)
+    return _rearranged(site, everywhere[0], constants)
 
 
 def reversed_axes(site: Site) -> list[Flow]:
@@ -76,5 +76,5 @@ def _rearranged(site: Site, ids: np.ndarray, constants: Any) -> list[Flow]:
         # An operation's shape begins with the batch.
         target = tuple(getattr(layer, entry))
         if target[-1] != -1:
-            site.resize(**{entry: lambda count: (*target[:-1], count(ids))})
+            site.resize(**{entry: (*target[:-1], ids)})
     return site.step([site.flow(ids)], constants)
