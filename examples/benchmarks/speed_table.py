@@ -138,7 +138,7 @@ ROWS = {
     ),
     "encoder": Row(
         encoder,
-        Recipe((12, 6, 10), (1e-3, 5e-4, 1e-3), 0.75, pictures=12000),
+        Recipe((12, 6, 12), (1e-3, 1e-3, 2e-3), 0.65, pictures=12000),
         "1.8x, -.005",
     ),
     "trashnet": Row(

@@ -76,6 +76,12 @@ class TiedWeights:
             for cut in found.cuts.values()
             if (axis := self._axis(cut)) is not None
         }
+        self._reading = [
+            TiedAxis(cut.variable, number, found.ties.roots(ids), self)
+            for cut in found.cuts.values()
+            for number, ids in enumerate(cut.axes)
+            if ids is not None and number != cut.makes and len(cut.axes) > 1
+        ]
         self._makers: dict[int, list[int]] = {}
         for key, axis in self._axes.items():
             for root in np.unique(axis.roots).tolist():
@@ -104,6 +110,14 @@ class TiedWeights:
                     return f"tied to {kernels[key]}, which keeps its channels"
         return None
 
+    def readers(self, roots: Collection[int]) -> list[TiedAxis]:
+        """Return the axes of kernels that read some channels.
+
+        Args:
+            roots: The sets of tied channels.
+        """
+        return [axis for axis in self._reading if not _apart(axis, roots)]
+
     def followers(self, axes: Iterable[TiedAxis]) -> list[TiedAxis]:
         """Return the other weights that must be zero with the channels.
 
@@ -115,7 +129,7 @@ class TiedWeights:
         return [
             axis
             for key, axis in self._axes.items()
-            if key not in pruned and not roots.isdisjoint(axis.roots.tolist())
+            if key not in pruned and not _apart(axis, roots)
         ]
 
     def _axis(self, cut: Cut) -> TiedAxis | None:
@@ -125,6 +139,11 @@ class TiedWeights:
         if ids is None:
             return None
         return TiedAxis(cut.variable, cut.makes, self._trace.ties.roots(ids), self)
+
+
+def _apart(axis: TiedAxis, roots: Collection[int]) -> bool:
+    """Return True if an axis has none of some channels."""
+    return set(roots).isdisjoint(axis.roots.tolist())
 
 
 def tied_weights(model: Any) -> TiedWeights | None:

@@ -137,9 +137,22 @@ class PrunedWeight(MaskedWeight):
         if axis is None:
             raise TypeError(f"{self.path} loses no channels.")
         scores = self.from_canonical(self._criterion_scores(self.read_canonical()))
-        means = axis.means(widened(scores), roots)
-        scale = np.abs(means).mean()
-        return means / scale if scale > 0 else means
+        return _relative(axis.means(widened(scores), roots))
+
+    def reader_scores(self, reader: TiedAxis, roots: np.ndarray) -> np.ndarray:
+        """Return likewise the mean scores in a kernel that reads the channels.
+
+        They are zero for a criterion that needs gradients, which are those of pruned
+        weights alone.
+
+        Args:
+            reader: The axis of that kernel.
+            roots: The sets, sorted.
+        """
+        if self.gradients_needed is not None:
+            return np.zeros(len(roots))
+        value = widened(self._variables.read(reader.variable))
+        return _relative(reader.means(self._assignment.criterion(value), roots))
 
     def zero_channels(self, roots: np.ndarray) -> np.ndarray:
         """Return True for each set of channels that is all zero here."""
@@ -220,3 +233,9 @@ class PrunedWeight(MaskedWeight):
         """Return a record of the actual zeros and a target sparsity."""
         zeros = self.size - count_nonzero(self.read())
         return WeightSparsity(self.path, self._weight.shape, zeros, target)
+
+
+def _relative(means: np.ndarray) -> np.ndarray:
+    """Divide by the mean, so that kernels of any scale count alike."""
+    scale = np.abs(means).mean()
+    return means / scale if scale > 0 else means

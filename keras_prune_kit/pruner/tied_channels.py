@@ -18,7 +18,7 @@ class TiedChannels:
     """The channels that the layers of a model lose together.
 
     Channels that the same weights make are ranked together, by the sum of their scores
-    in all of these weights.
+    in all of these weights and in those that read them.
 
     Args:
         weights: All pruned weights.
@@ -76,6 +76,9 @@ class TiedChannels:
         there = 0 if there == size else min(there, final)
         zeros = max(due, there)
         scores = np.sum([weight.channel_scores(roots) for weight in weights], 0)
+        if first.channels is not None:
+            for reader in first.channels.tied.readers(set(roots.tolist())):
+                scores = scores + first.reader_scores(reader, roots)
         # Zeros go first, whatever the criterion says of them.
         first_zeros = are_zero & (np.cumsum(are_zero) <= there)
         scores = np.where(first_zeros, -np.inf, scores)
