@@ -128,7 +128,7 @@ ROWS = {
     ),
     "lenet_5": Row(
         classifier([(20, 5), (50, 5)], [500]),
-        Recipe((8, 8, 10), (1e-3, 1e-3, 2e-3), 0.6),
+        Recipe((8, 8, 10), (1e-3, 1e-3, 2e-3), 0.7),
         "3x at .9926",
     ),
     "resnet8": Row(
@@ -143,7 +143,7 @@ ROWS = {
     ),
     "trashnet": Row(
         compression_table.mobilenet,
-        Recipe((10, 10, 10), (3e-3, 3e-3, 3e-3), 0.5),
+        Recipe((10, 8, 12), (3e-3, 3e-3, 3e-3), 0.6),
         "2x int8, baseline",
     ),
 }
