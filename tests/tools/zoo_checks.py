@@ -39,6 +39,7 @@ NO_WORSE = 1.1
 SHARE = 0.3
 EXACT, CHANGED = 1e-4, 0.01
 _OFFSET = 2.0
+NOT_HALVED = "no channel could leave"
 NOT_QUANTIZED = "not quantized"
 
 
@@ -54,6 +55,7 @@ class Subject:
     architecture: Any
     model: Any = None
     quantized: Any = None
+    half: Any = None
 
     def __post_init__(self):
         self.x = self.architecture.inputs(BATCH)
@@ -207,11 +209,12 @@ def exported(model, quantization, samples=None):
         raise Skip(reason) from failure
 
 
-def compare(subject, model, file, quantization):
-    """Checks the outputs and the zeros of a file, and notes both."""
+def compare(subject, model, file, quantization, pruned=None):
+    """Checks the outputs of a file, and its zeros by a pruned model; notes both."""
     expected = subject.predict(model)
     off = error(expected, file.predict(subject.x))
-    ours, found = kpk.sparsity_report(subject.model), file.sparsity_report()
+    pruned = subject.model if pruned is None else pruned
+    ours, found = kpk.sparsity_report(pruned), file.sparsity_report()
     note = f"off {off:.2g}, zeros {percent(found.sparsity)}"
     assert found.zeros >= ours.zeros, f"{note}: {found.zeros:,} of {ours.zeros:,} zeros"
     if off <= TOLERANCES[quantization]:
@@ -300,6 +303,8 @@ def remove_half(subject):
         raise Skip(str(refusal)) from refusal
     before, after = (_costs(item) for item in (model, small))
     assert after.parameters == small.count_params()
+    subject.calibrated(small)
+    subject.half = small
     expected = subject.predict(small)
     off = error(expected, subject.predict(_loaded(subject, small)))
     assert off < EXACT, f"loaded, it is off by {off:.2g} of its spread"
@@ -308,6 +313,18 @@ def remove_half(subject):
         f"{before.parameters / after.parameters:.3g}x fewer weights",
     )
     return ", ".join([*shares, *_what_stays(model)])
+
+
+def half_files(subject):
+    """What is left is exported in float32 and int8 and computes the same."""
+    if subject.half is None:
+        raise Skip(NOT_HALVED)
+    notes = []
+    for quantization, samples in (("none", None), ("int8", subject.x)):
+        file = exported(subject.half, quantization, samples)
+        note = compare(subject, subject.half, file, quantization, subject.half)
+        notes.append(f"{quantization}: {note}")
+    return "; ".join(notes)
 
 
 def _costs(model):
@@ -363,8 +380,9 @@ OURS = {
     "float32": export("none"),
     "dynamic": export("dynamic"),
     "int8": export("int8"),
-    "half removed": remove_half,
-    "zeros removed": remove_zeros,
+    "half out": remove_half,
+    "half files": half_files,
+    "zeros out": remove_zeros,
 }
 CHECKS = {
     "keras": OURS | {"qat": quantize, "qat int8": quantized_file},

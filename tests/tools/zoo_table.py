@@ -79,7 +79,7 @@ def removals(world, lines):
     for line in lines:
         notes = [
             line["checks"][check]["note"]
-            for check in ("half removed", "zeros removed")
+            for check in ("half out", "zeros out")
             if line["checks"].get(check, {}).get("status") == "passed"
         ]
         if notes:
