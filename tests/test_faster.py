@@ -208,7 +208,7 @@ def test_trials_take_channels_out(model, tmp_path, K):
     )
     tuner = kpk.CompressionTuner(
         oracle=keras_tuner.oracles.RandomSearchOracle(
-            max_trials=2, seed=1, objective=keras_tuner.Objective("macs", "min")
+            max_trials=1, seed=1, objective=keras_tuner.Objective("macs", "min")
         ),
         hypermodel=hypermodel,
         directory=tmp_path,
@@ -222,4 +222,4 @@ def test_trials_take_channels_out(model, tmp_path, K):
         fraction, 64
     )
     front = kpk.pareto_front(tuner)
-    assert len(front.trials) == 2
+    assert len(front.trials) == 1

@@ -72,7 +72,9 @@ def made_of(
 def mixed(site: Site, made: np.ndarray) -> list[Flow]:
     """Return the output after an activation such as softmax: all channels stay."""
     site.keep(made, _MIXES)
-    return site.step([site.fixed(_MIXES)])
+    # One such as GLU changes their number.
+    is_as_wide = site.flow(made).shape[-1] == len(made)
+    return site.step([site.flow(made) if is_as_wide else site.fixed(_MIXES)])
 
 
 def size_of(ids: Axis, kernel: Any, axis: int) -> np.ndarray | int:
