@@ -252,7 +252,7 @@ def as_json(recipe):
 def summary(lines):
     """A table of means over the seeds."""
     rows = []
-    for name, row in ROWS.items():
+    for name in ROWS:
         own = [line for line in lines if line["row"] == name]
         if not own:
             continue
