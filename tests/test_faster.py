@@ -6,7 +6,12 @@ from trained import trained_once
 
 import keras_prune_kit as kpk
 from keras_prune_kit._keras.datasets import input_samples
-from keras_prune_kit.compression.budgets import thinning_for_macs
+from keras_prune_kit.channels import macs_of
+from keras_prune_kit.compression.budgets import (
+    check_macs,
+    check_speedup,
+    thinning_for_macs,
+)
 from keras_prune_kit.digits import load_digits
 from keras_prune_kit.measuring.latency import latencies
 
@@ -223,3 +228,87 @@ def test_trials_take_channels_out(model, tmp_path, K):
     )
     front = kpk.pareto_front(tuner)
     assert len(front.trials) == 1
+
+
+def pictures(K, *layers):
+    model = K.Sequential([K.layers.Input((8, 8, 1)), *layers])
+    model.add(K.layers.GlobalAveragePooling2D())
+    model.add(K.layers.Dense(10, activation="softmax", name="head"))
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def same(K, filters=32, **options):
+    return K.layers.Conv2D(filters, 3, padding="same", **options)
+
+
+@pytest.mark.quick_in("keras")
+def test_frozen_channels_are_no_part_of_a_budget(K):
+    layers = [same(K, activation="relu") for _ in range(2)]
+    hidden = [same(K, activation="relu", name="free"), same(K, name="last")]
+    model = pictures(K, *layers, *hidden)
+    for layer in layers:
+        layer.trainable = False
+    thinning = thinning_for_macs(model, 0.7, 1)
+    assert thinning.macs_of(model) <= 0.7 * macs_of(model)
+    small = thinning.at_once(model)
+    assert [layer.filters for layer in small.layers[:2]] == [32, 32]
+    assert small.get_layer("free").filters < 32
+    # More cannot leave while they are frozen.
+    with pytest.raises(ValueError, match="cannot be reached"):
+        thinning_for_macs(model, 0.2, 1)
+
+
+@pytest.mark.quick_in("tf_keras")
+def test_a_model_that_is_all_frozen_says_so(K):
+    model = pictures(K, same(K, activation="relu"), same(K, activation="relu"))
+    for layer in model.layers[:2]:
+        layer.trainable = False
+    with pytest.raises(ValueError, match="are frozen.*trainable = True"):
+        compressed(model, macs=0.5, epochs=1)
+
+
+@pytest.mark.quick_in("keras")
+def test_channels_that_would_show_at_borders_are_not_zeroed(K):
+    """A filter of zeros gives 0.5 behind a sigmoid, and the padding is zero."""
+    inside = [same(K, activation="sigmoid", name=f"s{i}") for i in range(2)]
+    model = pictures(K, *inside, same(K, activation="relu", name="free"))
+    plan = kpk.PrunePolicy(0.5, structure=kpk.Channel()).plan(model)
+    # What a mean and a Dense read may be a constant: it moves into the bias.
+    assert [weight.path for weight in plan.weights] == ["free/kernel"]
+    skipped = {item.path: item.reason for item in plan.skipped}
+    assert "needs zeros" in skipped["s0/kernel"]
+    pruning = kpk.PruningCallback(
+        kpk.PrunePolicy(kpk.ConstantSparsity(0.5), structure=kpk.Channel())
+    )
+    model.fit(*DATA, epochs=1, batch_size=256, verbose=0, callbacks=[pruning])
+    small = kpk.remove_zero_channels(model)
+    assert small.get_layer("free").filters == 16
+
+
+@pytest.mark.quick_in("keras")
+def test_layers_that_are_not_followed_lose_nothing(K):
+    layers = K.layers
+    model = K.Sequential(
+        [
+            layers.Input((4, 8, 8, 3)),
+            layers.TimeDistributed(layers.Conv2D(16, 3, padding="same"), name="each"),
+            layers.TimeDistributed(layers.GlobalAveragePooling2D()),
+            layers.GRU(16, name="gru"),
+            layers.Dense(3),
+        ]
+    )
+    plan = kpk.PrunePolicy(0.5, structure=kpk.Channel()).plan(model)
+    assert {weight.path.split("/")[0] for weight in plan.weights} == {"gru"}
+    assert "not followed" in str(kpk.channel_groups(model))
+    with pytest.raises(ValueError, match="each.*speedup="):
+        thinning_for_macs(model, 0.5, 1)
+
+
+def test_a_missed_budget_is_told(halved):
+    report, _ = halved
+    check_macs(report, 0.3)
+    with pytest.warns(UserWarning, match="macs=0.1 is missed: 0.2"):
+        check_macs(report, 0.1)
+    with pytest.warns(UserWarning, match="speedup=1000 is missed"):
+        check_speedup(report, 1000)

@@ -4,9 +4,14 @@
 those that contribute nothing, and `remove_channels` those that matter least.
 """
 
-from keras_prune_kit.channels.choosing import Chooser
+from keras_prune_kit.channels.choosing import Chooser, no_group_message, removable
 from keras_prune_kit.channels.costs import macs_of
-from keras_prune_kit.channels.groups import ChannelGroup, ChannelGroups, channel_groups
+from keras_prune_kit.channels.groups import (
+    ChannelGroup,
+    ChannelGroups,
+    channel_groups,
+    traced,
+)
 from keras_prune_kit.channels.removal import without
 from keras_prune_kit.channels.removing import (
     chooser_for,
@@ -24,8 +29,11 @@ __all__ = [
     "channel_groups",
     "chooser_for",
     "macs_of",
+    "no_group_message",
+    "removable",
     "remove_channels",
     "remove_zero_channels",
     "tied_weights",
+    "traced",
     "without",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from keras_prune_kit import _keras
 from keras_prune_kit.channels.traces import Trace
 from keras_prune_kit.channels.tracing import is_followed, trace
 from keras_prune_kit.reports import render_table
+from keras_prune_kit.reports.tables import TABLE_WIDTH
 
 _SHOWN = 3  # layers of a group in the table
 
@@ -46,9 +48,12 @@ class ChannelGroups:
 
     Attributes:
         groups: The groups in the order of their first layers.
+        unknown: Paths of layers with weights that are not followed, whose channels
+            stay.
     """
 
     groups: tuple[ChannelGroup, ...]
+    unknown: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[ChannelGroup]:
         return iter(self.groups)
@@ -62,18 +67,22 @@ class ChannelGroups:
                 _layers_text(group.layers),
                 group.kind,
                 str(group.channels),
-                "no" if group.kept_because else "yes",
+                _removable(group),
             )
             for group in self.groups
         ]
         columns = ("made by", "kind", "channels", "removable")
         table = render_table("Channel groups", columns, rows)
         notes = [
-            f"{_layers_text(group.layers)}: {reason}"
+            textwrap.fill(f"{_layers_text(group.layers)}: {reason}", TABLE_WIDTH)
             for group in self.groups
             for reason in (group.kept_because or group.coupled_because,)
             if reason
         ]
+        if self.unknown:
+            paths = ", ".join(self.unknown)
+            note = f"not followed, so all that they touch stays: {paths}"
+            notes.append(textwrap.fill(note, TABLE_WIDTH))
         return "\n".join([table, "", *notes]) if notes else table
 
 
@@ -113,7 +122,8 @@ def channel_groups(model: Any) -> ChannelGroups:
     ```
     """
     found = traced(_keras.opened(model))
-    return ChannelGroups(tuple(members.group for members in members_of(found)))
+    groups = tuple(members.group for members in members_of(found))
+    return ChannelGroups(groups, tuple(dict.fromkeys(found.unknown)))
 
 
 def traced(model: Any) -> Trace:
@@ -161,6 +171,13 @@ def members_of(found: Trace) -> list[Members]:
         )
         groups.append(Members(group, np.array(roots)))
     return groups
+
+
+def _removable(group: ChannelGroup) -> str:
+    if group.kept_because:
+        return "no"
+    # Masks in training leave these alone; `remove_channels` takes them.
+    return "inexactly" if group.coupled_because else "yes"
 
 
 def _layers_text(paths: tuple[str, ...]) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Any
 
 from keras_prune_kit import _keras
-from keras_prune_kit._tools.checks import check_whole, is_one_of
+from keras_prune_kit._tools.checks import check_whole, is_number, is_one_of
 from keras_prune_kit.channels.choosing import (
     SCOPES,
     Chooser,
@@ -14,10 +15,11 @@ from keras_prune_kit.channels.choosing import (
     removable,
 )
 from keras_prune_kit.channels.costs import staying
-from keras_prune_kit.channels.groups import Members, traced
+from keras_prune_kit.channels.groups import Members, members_of, traced
 from keras_prune_kit.channels.removal import without
 from keras_prune_kit.channels.scores import BATCH_NORM, channel_scores
 from keras_prune_kit.channels.silent import Silence
+from keras_prune_kit.channels.traces import Trace
 from keras_prune_kit.criteria import Criterion, magnitude
 
 
@@ -77,7 +79,7 @@ def remove_channels(
     small.fit(x, y, epochs=5)
     ```
     """
-    if isinstance(fraction, bool) or not isinstance(fraction, int | float):
+    if not is_number(fraction):
         raise TypeError(f"fraction is a number. Received: fraction={fraction!r}.")
     if not 0 < fraction < 1:
         raise ValueError(
@@ -93,7 +95,14 @@ def remove_channels(
         multiple_of=multiple_of,
         least=least,
     )
-    return without(chooser.found, chooser.stays(fraction))
+    stays = chooser.stays(fraction)
+    if stays.all():
+        sizes = ", ".join(str(len(scores)) for scores in chooser.scores[:5])
+        raise ValueError(
+            f"fraction={fraction:.4g} with least={least} and multiple_of={multiple_of} "
+            f"removes nothing from groups of {sizes} channels. Ask for more."
+        )
+    return without(chooser.found, stays)
 
 
 def remove_zero_channels(model: Any) -> Any:
@@ -142,12 +151,11 @@ def chooser_for(
     scope: str = "group",
     multiple_of: int = 1,
     least: int = 1,
-    with_coupled: bool = True,
+    only: Collection[int] | None = None,
 ) -> Chooser:
     """Return a chooser of the channels that leave; `remove_channels` explains them.
 
-    With `with_coupled=False`, those stay that masks in training cannot take out, as a
-    normalization over all channels couples them.
+    With `only`, the roots of channels, no others leave.
     """
     if not (callable(criterion) or is_one_of(criterion, (BATCH_NORM,))):
         raise TypeError(
@@ -163,13 +171,24 @@ def chooser_for(
         group
         for group in removable(found)
         if _is_named(group, layers)
-        and (with_coupled or not group.group.coupled_because)
+        and (only is None or set(only).issuperset(group.roots.tolist()))
     ]
+    if not members and not _matching(found, layers):
+        paths = ", ".join(made.path for made in found.made[:8])
+        raise ValueError(
+            f"layers={layers!r} matches no layer that makes channels. Their paths are: "
+            f"{paths}. All layers of a group must match."
+        )
     if not members:
         named = "the model" if layers == ".*" else f"layers={layers!r}"
         raise ValueError(no_group_message(found, named))
     scores = channel_scores(found, members, criterion, data)
     return Chooser(found, members, scores, scope, multiple_of, least)
+
+
+def _matching(found: Trace, layers: str) -> bool:
+    """Return True if all layers of a group match."""
+    return any(_is_named(group, layers) for group in members_of(found))
 
 
 def _is_named(group: Members, layers: str) -> bool:

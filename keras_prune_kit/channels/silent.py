@@ -28,13 +28,7 @@ class Silence:
         self._values = _constants(found)
         self._all_roots = found.ties.roots(np.arange(len(found.ties)))
         self._nonzero: dict[int, np.ndarray] = {}
-        read = Counter(_kernel_of(reader) for reader in found.readers)
-        # The calls of a shared layer have one bias, but constants of their own.
-        self._folding = {
-            id(reader)
-            for reader in found.readers
-            if reader.fold is not None and read[_kernel_of(reader)] == 1
-        }
+        self._folding = _folding(found)
 
     def roots(self) -> np.ndarray:
         """Return the roots of all silent channels; each layer keeps one at least."""
@@ -93,6 +87,51 @@ class Silence:
         others = tuple(other for other in range(nonzero.ndim) if other != axis)
         is_zero = np.asarray(~nonzero.any(others))
         return is_zero if part.index is None else is_zero[part.index]
+
+
+def never_silent(found: Trace) -> set[int]:
+    """Return the roots of channels that would contribute even if they were zero.
+
+    A filter of zeros before a sigmoid gives a half everywhere, which cannot move into
+    the bias of a convolution that pads its input.
+
+    Args:
+        found: The trace.
+    """
+    found.assumes_zero = True
+    try:
+        values, folding = _constants(found), _folding(found)
+    finally:
+        found.assumes_zero = False
+    loud = [np.zeros(0, np.int64)]
+    for reader in found.readers:
+        silent = np.full(
+            len(reader.ids), not reader.sources and _is_made(found, reader)
+        )
+        for source in reader.sources:
+            value = values[id(source)]
+            silent |= np.isfinite(value) if id(reader) in folding else value == 0
+        loud.append(reader.ids[~silent])
+    return set(found.ties.roots(np.concatenate(loud)).tolist())
+
+
+def _is_made(found: Trace, reader: Reader) -> bool:
+    """Return True if channels inside a layer are silent if what makes them is zero."""
+    return any(
+        all(found.cuts[id(part.variable)].makes == part.axis for part in slices)
+        for slices in reader.alternatives
+    )
+
+
+def _folding(found: Trace) -> set[int]:
+    """Return the readers whose layer takes constants into its bias, by their ids."""
+    read = Counter(_kernel_of(reader) for reader in found.readers)
+    # The calls of a shared layer have one bias, but constants of their own.
+    return {
+        id(reader)
+        for reader in found.readers
+        if reader.fold is not None and read[_kernel_of(reader)] == 1
+    }
 
 
 def _kernel_of(reader: Reader) -> tuple[int, ...]:

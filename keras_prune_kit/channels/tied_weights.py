@@ -14,7 +14,10 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit.channels.flow import Cut
+from keras_prune_kit.channels.silent import never_silent
 from keras_prune_kit.channels.tracing import is_followed, trace
+
+_LOUD = "with zero weights they are not zero, and what reads them needs zeros"
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +79,7 @@ class TiedWeights:
             for cut in found.cuts.values()
             if (axis := self._axis(cut)) is not None
         }
+        self._loud = never_silent(found)
         self._reading = [
             TiedAxis(cut.variable, number, found.ties.roots(ids), self)
             for cut in found.cuts.values()
@@ -103,6 +107,8 @@ class TiedWeights:
         """
         for root in np.unique(axis.roots).tolist():
             reason = self._kept.get(root) or self._coupled.get(root)
+            if reason is None and root in self._loud:
+                reason = _LOUD
             if reason is not None:
                 return f"its channels must stay: {reason}"
             for key in self._makers[root]:

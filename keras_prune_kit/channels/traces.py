@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_prune_kit import _keras
 from keras_prune_kit.channels.flow import Cut, Flow, Made, Product, Reader, Step
 from keras_prune_kit.channels.ties import Ties
 
@@ -37,6 +38,8 @@ class Trace:
         unknown: Paths of layers whose multiplications are not counted.
         whole: Layers that lose nothing in any of their calls, with reasons.
         nested_inputs: The inputs of models inside the model, by their ids.
+        assumes_zero: If True, `value` returns zeros for all that makes channels, to
+            find out what would become of them.
     """
 
     model: Any
@@ -52,7 +55,19 @@ class Trace:
     unknown: list[str] = field(default_factory=list)
     whole: list[tuple[Any, str]] = field(default_factory=list)
     nested_inputs: dict[int, list[Flow]] = field(default_factory=dict)
+    assumes_zero: bool = False
     _new: dict[tuple[int, str], np.ndarray] = field(default_factory=dict)
+
+    def value(self, variable: Any) -> np.ndarray:
+        """Return the value of a weight, or zeros if that is assumed."""
+        array = _keras.as_array(variable)
+        is_zero = self.assumes_zero and self.makes(variable)
+        return np.zeros_like(array) if is_zero else array
+
+    def makes(self, variable: Any) -> bool:
+        """Return True for a weight that masks zero with a channel."""
+        cut = self.cuts.get(id(variable))
+        return cut is not None and cut.makes is not None
 
     def are_kept(self, flows: Iterable[Flow]) -> bool:
         """Return True if all channels of some tensors must stay."""

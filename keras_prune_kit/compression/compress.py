@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -26,6 +27,8 @@ from keras_prune_kit._tools.files import check_writable_folder
 from keras_prune_kit._tools.quantizations import CALIBRATED, CALIBRATION_SAMPLES
 from keras_prune_kit.compression.attempt import Setting
 from keras_prune_kit.compression.budgets import (
+    check_macs,
+    check_speedup,
     thinning_for_macs,
     thinning_for_speedup,
 )
@@ -133,7 +136,9 @@ def compress(
             `"auto"`: the direction of the Keras metric, or for other metrics the one
             that a word of the name implies, such as accuracy or error.
         speedup: How many times as fast the .tflite must be as that of the whole model,
-            above 1. Defaults to `None`.
+            above 1. It is measured before the training, on files of the final shapes,
+            and again on the file that ships: a warning tells if that misses it.
+            Defaults to `None`.
         macs: The share of the multiplications that may be left, above 0 and below 1.
             Defaults to `None`.
         multiple_of: If a group of channels keeps at least this many, it keeps a
@@ -169,12 +174,12 @@ def compress(
     # Only for its errors, such as a rule that covers no weight.
     (chosen or as_policy(_SPARSITY)).plan(model)
     check_exportable(model)
+    _check_target(target, max_accuracy_drop)
+    _check_budgets(target, speedup, macs, multiple_of)
     _check_epochs(epochs, target)
     if quantization is not None and not isinstance(quantization, str):
         raise TypeError(f"quantization is a text. Received: {quantization!r}.")
     _check_fit_options(batch_size, callbacks, verbose)
-    _check_target(target, max_accuracy_drop)
-    _check_budgets(target, speedup, macs, multiple_of)
     loses_channels = target == "fastest" or speedup is not None or macs is not None
     if loses_channels:
         Thinning(0.5, multiple_of).check(model)  # Raises if no channel can leave.
@@ -215,9 +220,11 @@ def compress(
     elif macs is not None:
         thinning = thinning_for_macs(model, macs, multiple_of)
         report = prune_once(recipe, Setting(chosen, numbers, thinning=thinning))
+        check_macs(report, macs)
     elif speedup is not None:
         thinning = thinning_for_speedup(recipe, numbers, speedup, multiple_of)
         report = prune_once(recipe, Setting(chosen, numbers, thinning=thinning))
+        check_speedup(report, speedup)
     else:
         policy = chosen or as_policy(_SPARSITY)
         report = prune_once(recipe, Setting(policy, numbers))
@@ -294,7 +301,7 @@ def _check_budgets(target: Any, speedup: Any, macs: Any, multiple_of: Any) -> No
             "Only one of target, speedup and macs can be given, as each decides how "
             f"much leaves the model. Received: {given}."
         )
-    if speedup is not None and (not is_number(speedup) or not 1 < speedup < 1000):
+    if speedup is not None and (not is_number(speedup) or not 1 < speedup < math.inf):
         raise ValueError(
             "speedup is how many times as fast the file must be, above 1, such as 2. "
             f"Received: speedup={speedup!r}."

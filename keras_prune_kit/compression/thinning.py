@@ -10,7 +10,10 @@ from keras_prune_kit.callbacks import PruningCallback
 from keras_prune_kit.channels import (
     Chooser,
     chooser_for,
+    no_group_message,
+    removable,
     remove_zero_channels,
+    traced,
     without,
 )
 from keras_prune_kit.compression.fine_tuning import FineTuning
@@ -49,19 +52,37 @@ class Thinning:
 
         It has the shapes of a model that loses them in training.
         """
-        chooser = self._chooser(model)
+        chooser = self.chooser(model)
         return without(chooser.found, chooser.stays(self.fraction))
 
     def macs_of(self, model: Any) -> int:
         """Return the multiplications that are left in a model without the channels."""
-        return self._chooser(model).costs(self.fraction).macs
+        return self.chooser(model).costs(self.fraction).macs
 
-    def _chooser(self, model: Any) -> Chooser:
-        return chooser_for(model, multiple_of=self.multiple_of, with_coupled=False)
+    def chooser(self, model: Any) -> Chooser:
+        """Return a chooser among the channels that masks can zero in a model."""
+        assignments, _ = self.policy.assign(model)
+        roots = {
+            root
+            for item in assignments
+            if item.channels is not None
+            for root in item.channels.roots.tolist()
+        }
+        return chooser_for(model, multiple_of=self.multiple_of, only=roots)
 
     def check(self, model: Any) -> None:
         """Raise a `ValueError` if no channel of a model can leave."""
-        self.policy.plan(model)
+        found = traced(model)
+        try:
+            self.policy.assign(model)
+        except ValueError as error:
+            if removable(found):
+                raise ValueError(
+                    "All layers that could lose channels are frozen, or masks cannot "
+                    "zero what they make, so they keep them. Set trainable = True and "
+                    "compile again, or cut at once: kpk.remove_channels(model, 0.5)."
+                ) from error
+            raise ValueError(no_group_message(found, "the model")) from error
 
 
 def thinned(model: Any, thinning: Thinning, training: FineTuning) -> Any:

@@ -12,6 +12,8 @@ from keras_prune_kit.policies.assignment import Assignment
 from keras_prune_kit.reports import Skipped
 from keras_prune_kit.structures import Channel
 
+_NOT_FOLLOWED = "its channels must stay: its layer is not followed"
+
 Decision = Assignment | Skipped
 
 
@@ -68,7 +70,10 @@ def _loses_channels(item: Any) -> bool:
 def _with_channels(item: Decision, tied: TiedWeights) -> Decision:
     if not isinstance(item, Assignment) or not _loses_channels(item):
         return item
-    return replace(item, channels=tied.axis(item.weight.variable))
+    axis = tied.axis(item.weight.variable)
+    if axis is None:
+        return Skipped(item.weight.path, _NOT_FOLLOWED)
+    return replace(item, channels=axis)
 
 
 def _checked(

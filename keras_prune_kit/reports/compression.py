@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,12 @@ from keras_prune_kit.reports.measurement import Measurement, check_measurement
 from keras_prune_kit.reports.rendering import draw, write_page
 from keras_prune_kit.reports.search import Search
 from keras_prune_kit.reports.sparsity import SparsityReport
-from keras_prune_kit.reports.tables import count_text, percent, render_table
+from keras_prune_kit.reports.tables import (
+    TABLE_WIDTH,
+    count_text,
+    percent,
+    render_table,
+)
 
 _FILES = (
     *("pruned.keras", "model.tflite"),
@@ -178,10 +184,11 @@ class CompressionReport:
         )
         parts = [table]
         if self.final.bound_bytes is not None:
-            parts.append(
+            bound = (
                 f"bound: {self.final.bound_bytes:,.0f} bytes if each weight were coded "
                 f"ideally; gzip needs {self.final.bound_ratio:.2f} times that"
             )
+            parts.append(textwrap.fill(bound, TABLE_WIDTH))
         if self.search is not None:
             parts.append(str(self.search))
         return "\n\n".join(parts)

@@ -79,7 +79,7 @@ class CompressionHyperModel(keras_tuner.HyperModel):
             search space of your own; `sparsity`, `groups` and `structures` are ignored
             then. Defaults to `None`.
         channels: The lowest and the highest fraction of the channels that a trial takes
-            out of the model before it trains, 0 to 1, such as `(0.0, 0.75)`: these
+            out of the model before it trains, below 1, such as `(0.0, 0.75)`: these
             files are faster, too. The hyperparameter is named `channels`. Defaults to
             `None`: all stay.
         objective: The metric that decides which file is good enough, by its name in

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit import _keras
-from keras_prune_kit._tools.checks import is_whole
+from keras_prune_kit._tools.checks import is_number, is_whole
 from keras_prune_kit._tools.quantizations import CALIBRATED, QUANTIZATIONS, TRAINED
 from keras_prune_kit.compression.attempt import Setting
 from keras_prune_kit.compression.thinning import Thinning
@@ -198,7 +198,13 @@ def _check_range(name: str, limits: Any) -> None:
             f"Received: {name}={limits!r}."
         )
     for value in limits:
-        check_sparsity(name, value)
+        if name == "sparsity":
+            check_sparsity(name, value)
+        elif not is_number(value) or not 0 <= value < 1:
+            raise ValueError(
+                f"{name} are fractions of the channels, at least 0 and below 1, such "
+                f"as (0.0, 0.75). Received: {name}={limits!r}."
+            )
     if limits[0] > limits[1]:
         raise ValueError(
             f"The lowest {name} comes first, then the highest. "

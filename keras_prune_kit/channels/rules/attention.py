@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_prune_kit import _keras
 from keras_prune_kit.channels.constants import mixed_constants
 from keras_prune_kit.channels.flow import Flow, Reader, Slice, unknown
 from keras_prune_kit.channels.rules.mixing import size_of
@@ -65,9 +64,9 @@ def multi_head_attention(site: Site) -> list[Flow]:
     outputs += [site.flow(None, index) for index in range(1, len(site.call.outputs))]
 
     def constants(values: Sequence[np.ndarray]) -> list[np.ndarray]:
-        bias = np.zeros(len(made)) if out.bias is None else _keras.as_array(out.bias)
+        bias = np.zeros(len(made)) if out.bias is None else site.trace.value(out.bias)
         found = mixed_constants(
-            _keras.as_array(out.kernel), (None, 2), values[0], bias, False
+            site.trace.value(out.kernel), (None, 2), values[0], bias, False
         )
         return [found, *(unknown(flow) for flow in outputs[1:])]
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_prune_kit import _keras
 from keras_prune_kit.channels.flow import Axis, Flow, Reader, Slice, product
 from keras_prune_kit.channels.rules.mixing import made_of, mixing, size_of
 
@@ -78,9 +77,12 @@ def embedding(site: Site) -> list[Flow]:
     made = site.new(layer, "embedding", layer.output_dim)
     site.cut(layer.embeddings, None, made, makes=1)
     site.resize(output_dim=made)
-    table = _keras.as_array(layer.embeddings)
-    silent = np.where((table == 0).all(0), 0.0, np.nan)
-    return site.step([site.flow(made)], lambda values: [silent])
+
+    def constants(values: Sequence[np.ndarray]) -> list[np.ndarray]:
+        table = site.trace.value(layer.embeddings)
+        return [np.where((table == 0).all(0), 0.0, np.nan)]
+
+    return site.step([site.flow(made)], constants)
 
 
 KERNEL_RULES: dict[str, Callable[[Any], list[Flow]]] = {

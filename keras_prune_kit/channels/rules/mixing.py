@@ -61,8 +61,8 @@ def made_of(
         if not has_plain_bias:
             return [np.full(len(made), np.nan)]
         bias = layer.bias
-        offset = np.zeros(len(made)) if bias is None else _keras.as_array(bias)
-        array = _keras.as_array(kernel)
+        offset = np.zeros(len(made)) if bias is None else site.trace.value(bias)
+        array = site.trace.value(kernel)
         found = mixed_constants(array, axes, values[0], offset, folds)
         return [activated(layer.activation, found, array.dtype)]
 

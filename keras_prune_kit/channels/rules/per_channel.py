@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_prune_kit import _keras
+from keras_prune_kit.channels.constants import activated
 from keras_prune_kit.channels.flow import Flow, name_of
 from keras_prune_kit.channels.rules.trying import Trial, tried
 
@@ -95,6 +96,9 @@ def alone(site: Site, ids: np.ndarray, repeats: int = 1) -> list[Flow]:
             varies &= ~np.any([value == 0 for value in wide], 0)
         if varies.all():
             return [np.full(len(ids), np.nan)]
+        weights = list(getattr(call.operation, "weights", ()))
+        if site.trace.assumes_zero and any(map(site.trace.makes, weights)):
+            return [_if_zero(call.operation, wide[0].repeat(repeats))]
         arrays = [
             np.broadcast_to(np.nan_to_num(value), (1, *_full(flow), len(value)))
             for flow, value in zip(flows, values, strict=True)
@@ -108,6 +112,13 @@ def alone(site: Site, ids: np.ndarray, repeats: int = 1) -> list[Flow]:
         return [np.where(~varies.repeat(repeats) & is_same, places[0], np.nan)]
 
     return site.step([site.flow(ids)], constants)
+
+
+def _if_zero(layer: Any, values: np.ndarray) -> np.ndarray:
+    """Return the constants after a layer whose biases and scales are zero."""
+    is_scaled = getattr(layer, "gamma", None) is not None
+    zero = activated(getattr(layer, "activation", None), np.zeros(1), np.float32)
+    return np.where(is_scaled | (values == 0), zero, np.nan)
 
 
 def merged(site: Site, width: int) -> np.ndarray:

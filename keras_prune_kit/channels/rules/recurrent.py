@@ -133,7 +133,7 @@ def _cell(
     def constants(values: Sequence[np.ndarray]) -> list[np.ndarray]:
         if not _is_zero_at_zero(cell.activation):
             return [np.full(cell.units, np.nan)]
-        parts = [_keras.as_array(w)[..., columns] for w in weights]
+        parts = [site.trace.value(w)[..., columns] for w in weights]
         parts += [_keras.as_array(state) for state in own_states]
         # Without a candidate a unit keeps its first state.
         rows = np.concatenate([p.reshape(-1, cell.units) for p in (*parts, *values)])
