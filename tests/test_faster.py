@@ -312,3 +312,13 @@ def test_a_missed_budget_is_told(halved):
         check_macs(report, 0.1)
     with pytest.warns(UserWarning, match="speedup=1000 is missed"):
         check_speedup(report, 1000)
+
+
+@pytest.mark.slow
+@pytest.mark.quick_in("keras")
+def test_the_smallest_file_loses_channels_where_the_metric_holds(K, model):
+    report = compressed(model, target="smallest", max_accuracy_drop=0.05, epochs=16)
+    assert sizes(report.model) == {"stem": 16, "branch": 16, "hidden": 32, "head": 10}
+    assert sum(attempt.epochs for attempt in report.search.attempts) == 12
+    assert report.search.attempts[report.search.chosen].holds
+    assert report.ratio > 15

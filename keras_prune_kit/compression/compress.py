@@ -79,7 +79,9 @@ def compress(
     again on separate test data before you publish a figure.
 
     With `target="smallest"`, it searches for the smallest file whose metric on the
-    validation data drops by at most `max_accuracy_drop`. Up to four attempts share the
+    validation data drops by at most `max_accuracy_drop`. With 16 epochs or more, a
+    fourth of them first takes half of the channels out, which are left out of all
+    attempts if the metric holds without them. Up to four attempts share the
     epochs. The first gets half of them, and a sparsity that this number of steps is
     likely to allow; the others bisect between the sparsities within the limit and those
     beyond it. Each starts from the sparsest weights that an earlier attempt passed and
