@@ -410,3 +410,20 @@ def test_a_criterion_of_the_wrong_shape_is_named(K):
     with pytest.raises(ValueError, match="one score per weight"):
         with kpk.Pruner(models.sequential(K), policy):
             pass
+
+
+@pytest.mark.quick_in("keras")
+def test_in_one_ranking_one_weight_may_have_more_zeros(K, recwarn):
+    """As in a warm start: all together there are fewer than asked for."""
+    model = models.sequential(K)
+    hidden, *rest = model.get_weights()
+    hidden[:6] = 0
+    model.set_weights([hidden, *rest])
+    policy = kpk.PrunePolicy(kpk.ConstantSparsity(0.6), scope="global")
+    with kpk.Pruner(model, policy) as pruner:
+        pruner.step()
+    assert not [w for w in recwarn if w.category is kpk.ZerosGrowBackWarning]
+    assert not model.get_weights()[0][:6].any()
+    fewer = kpk.PrunePolicy(kpk.ConstantSparsity(0.3), scope="global")
+    with pytest.warns(kpk.ZerosGrowBackWarning), kpk.Pruner(model, fewer):
+        pass

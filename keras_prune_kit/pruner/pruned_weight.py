@@ -66,13 +66,17 @@ class PrunedWeight(MaskedWeight):
         """The currently scheduled sparsity, 0 to 1; 0 before the begin step."""
         return 0.0 if self.update is None else self.schedule(self.update)
 
-    def loses_zeros(self) -> bool:
-        """Return True if the schedule will let existing zeros grow back."""
-        if self.keeps_zeros:
-            return False
+    def surplus_of_zeros(self) -> int:
+        """Return the existing zeros beyond those at the end; negative if fewer."""
         zeros = self.size - count_nonzero(self.read())
         # A weight of nothing but zeros was initialized so.
-        return bool(count_zeros(self.final_sparsity, self.size) < zeros < self.size)
+        zeros = 0 if zeros == self.size else zeros
+        return 0 if self.keeps_zeros else zeros - self.final_zeros
+
+    @property
+    def final_zeros(self) -> int:
+        """The number of zeros at the final sparsity."""
+        return count_zeros(self.final_sparsity, self.size)
 
     def last_update(self, step: int) -> int | None:
         """Return the last update step up to a step; `None` before the first."""

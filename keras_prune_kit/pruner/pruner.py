@@ -161,7 +161,7 @@ class Pruner(Engine):
         other = active_pruner(self.model)
         if other is not None:
             other.detach()
-        losing = [weight for weight in self._weights if weight.loses_zeros()]
+        losing = self._losing_zeros()
         if losing:
             warnings.warn(regrowth_message(losing), ZerosGrowBackWarning, stacklevel=2)
         with self._detached_on_error():
@@ -328,6 +328,14 @@ class Pruner(Engine):
         if together:
             for weight, mask in zip(together, global_masks(together), strict=True):
                 weight.set_mask(mask)
+
+    def _losing_zeros(self) -> list[PrunedWeight]:
+        """Return the weights whose existing zeros will grow back."""
+        surplus = {weight: weight.surplus_of_zeros() for weight in self._weights}
+        # Ranked together, a weight may keep more zeros where others get fewer.
+        if self._is_global and sum(surplus.values()) <= 0:
+            return []
+        return [weight for weight, number in surplus.items() if number > 0]
 
     def _project_what_constraints_miss(self) -> None:
         optimizer = _keras.optimizer_of(self.model)
