@@ -90,6 +90,7 @@ def test_inspect_reads_a_tflite(K, capsys):
     assert "target" not in out
 
 
+@pytest.mark.slow
 def test_inspect_loads_this_packages_own_layers():
     model = keras.Sequential([keras.layers.Input((8,)), kpk.PrunableDense(4)])
     model.save("model.keras")

@@ -110,7 +110,7 @@ def check_workers(K, how, place):
     check_same_weights(weights[0], alone.get_weights())
 
 
-@pytest.mark.quick_in("keras")
+@pytest.mark.slow
 def test_two_processes_in_a_loop_end_where_one_does(K, tmp_path):
     assert run_workers(K, "loop", tmp_path) == ["", ""]
     check_workers(K, "loop", tmp_path)

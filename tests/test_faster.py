@@ -98,7 +98,7 @@ def test_a_uniform_cut_leaves_what_the_budget_asks_for(model):
     assert more.measurements[0].macs > 0.3 * first
 
 
-@pytest.mark.quick_in("tf_keras")
+@pytest.mark.slow
 def test_a_measured_speed_is_a_budget(K, model):
     report = compressed(
         model,
@@ -315,7 +315,6 @@ def test_a_missed_budget_is_told(halved):
 
 
 @pytest.mark.slow
-@pytest.mark.quick_in("keras")
 def test_the_smallest_file_loses_channels_where_the_metric_holds(K, model):
     report = compressed(model, target="smallest", max_accuracy_drop=0.05, epochs=16)
     assert sizes(report.model) == {"stem": 16, "branch": 16, "hidden": 32, "head": 10}
