@@ -91,7 +91,7 @@ def test_a_search_says_what_it_tried(files, capsys):
     assert sorted(os.listdir("out")) == FILES
 
 
-@pytest.mark.quick_in("keras")
+@pytest.mark.slow
 def test_a_sparsity_that_is_given_is_not_searched(files, capsys):
     words = ("--target", "smallest", "--max-drop", "0.9", "--epochs", "4", "--json")
     assert compress(*words, "--sparsity", "0.5", "--quantize", "dynamic") == 0

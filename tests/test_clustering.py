@@ -243,7 +243,7 @@ def test_a_step_traced_before_is_noticed_and_made_up_for(K):
 
 
 @pytest.mark.each_value
-@pytest.mark.parametrize("match", ["hidden", ["hidden/kernel"], "by function"])
+@pytest.mark.parametrize("match", ["hidden", ["hidden/kernel"], slow("by function")])
 def test_some_layers(K, mlp, data, match):
     if match == "by function":
         match = lambda layer: layer.name == "hidden"  # noqa: E731

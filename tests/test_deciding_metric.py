@@ -240,7 +240,8 @@ def test_an_accuracy_goes_before_an_error_unless_one_is_named(
     assert (report.metric, report.search.metric) == (metric, metric)
 
 
-@pytest.mark.parametrize("name", [slow("mae"), "area"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mae", "area"])
 def test_a_classifier_is_taught_and_judged_by_its_own_metric(samples, name):
     """Not by an accuracy that nobody asked for."""
     x, _, label = samples

@@ -37,8 +37,8 @@ QUICK = set(
 QUICK_REPORTS = set(
     """
     dict_inputs feature_space frozen_base hashing integer_lookup
-    list_outputs_of_two_kinds nested_functional own_metric own_train_step stateful_rnn
-    string_lookup subclassed text_vectorization_inside tied_embeddings
+    list_outputs_of_two_kinds own_metric own_train_step string_lookup subclassed
+    text_vectorization_inside tied_embeddings
     """.split()
 )
 PARTS = {"files": QUICK, "report": QUICK_REPORTS}

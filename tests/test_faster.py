@@ -305,6 +305,7 @@ def test_layers_that_are_not_followed_lose_nothing(K):
         thinning_for_macs(model, 0.5, 1)
 
 
+@pytest.mark.quick_in("keras")
 def test_a_missed_budget_is_told(halved):
     report, _ = halved
     check_macs(report, 0.3)

@@ -275,7 +275,7 @@ def test_two_processes_write_to_the_same_place(tmp_path):
     assert set(os.listdir(tmp_path)) == {"both", "both.tflite", *worlds}
 
 
-@pytest.mark.quick_in("keras")
+@pytest.mark.slow
 def test_a_clock_that_jumps_back_changes_nothing(K, tmp_path, monkeypatch):
     pytest.importorskip("tensorboard")
 

@@ -118,7 +118,9 @@ def kill_at_write(patch, number, moment):
 
 
 @pytest.mark.each_value
-@pytest.mark.parametrize("kind", ["RandomSearch", "GridSearch", slow("Hyperband")])
+@pytest.mark.parametrize(
+    "kind", ["RandomSearch", slow("GridSearch"), slow("Hyperband")]
+)
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_no_file_is_a_bad_one_to_be_killed_at(
     baseline, data, tmp_path, kind, moment, monkeypatch

@@ -92,9 +92,9 @@ def test_ragged_tensors_are_refused_in_one_sentence(trained, data):
         kpk.compress(trained, (ragged, data[1]), validation_data=data, epochs=1)
 
 
-@pytest.mark.each_value
+@pytest.mark.quick_in("keras")
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
-@pytest.mark.parametrize("ending", [".keras", ".h5"])
+@pytest.mark.parametrize("ending", [".keras", slow(".h5")])
 def test_the_path_of_a_model_is_a_model(trained, data, tmp_path, ending):
     path = tmp_path / f"model{ending}"
     trained.save(path)
