@@ -58,7 +58,6 @@ class Recipe:
         criterion: What ours ranks all weights of the network by.
         units: What part of the widest layer's units goes in float32, instead of weights
             of all layers. Fewer and fuller units leave shorter runs of zeros to code.
-        channels: What part of all channels leaves the network in float32, instead.
         shift: How far MNIST's training pictures are moved, in parts of their size.
         soft: How much of a target is the dense network's, in ours.
     """
@@ -71,7 +70,6 @@ class Recipe:
     ramps: tuple[float, float] = (0.4, 0.6)
     criterion: str = "magnitude"
     units: float = 0.0
-    channels: float = 0.0
     shift: float = 0.0
     soft: float = 0.5
 
@@ -127,13 +125,13 @@ ROWS = {
     "mnist_cnn": Row(
         classifier([(32, 3), (64, 3)], [256]),
         Recipe(
-            *((10, 8, 22), (1e-3, 1e-3, 2e-3), 0.93, 3, 0.7),
+            *((10, 3, 22), (1e-3, 1e-3, 2e-3), 0.981, 3, 0.7),
             ramps=(0.6, 0.6),
-            channels=0.5,
+            units=0.75,
             shift=0.036,
         ),
         False,
-        (160, 0.9935),
+        (120, 0.9924),
     ),
     "tiny_cnn": Row(
         classifier([(12, 3)], []),
@@ -229,23 +227,12 @@ def compress(row, baseline, data):
     student = keras.models.clone_model(baseline)
     student.set_weights(baseline.get_weights())
     if recipe.epochs[1]:
-        prune(student, of_phase_1(recipe, student), recipe, 1, targets, data)
-    if recipe.channels:
-        student = kpk.remove_zero_channels(student)
+        policy = of_units(recipe, student) if recipe.units else of_weights(recipe, 1)
+        prune(student, policy, recipe, 1, targets, data)
     begin = kpk.sparsity_report(student).sparsity
     model, _ = kpk.quantize_aware(student, weight_bits=recipe.weight_bits)
     prune(model, of_weights(recipe, 2, begin), recipe, 2, targets, data)
     return kpk.export_tflite(model, quantization="int8")
-
-
-def of_phase_1(recipe, model):
-    """The policy of pruning in float32."""
-    if recipe.channels:
-        ramp = kpk.PolynomialDecay(
-            0.0, recipe.channels, end_step=kpk.Fraction(recipe.ramps[0])
-        )
-        return kpk.PrunePolicy(ramp, structure=kpk.Channel())
-    return of_units(recipe, model) if recipe.units else of_weights(recipe, 1)
 
 
 def of_weights(recipe, phase, begin=0.5):
