@@ -78,6 +78,30 @@ def gradients_needed(criterion: Criterion) -> GradientsNeeded | None:
     return getattr(criterion, "gradients_needed", None)
 
 
+def scored_by(
+    criterion: Criterion, path: str, weights: np.ndarray, gradients: np.ndarray | None
+) -> np.ndarray:
+    """Return a criterion's scores of a weight.
+
+    Args:
+        criterion: The criterion.
+        path: The path of the weight, for messages.
+        weights: Its value in the layout of structures.
+        gradients: The gradients that the criterion needs, or `None`.
+
+    Raises:
+        ValueError: If the criterion does not return one score per value.
+    """
+    looked_at = (weights,) if gradients is None else (weights, gradients)
+    scores = criterion(*looked_at)
+    if np.shape(scores) != weights.shape:
+        raise ValueError(
+            "A criterion must return one score per weight. Received: shape "
+            f"{np.shape(scores)} for {path} of shape {weights.shape}."
+        )
+    return scores
+
+
 def is_criterion(item: object) -> bool:
     """Return True for a public function whose first parameter is `weights`."""
     if not inspect.isfunction(item) or item.__name__.startswith("_"):

@@ -12,7 +12,7 @@ from keras_prune_kit._tools.checks import widened
 from keras_prune_kit.channels.flow import name_of
 from keras_prune_kit.channels.groups import Members
 from keras_prune_kit.channels.traces import Trace
-from keras_prune_kit.criteria import Criterion, gradients_needed
+from keras_prune_kit.criteria import Criterion, gradients_needed, scored_by
 
 BATCH_NORM = "batch_norm"
 
@@ -95,15 +95,9 @@ def _kernels(
     scored = []
     for weight, gradient in zip(weights, gradients, strict=True):
         value = widened(_keras.as_array(weight.variable))
-        looked_at = [weight.to_canonical(value)]
-        if gradient is not None:
-            looked_at.append(weight.to_canonical(gradient))
-        scores = criterion(*looked_at)
-        if np.shape(scores) != looked_at[0].shape:
-            raise ValueError(
-                "A criterion must return one score per weight. Received: shape "
-                f"{np.shape(scores)} for {weight.path} of shape {looked_at[0].shape}."
-            )
+        kernel = weight.to_canonical(value)
+        slopes = None if gradient is None else weight.to_canonical(gradient)
+        scores = scored_by(criterion, weight.path, kernel, slopes)
         cut = found.cuts[id(weight.variable)]
         scored.append((cut, weight.from_canonical(np.asarray(scores))))
     return scored

@@ -9,7 +9,12 @@ import numpy as np
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import widened
 from keras_prune_kit.channels import TiedAxis
-from keras_prune_kit.criteria import GradientsNeeded, gradients_needed, magnitude
+from keras_prune_kit.criteria import (
+    GradientsNeeded,
+    gradients_needed,
+    magnitude,
+    scored_by,
+)
 from keras_prune_kit.policies import Assignment
 from keras_prune_kit.pruner.masked_weight import MaskedWeight
 from keras_prune_kit.reports import WeightSparsity
@@ -127,19 +132,16 @@ class PrunedWeight(MaskedWeight):
         if isinstance(structure, Channel):
             final = structure.count(self.final_sparsity, channels)
         due = count_zeros(self.scheduled, channels)
-        return (
-            final if self.scheduled >= self.final_sparsity else min(due, final)
-        ), final
+        is_due = self.scheduled >= self.final_sparsity
+        return (final if is_due else min(due, final)), final
 
-    def channel_scores(self, roots: np.ndarray) -> np.ndarray:
+    def channel_scores(self, axis: TiedAxis, roots: np.ndarray) -> np.ndarray:
         """Return the mean score of each set of channels, relative to their mean.
 
         Args:
+            axis: Its channels.
             roots: The sets, sorted.
         """
-        axis = self._assignment.channels
-        if axis is None:
-            raise TypeError(f"{self.path} loses no channels.")
         scores = self.from_canonical(self._criterion_scores(self.read_canonical()))
         return _relative(axis.means(widened(scores), roots))
 
@@ -156,13 +158,11 @@ class PrunedWeight(MaskedWeight):
         if self.gradients_needed is not None:
             return np.zeros(len(roots))
         value = widened(self._variables.read(reader.variable))
-        return _relative(reader.means(self._assignment.criterion(value), roots))
+        scores = scored_by(self._assignment.criterion, self.path, value, None)
+        return _relative(reader.means(scores, roots))
 
-    def zero_channels(self, roots: np.ndarray) -> np.ndarray:
+    def zero_channels(self, axis: TiedAxis, roots: np.ndarray) -> np.ndarray:
         """Return True for each set of channels that is all zero here."""
-        axis = self._assignment.channels
-        if axis is None:
-            return np.zeros(len(roots), bool)
         return axis.means((self.read() != 0).astype(np.float32), roots) == 0
 
     def set_gradients(self, gradients: np.ndarray) -> None:
@@ -209,16 +209,10 @@ class PrunedWeight(MaskedWeight):
         return np.where(structure.mask(magnitude(kernel), there), scores, -np.inf)
 
     def _criterion_scores(self, kernel: np.ndarray) -> np.ndarray:
-        looked_at = [kernel]
-        if self._gradients is not None:
-            looked_at.append(self._weight.to_canonical(self._gradients))
-        scores = self._assignment.criterion(*looked_at)
-        if np.shape(scores) != kernel.shape:
-            raise ValueError(
-                "A criterion must return one score per weight. Received: shape "
-                f"{np.shape(scores)} for {self.path} of shape {kernel.shape}."
-            )
-        return scores
+        gradients = self._gradients
+        if gradients is not None:
+            gradients = self._weight.to_canonical(gradients)
+        return scored_by(self._assignment.criterion, self.path, kernel, gradients)
 
     def scores_where(self, chosen: np.ndarray) -> np.ndarray:
         """Return the scores of some values, which are not checked for NaN again.
