@@ -51,12 +51,7 @@ def find_fastest(
         multiple_of: Larger groups keep a multiple of this number, as in `Channel`.
     """
     recipe = with_deciding_metric(recipe, "fastest")
-    evaluation = recipe.evaluation
-    allowance = Allowance(
-        evaluation.keras(recipe.model)[evaluation.metric],
-        max_accuracy_drop,
-        evaluation.known_mode(),
-    )
+    allowance = recipe.allowance(max_accuracy_drop)
     whole = export(recipe.model, quantization, recipe.representative_data)
     tried = _Tried(recipe, allowance, whole, number_format(quantization))
     tried.add_whole()

@@ -11,6 +11,7 @@ from typing import Any
 from keras_prune_kit._keras.datasets import batch_count, fit_arguments, length
 from keras_prune_kit.measuring.evaluation import Evaluation
 from keras_prune_kit.policies import described
+from keras_prune_kit.reports import Allowance
 
 _KERAS_BATCH = 32  # The default of `fit` for arrays.
 
@@ -36,6 +37,15 @@ class Recipe:
         return Evaluation(
             self.validation_data, self.model, objective=self.objective, mode=self.mode
         )
+
+    def allowance(self, max_drop: float) -> Allowance:
+        """Return the accepted drop of the metric from that of the model.
+
+        Args:
+            max_drop: The largest accepted drop.
+        """
+        baseline = self.evaluation.keras(self.model)[self.evaluation.metric]
+        return Allowance(baseline, max_drop, self.evaluation.known_mode())
 
     @property
     def fit_arguments(self) -> dict[str, Any]:

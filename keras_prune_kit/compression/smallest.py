@@ -69,11 +69,7 @@ def find_smallest(
     recipe = with_deciding_metric(recipe, "smallest")
     model, evaluation = recipe.model, recipe.evaluation
     result = copy_for(model, None)  # Fails before training if it cannot be copied.
-    allowance = Allowance(
-        evaluation.keras(model)[evaluation.metric],
-        max_accuracy_drop,
-        evaluation.known_mode(),
-    )
+    allowance = recipe.allowance(max_accuracy_drop)
     strategy = _strategy(recipe, policy, quantization)
     quantized = quantization or "int8"
     dense = export(model, quantized, recipe.representative_data)

@@ -6,15 +6,11 @@ files alike, so that the ratio of their latencies holds.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
+from keras_prune_kit.tflite import TFLiteModel, median_milliseconds
 
-from keras_prune_kit.tflite import TFLiteModel
-
-_WARM_UP_RUNS = 5
 _MOST_SECONDS = 20.0  # for all files together
 
 
@@ -32,18 +28,6 @@ def latencies(
     Returns:
         Milliseconds by name.
     """
-    invokers = {name: file.invoker(x) for name, file in files.items()}
-    times: dict[str, list[float]] = {name: [] for name in files}
-    for invoke in invokers.values():
-        for _ in range(_WARM_UP_RUNS):
-            invoke()
-    start = time.perf_counter()
-    for _ in range(runs):
-        for name, invoke in invokers.items():
-            before = time.perf_counter()
-            invoke()
-            times[name].append(time.perf_counter() - before)
-        if time.perf_counter() - start > _MOST_SECONDS:
-            break
-    # Not the mean, which a single interruption by the system would raise.
-    return {name: 1000 * float(np.median(taken)) for name, taken in times.items()}
+    invokers = [file.invoker(x) for file in files.values()]
+    taken = median_milliseconds(invokers, runs, _MOST_SECONDS)
+    return dict(zip(files, taken, strict=True))

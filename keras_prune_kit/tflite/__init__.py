@@ -8,6 +8,7 @@ from keras_prune_kit.tflite.macs import macs
 from keras_prune_kit.tflite.model import TFLiteModel
 from keras_prune_kit.tflite.samples import check_samples
 from keras_prune_kit.tflite.string_inputs import check_exportable
+from keras_prune_kit.tflite.timing import median_milliseconds
 
 __all__ = [
     "Constant",
@@ -19,4 +20,5 @@ __all__ = [
     "constants",
     "export_tflite",
     "macs",
+    "median_milliseconds",
 ]

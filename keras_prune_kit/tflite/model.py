@@ -6,7 +6,6 @@ from __future__ import annotations
 import builtins
 import itertools
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -32,10 +31,9 @@ from keras_prune_kit.tflite.runner import (
     open_interpreter,
 )
 from keras_prune_kit.tflite.sandbox import check_runs, check_works
+from keras_prune_kit.tflite.timing import median_milliseconds
 
 Metric = Callable[[np.ndarray, np.ndarray], Any]
-
-_WARM_UP_RUNS = 5
 
 
 class TFLiteModel:
@@ -238,15 +236,7 @@ class TFLiteModel:
         """
         check_whole("runs", runs)
         invoke = self.invoker(x, num_threads)
-        for _ in range(_WARM_UP_RUNS):
-            invoke()
-        times = []
-        for _ in range(runs):
-            start = time.perf_counter()
-            invoke()
-            times.append(time.perf_counter() - start)
-        # Not the mean, which a single interruption by the system would raise.
-        return 1000 * float(np.median(times))
+        return median_milliseconds([invoke], runs)[0]
 
     def invoker(self, x: Any = None, num_threads: int = 1) -> Callable[[], None]:
         """Return a function that runs the model once on one sample, for timing.

@@ -72,48 +72,47 @@ def score_bars(comparison: Comparison) -> go.Figure:
 def tradeoff(comparison: Comparison) -> go.Figure:
     """Return a chart of the score of each model against its gzipped size."""
     measured = comparison.measurements
-    figure = go.Figure()
-    for color, m in zip(itertools.cycle(_SEVERAL), measured, strict=False):
-        figure.add_scatter(
-            x=[m.gzip_bytes],
-            y=[m.score],
-            name=_label(m),
-            mode="markers",
-            cliponaxis=False,
-            marker={"size": 13, "color": color},
-            hovertemplate=f"gzipped: %{{x:,}} B ({comparison.size_ratio(m):.1f}x)"
-            "<br>score: %{y:.4f}",
-        )
-    figure.add_hline(measured[0].score, line_dash="dash", line_color=GREY)
     sizes = [m.gzip_bytes for m in measured]
+    hovers = [
+        f"gzipped: %{{x:,}} B ({comparison.size_ratio(m):.1f}x)" for m in measured
+    ]
+    figure = _scores_against(measured, sizes, hovers)
     size_axis(figure, sizes)
-    figure.update_yaxes(title=_title(comparison.metric))
-    figure.update_layout(height=440, legend=LEGEND_BELOW)
     return styled(figure, f"{_title(comparison.metric)} against size")
 
 
 def latency(comparison: Comparison) -> go.Figure:
     """Return a chart of the score of each file against its latency."""
     timed = [m for m in comparison.measurements if m.latency_ms is not None]
+    times = [m.latency_ms or 0.0 for m in timed]
+    figure = _scores_against(timed, times, ["%{x:.3f} ms"] * len(timed))
+    figure.update_xaxes(
+        title="Latency of one sample, in milliseconds (faster is to the left)",
+        rangemode="tozero",
+    )
+    return styled(figure, f"{_title(comparison.metric)} against latency")
+
+
+def _scores_against(
+    measured: Sequence[Measurement], xs: Sequence[float], hovers: Sequence[str]
+) -> go.Figure:
+    """Return a chart with a marker for each model, and a line at the first score."""
     figure = go.Figure()
-    for color, m in zip(itertools.cycle(_SEVERAL), timed, strict=False):
+    points = zip(itertools.cycle(_SEVERAL), measured, xs, hovers, strict=False)
+    for color, m, x, hover in points:
         figure.add_scatter(
-            x=[m.latency_ms],
+            x=[x],
             y=[m.score],
             name=_label(m),
             mode="markers",
             cliponaxis=False,
             marker={"size": 13, "color": color},
-            hovertemplate="%{x:.3f} ms<br>score: %{y:.4f}",
+            hovertemplate=f"{hover}<br>score: %{{y:.4f}}",
         )
-    figure.add_hline(timed[0].score, line_dash="dash", line_color=GREY)
-    figure.update_xaxes(
-        title="Latency of one sample, in milliseconds (faster is to the left)",
-        rangemode="tozero",
-    )
-    figure.update_yaxes(title=_title(comparison.metric))
+    figure.add_hline(measured[0].score, line_dash="dash", line_color=GREY)
+    figure.update_yaxes(title=_title(measured[0].metric))
     figure.update_layout(height=440, legend=LEGEND_BELOW)
-    return styled(figure, f"{_title(comparison.metric)} against latency")
+    return figure
 
 
 def size_axis(figure: go.Figure, sizes: Sequence[int]) -> None:
