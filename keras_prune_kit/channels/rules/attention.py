@@ -18,6 +18,7 @@ _NORMALIZES = "normalized with the others: without it, these change"
 
 
 def multi_head_attention(site: Site) -> list[Flow]:
+    """Lose whole heads, or channels that all heads have in common."""
     layer = site.call.operation
     args, kwargs = site.arguments
     given = dict(zip(("query", "value", "key"), args, strict=False)) | kwargs

@@ -14,14 +14,15 @@ from keras_prune_kit.channels.rules.per_channel import alone, is_elementwise
 if TYPE_CHECKING:
     from keras_prune_kit.channels.site import Site
 
+Rule = Callable[[Any], list[Flow]]
+
 _CHANNELS_FIRST = "its data format is channels_first"
 _UNKNOWN = "the channels of its input are not known"
 
 
 def convolution(site: Site) -> list[Flow]:
+    """Make filters of all channels, of a group of them, or of one each."""
     layer, (source,) = site.call.operation, site.inputs
-    if not _is_channels_last(layer):
-        return site.opaque(_CHANNELS_FIRST)
     made = site.new(layer, "filters", layer.filters)
     kernel, rank = layer.kernel, len(layer.kernel.shape)
     before: Axis = source.ids
@@ -78,9 +79,8 @@ def _grouped(site: Site, before: np.ndarray, made: np.ndarray) -> list[Flow]:
 
 
 def transposed(site: Site) -> list[Flow]:
+    """Make filters; the kernel has them before its input channels."""
     layer, (source,) = site.call.operation, site.inputs
-    if not _is_channels_last(layer):
-        return site.opaque(_CHANNELS_FIRST)
     made = site.new(layer, "filters", layer.filters)
     kernel, rank = layer.kernel, len(layer.kernel.shape)
     site.cut(kernel, *[None] * (rank - 2), made, source.ids, makes=rank - 2)
@@ -92,9 +92,8 @@ def transposed(site: Site) -> list[Flow]:
 
 
 def depthwise(site: Site) -> list[Flow]:
+    """Keep the channels apart, each with as many outputs as the multiplier."""
     layer, (source,) = site.call.operation, site.inputs
-    if not _is_channels_last(layer):
-        return site.opaque(_CHANNELS_FIRST)
     if source.ids is None:
         return site.opaque(_UNKNOWN)
     kernel = _depthwise_kernel(layer)
@@ -108,9 +107,8 @@ def depthwise(site: Site) -> list[Flow]:
 
 
 def separable(site: Site) -> list[Flow]:
+    """Mix the channels of a depthwise convolution into filters."""
     layer, (source,) = site.call.operation, site.inputs
-    if not _is_channels_last(layer):
-        return site.opaque(_CHANNELS_FIRST)
     if source.ids is None:
         return site.opaque(_UNKNOWN)
     made = site.new(layer, "filters", layer.filters)
@@ -137,23 +135,33 @@ def separable(site: Site) -> list[Flow]:
     return made_of(site, layer, made, layer.pointwise_kernel, (None, axis + 1))
 
 
-CONVOLUTION_RULES: dict[str, Callable[[Any], list[Flow]]] = {
-    **dict.fromkeys(("Conv1D", "Conv2D", "Conv3D"), convolution),
-    **dict.fromkeys(
-        ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"), transposed
-    ),
-    **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D"), depthwise),
-    **dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), separable),
+def _if_channels_last(rule: Rule) -> Rule:
+    """Return a rule that follows only channels along the last axis."""
+
+    def checked(site: Site) -> list[Flow]:
+        layer = site.call.operation
+        if getattr(layer, "data_format", "channels_last") != "channels_last":
+            return site.opaque(_CHANNELS_FIRST)
+        return rule(site)
+
+    return checked
+
+
+CONVOLUTION_RULES: dict[str, Rule] = {
+    name: _if_channels_last(rule)
+    for rule, names in (
+        (convolution, ("Conv1D", "Conv2D", "Conv3D")),
+        (transposed, ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")),
+        (depthwise, ("DepthwiseConv1D", "DepthwiseConv2D")),
+        (separable, ("SeparableConv1D", "SeparableConv2D")),
+    )
+    for name in names
 }
 
 
 def _places(site: Site) -> int:
     """Return the number of positions in the output."""
     return site.flow(None).positions
-
-
-def _is_channels_last(layer: Any) -> bool:
-    return getattr(layer, "data_format", "channels_last") == "channels_last"
 
 
 def _depthwise_kernel(layer: Any) -> Any:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 def dense(site: Site) -> list[Flow]:
+    """Mix the channels of each place into units."""
     layer, (source,) = site.call.operation, site.inputs
     made = site.new(layer, "units", layer.units)
     site.cut(layer.kernel, source.ids, made, makes=1)
@@ -24,6 +25,7 @@ def dense(site: Site) -> list[Flow]:
 
 
 def einsum_dense(site: Site) -> list[Flow]:
+    """Mix channels along the axis that an equation sums over."""
     layer, (source,) = site.call.operation, site.inputs
     operands, _, result = layer.equation.replace(" ", "").partition("->")
     data, _, weight = operands.partition(",")
@@ -71,6 +73,7 @@ def einsum_dense(site: Site) -> list[Flow]:
 
 
 def embedding(site: Site) -> list[Flow]:
+    """Make the channels of a table; its inputs are numbers of tokens."""
     layer = site.call.operation
     for flow in site.inputs:
         site.keep(flow.ids, "positions of tokens")

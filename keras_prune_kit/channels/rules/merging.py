@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 def concatenated(site: Site) -> list[Flow]:
+    """Join the channels, or tie them where another axis is joined."""
     axis, rank = _axis(site.call), len(site.inputs[0].shape) + 1
     parts = [flow.ids for flow in site.inputs if flow.ids is not None]
     if axis is None or len(parts) < len(site.inputs):

@@ -23,6 +23,7 @@ _GATES |= {f"{kind}Cell": gates for kind, gates in tuple(_GATES.items())}
 
 
 def recurrent(site: Site) -> list[Flow]:
+    """Make units, which leave with their gates and states."""
     layer, source = site.call.operation, site.inputs[0]
     cell = layer.cell
     if not _is_known(cell):
@@ -41,6 +42,7 @@ def recurrent(site: Site) -> list[Flow]:
 
 
 def bidirectional(site: Site) -> list[Flow]:
+    """Make the units of both directions, which leave together."""
     layer, source = site.call.operation, site.inputs[0]
     halves = (layer.forward_layer, layer.backward_layer)
     if (

@@ -56,6 +56,7 @@ def reversed_axes(site: Site) -> list[Flow]:
 
 
 def repeated(site: Site) -> list[Flow]:
+    """Pass the channels on."""
     (source,) = site.inputs
     return site.step([site.flow(source.ids)], lambda values: [values[0]])
 
