@@ -19,11 +19,12 @@ from keras_prune_kit.compression.bisection import LEAST_SHARE, Densities, shares
 from keras_prune_kit.compression.distilled_training import DistilledTraining
 from keras_prune_kit.compression.recipe import Recipe, with_deciding_metric
 from keras_prune_kit.compression.thinning import Thinning
+from keras_prune_kit.compression.tried import Tried
 from keras_prune_kit.measuring.comparison import compare_opened
 from keras_prune_kit.measuring.latency import latencies
 from keras_prune_kit.measuring.sparsity import sparsity_report
 from keras_prune_kit.policies import PrunePolicy
-from keras_prune_kit.reports import Allowance, Attempt, CompressionReport, Search
+from keras_prune_kit.reports import CompressionReport
 from keras_prune_kit.reports.tables import percent
 from keras_prune_kit.tflite import TFLiteModel
 
@@ -53,45 +54,38 @@ def find_fastest(
     recipe = with_deciding_metric(recipe, "fastest")
     allowance = recipe.allowance(max_accuracy_drop)
     whole = export(recipe.model, quantization, recipe.representative_data)
-    tried = _Tried(recipe, allowance, whole, number_format(quantization))
+    tried = _Tried(recipe.evaluation, allowance, whole, number_format(quantization))
     tried.add_whole()
-    _try_all(tried, policy, quantization, multiple_of)
-    return _report(tried, policy, quantization)
+    _try_all(recipe, tried, policy, quantization, multiple_of)
+    return _report(recipe, tried, policy, quantization)
 
 
 @dataclass
-class _Tried:
-    """The attempts so far.
+class _Tried(Tried):
+    """The attempts so far, each timed in turns with the whole model.
 
     Attributes:
-        recipe: The job.
-        allowance: The accepted drop of the metric.
         whole: The file of the whole model.
         numbers: The number format of all files.
-        attempts: The records of all attempts.
         held: The number and outcome of each attempt that holds.
     """
 
-    recipe: Recipe
-    allowance: Allowance
     whole: TFLiteModel
     numbers: str
-    attempts: list[Attempt] = field(default_factory=list)
     held: list[tuple[int, Outcome]] = field(default_factory=list)
 
     def add_whole(self) -> None:
         """Measure the file of the whole model."""
-        self._add("whole", 0, self.whole, self._latency_of_whole)
+        self.add(f"whole, {self.numbers}", 0, self.whole, self._latency_of_whole)
 
-    def add(self, density: float, epochs: int, outcome: Outcome) -> bool:
+    def add_thinned(self, density: float, epochs: int, outcome: Outcome) -> bool:
         """Measure the file of an attempt and return True if it holds."""
         files = {"whole": self.whole, "smaller": outcome.tflite}
         taken = latencies(files, self._sample, LATENCY_RUNS)
         # The machine may be slower now than when it ran the whole model alone.
         latency = self._latency_of_whole * taken["smaller"] / taken["whole"]
-        holds = self._add(
-            f"{percent(1 - density)} out", epochs, outcome.tflite, latency
-        )
+        name = f"{percent(1 - density)} out, {self.numbers}"
+        holds = self.add(name, epochs, outcome.tflite, latency)
         if holds:
             self.held.append((len(self.attempts) - 1, outcome))
         return holds
@@ -103,29 +97,26 @@ class _Tried:
 
     @functools.cached_property
     def _sample(self) -> Any:
-        return self.recipe.evaluation.inputs(1)
+        return self.evaluation.inputs(1)
 
     @functools.cached_property
     def _latency_of_whole(self) -> float:
         return latencies({"whole": self.whole}, self._sample, LATENCY_RUNS)["whole"]
 
-    def _add(self, name: str, epochs: int, file: TFLiteModel, latency: float) -> bool:
-        evaluation = self.recipe.evaluation
-        score = evaluation.tflite(file)[evaluation.metric]
-        holds = self.allowance.holds(score)
-        title, size = f"{name}, {self.numbers}", file.gzip_bytes
-        self.attempts.append(Attempt(title, epochs, score, size, holds, latency))
-        return holds
-
 
 def _try_all(
-    tried: _Tried, policy: PrunePolicy | None, quantization: str, multiple_of: int
+    recipe: Recipe,
+    tried: _Tried,
+    policy: PrunePolicy | None,
+    quantization: str,
+    multiple_of: int,
 ) -> None:
     """Make the attempts, each from the smallest model that has held before it."""
-    recipe, allowance = tried.recipe, tried.allowance
     model = start = recipe.model
     started = 1.0
-    training = DistilledTraining.of(recipe, recipe.evaluation.metric, allowance.mode)
+    training = DistilledTraining.of(
+        recipe, tried.evaluation.metric, tried.allowance.mode
+    )
     densities, sizes = Densities(_FIRST, _DENSEST), set()
     count = min(_MOST_ATTEMPTS, recipe.epochs // LEAST_SHARE)
     for epochs in shares(recipe.epochs, count):
@@ -144,7 +135,7 @@ def _try_all(
         )
         # It was trained with the loss and metrics for soft targets.
         _keras.compile_like(model, outcome.model)
-        holds = tried.add(density, epochs, outcome)
+        holds = tried.add_thinned(density, epochs, outcome)
         densities.tell(density, holds)
         # Zeros in weights would grow back in a later attempt.
         if holds and policy is None:
@@ -152,13 +143,8 @@ def _try_all(
 
 
 def _report(
-    tried: _Tried, policy: PrunePolicy | None, quantization: str
+    recipe: Recipe, tried: _Tried, policy: PrunePolicy | None, quantization: str
 ) -> CompressionReport:
-    recipe, evaluation, allowance = (
-        tried.recipe,
-        tried.recipe.evaluation,
-        tried.allowance,
-    )
     models: dict[str, Any] = {
         "baseline": recipe.model,
         f"baseline + {tried.numbers}": tried.whole,
@@ -170,22 +156,14 @@ def _report(
         result, exported, zeros = best.model, best.tflite, best.sparsity_report
         models |= {"smaller": result, f"smaller + {tried.numbers}": exported}
     return CompressionReport(
-        comparison=compare_opened(models, evaluation, latency_runs=LATENCY_RUNS),
+        comparison=compare_opened(models, tried.evaluation, latency_runs=LATENCY_RUNS),
         model=result,
         tflite=exported,
         sparsity_report=zeros,
         settings={
             **recipe.settings(policy, quantization),
             "target": "fastest",
-            "max_accuracy_drop": allowance.max_drop,
+            "max_accuracy_drop": tried.allowance.max_drop,
         },
-        search=Search(
-            metric=evaluation.metric,
-            baseline_score=allowance.baseline,
-            max_accuracy_drop=allowance.max_drop,
-            attempts=tuple(tried.attempts),
-            chosen=chosen,
-            mode=allowance.mode,
-            target="fastest",
-        ),
+        search=tried.search("fastest", chosen),
     )

@@ -28,14 +28,13 @@ from keras_prune_kit.compression.bisection import (
 from keras_prune_kit.compression.distilled_training import DistilledTraining
 from keras_prune_kit.compression.recipe import Recipe, with_deciding_metric
 from keras_prune_kit.compression.thinning import Thinning, thinned
+from keras_prune_kit.compression.tried import Tried
 from keras_prune_kit.compression.warm_start import WarmStart
 from keras_prune_kit.measuring.comparison import compare_opened
-from keras_prune_kit.measuring.evaluation import Evaluation
 from keras_prune_kit.measuring.sparsity import sparsity_report
 from keras_prune_kit.policies import PrunePolicy
 from keras_prune_kit.quantization import quantize_aware, strip_quantization
-from keras_prune_kit.reports import Allowance, Attempt, CompressionReport, Search
-from keras_prune_kit.tflite import TFLiteModel
+from keras_prune_kit.reports import CompressionReport
 
 _log = logging.getLogger(__name__)
 
@@ -93,14 +92,7 @@ def find_smallest(
             "target": "smallest",
             "max_accuracy_drop": max_accuracy_drop,
         },
-        search=Search(
-            metric=evaluation.metric,
-            baseline_score=allowance.baseline,
-            max_accuracy_drop=max_accuracy_drop,
-            attempts=tuple(tried.attempts),
-            chosen=chosen,
-            mode=allowance.mode,
-        ),
+        search=tried.search("smallest", chosen),
     )
 
 
@@ -109,29 +101,14 @@ def _size(held: tuple[int, Setting, Outcome]) -> int:
 
 
 @dataclass
-class _Tried:
+class _Tried(Tried):
     """The attempts so far.
 
     Attributes:
-        evaluation: The evaluation that scores a file.
-        allowance: The accepted drop of the metric.
-        attempts: The records of all attempts.
         held: The number, setting and outcome of each attempt that holds.
     """
 
-    evaluation: Evaluation
-    allowance: Allowance
-    attempts: list[Attempt] = field(default_factory=list)
     held: list[tuple[int, Setting, Outcome]] = field(default_factory=list)
-
-    def add(self, name: str, epochs: int, exported: TFLiteModel) -> bool:
-        """Measure a file and return True if it holds."""
-        metric = self.evaluation.metric
-        score = self.evaluation.tflite(exported)[metric]
-        size, holds = exported.gzip_bytes, self.allowance.holds(score)
-        self.attempts.append(Attempt(name, epochs, score, size, holds))
-        _log.info("%s: %s %.4f, %d bytes gzipped", name, metric, score, size)
-        return holds
 
 
 def _try_all(
