@@ -105,9 +105,8 @@ def never_silent(found: Trace) -> set[int]:
         found.assumes_zero = False
     loud = [np.zeros(0, np.int64)]
     for reader in found.readers:
-        silent = np.full(
-            len(reader.ids), not reader.sources and _is_made(found, reader)
-        )
+        is_quiet = not reader.sources and _is_made(found, reader)
+        silent = np.full(len(reader.ids), is_quiet)
         for source in reader.sources:
             value = values[id(source)]
             silent |= np.isfinite(value) if id(reader) in folding else value == 0

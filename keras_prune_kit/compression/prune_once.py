@@ -35,10 +35,9 @@ def prune_once(recipe: Recipe, setting: Setting) -> CompressionReport:
     )
     if setting.thinning is not None:
         training = DistilledTraining.of(recipe, evaluation.metric, mode)
-    copy_for(
-        model, setting.weight_bits
-    )  # Fails before training if it cannot be copied.
-    # Before the training, so that a model that cannot be converted costs no epoch.
+    # Before the training, so that a model that cannot be copied or converted costs no
+    # epoch.
+    copy_for(model, setting.weight_bits)
     dense = export(model, setting.quantization, recipe.representative_data)
     outcome = make_attempt(model, setting, training, recipe.representative_data)
     if setting.thinning is not None:
