@@ -53,7 +53,7 @@ def masks_of(model):
         getattr(getattr(k, "values", [k])[0], "constraint", None) for k in kernels
     ]
     return [
-        (copies(kernel), copies(constraint.projection.mask))
+        (copies(kernel), copies(constraint.projection.state))
         for kernel, constraint in zip(kernels, constraints, strict=True)
     ]
 

@@ -237,7 +237,7 @@ def test_a_step_traced_before_is_noticed_and_made_up_for(K):
     clusterer = kpk.Clusterer(model, 4)
     clusterer.start()
     train_step()
-    with pytest.warns(kpk.ClustersNotAppliedWarning, match="traced before"):
+    with pytest.warns(kpk.ClustersNotAppliedWarning, match="compiled before"):
         report = clusterer.finalize()
     assert {weight.distinct for weight in report.weights} == {4}
 

@@ -250,7 +250,7 @@ def test_a_step_traced_before_the_pruner_is_noticed_and_made_up_for(K):
         )
 
     train_step()
-    with pytest.warns(kpk.MaskNotAppliedWarning, match="traced before"):
+    with pytest.warns(kpk.MaskNotAppliedWarning, match="compiled before"):
         with kpk.Pruner(
             model, kpk.PrunePolicy(0.8), steps_per_epoch=10, epochs=1
         ) as pruner:

@@ -62,11 +62,10 @@ from keras_prune_kit._keras.models import (
     callback_namespace,
     check_built,
     fixed_batch,
+    inner_optimizer,
     is_built,
     is_tf_keras,
     optimizer_of,
-    retrace,
-    state_of,
     trained_model,
     variables_among,
     weights_ending,
@@ -84,10 +83,17 @@ from keras_prune_kit._keras.recurrent_states import at_rest
 from keras_prune_kit._keras.scoring import output_masks, scorer, with_masks
 from keras_prune_kit._keras.signature import ModelInput, Signature, signature_of
 from keras_prune_kit._keras.soft_targets import mix_targets
+from keras_prune_kit._keras.train_functions import (
+    MaskedFunction,
+    keep_function,
+    kept_function,
+    retrace,
+)
 from keras_prune_kit._keras.variables import (
     Keras3Variables,
     NotFiniteError,
     Variables,
+    state_of,
     variables_of,
 )
 from keras_prune_kit._keras.weights import (
@@ -110,6 +116,7 @@ __all__ = [
     "LayerWeights",
     "LossProbe",
     "MaskProjection",
+    "MaskedFunction",
     "ModelInput",
     "NotFiniteError",
     "Projection",
@@ -147,6 +154,7 @@ __all__ = [
     "graph_of",
     "has_graph",
     "has_metrics",
+    "inner_optimizer",
     "inputs_behind",
     "inputs_like",
     "is_built",
@@ -157,8 +165,10 @@ __all__ = [
     "is_plain_accuracy",
     "is_quantization_aware",
     "is_tf_keras",
+    "keep_function",
     "keep_zeros",
     "keep_zeros_of",
+    "kept_function",
     "known_direction",
     "known_kind",
     "layer_class",

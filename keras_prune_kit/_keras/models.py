@@ -1,4 +1,4 @@
-"""Queries of whole models: their Keras package, state, optimizer and traces."""
+"""Queries of whole models: their Keras package, state and optimizer."""
 
 from __future__ import annotations
 
@@ -109,29 +109,9 @@ def inner_optimizer(optimizer: Any) -> Any:
     return getattr(optimizer, "inner_optimizer", optimizer)
 
 
-def state_of(model: Any) -> list[Any]:
-    """Return all variables of training: weights and optimizer variables."""
-    kept: Any = getattr(getattr(model, "optimizer", None), "variables", [])
-    if not isinstance(kept, list):  # A method in legacy optimizers of Keras 2.
-        kept = kept()
-    return [*variables_among(trained_model(model).weights), *kept]
-
-
 def variables_among(weights: Iterable[Any]) -> list[Any]:
     """Return the weights without the lookup tables that Keras 2 lists among them."""
     return [weight for weight in weights if hasattr(weight, "assign")]
-
-
-def retrace(model: Any) -> None:
-    """Rebuild the train function after constraints were added or removed.
-
-    A function traced earlier would ignore the change. `fit` reads the attribute at
-    every step, so this also works while it runs.
-    """
-    if getattr(model, "train_function", None) is not None:
-        # `make_train_function` does nothing while there is one.
-        model.train_function = None
-        model.make_train_function()
 
 
 def first_line(error: Exception) -> str:

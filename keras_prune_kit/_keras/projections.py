@@ -21,11 +21,13 @@ class Projection(abc.ABC):
         variables: Handles variables of the model's world.
 
     Attributes:
+        state: The variable that it reads.
         comes_first: If True, a constraint of the user's own sees the projected value,
             and the projection is applied once more to what that returns.
     """
 
     comes_first = False
+    state: Any
 
     def __init__(self, variables: Variables) -> None:
         self.variables = variables
@@ -51,10 +53,10 @@ class MaskProjection(Projection):
 
     def __init__(self, variables: Variables, mask: Any) -> None:
         super().__init__(variables)
-        self.mask = mask
+        self.state = mask
 
     def __call__(self, value: Any) -> Any:
-        return self.variables.masked(self.mask, value)
+        return self.variables.masked(self.state, value)
 
 
 class ClusterProjection(Projection):
@@ -68,11 +70,11 @@ class ClusterProjection(Projection):
 
     def __init__(self, variables: Variables, index: Any, counts: np.ndarray) -> None:
         super().__init__(variables)
-        self.index = index
+        self.state = index
         self.counts = counts
 
     def __call__(self, value: Any) -> Any:
-        return self.variables.clustered(self.index, self.counts, value)
+        return self.variables.clustered(self.state, self.counts, value)
 
 
 # No subclass of `keras.constraints.Constraint`, as it serves both worlds.

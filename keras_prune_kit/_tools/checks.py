@@ -119,6 +119,8 @@ def as_array(name: str, value: Any, least_axes: int = 0) -> np.ndarray:
     # Imported here so that `--help`, which only checks paths, starts without numpy.
     import numpy as np
 
+    if hasattr(value, "detach"):  # A torch tensor, perhaps of a gradient graph.
+        value = value.detach().cpu()
     try:
         array = np.asarray(value)
     except Exception as error:  # Objects inside a list can raise any error.

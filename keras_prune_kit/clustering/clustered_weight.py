@@ -26,8 +26,9 @@ class ClusteredWeight(HeldWeight):
     warning = ClustersNotAppliedWarning
     advice = (
         "The train step does not apply the clusters of {path}; they are applied after "
-        "each step instead. Usually the tf.function was traced before the clusterer "
-        "started: start the clusterer first, or create a new tf.function."
+        "each step instead. Usually it was compiled before the clusterer started: "
+        "start the clusterer first, or compile the step again (a new tf.function, "
+        "jax.jit or torch.compile)."
     )
 
     def __init__(
@@ -37,12 +38,12 @@ class ClusteredWeight(HeldWeight):
         self._weight = weight
         self._clusters = clusters
 
-    def attach(self, model: Any) -> None:
+    def attach(self, optimizer: Any) -> None:
         """Find the clusters, and constrain the weight to their means."""
         index, counts = _assign(self.read(), self._clusters)
         handle = self._variables
         projection = _keras.ClusterProjection(handle, handle.make_index(index), counts)
-        self.hold(projection, model)
+        self.hold(projection, optimizer)
         self.project()
 
     def is_projected(self) -> bool:

@@ -27,8 +27,8 @@ class Clusterer(Engine):
     """Engine that restricts each weight to a few distinct values during training.
 
     It is for custom training loops; `ClusteringCallback` does the same in `model.fit`.
-    Start it before the train step is traced, or let the `tf.function` be traced inside
-    the `with` block.
+    Start it before the train step is compiled (`tf.function`, `jax.jit`,
+    `torch.compile`), or let that happen inside the `with` block.
 
     Zeros stay zero and count as one of the values, so prune first, then cluster. A
     pruner that has reached its target may stay active. A user's own constraint is
@@ -42,6 +42,8 @@ class Clusterer(Engine):
         match: The layers to cluster: a regex on the path, a layer class, a callable, or
             a list of these, as in `Rule`. Defaults to `None`: those that a
             `PrunePolicy` without rules prunes.
+        optimizer: The optimizer of a hand-written loop. Defaults to `None`: the one
+            that the model is compiled with. On JAX it must be known.
 
     Raises:
         TypeError: If `model` or `match` is of the wrong kind.
@@ -61,12 +63,18 @@ class Clusterer(Engine):
     """
 
     def __init__(
-        self, model: Any, clusters: int = 16, *, match: Match | None = None
+        self,
+        model: Any,
+        clusters: int = 16,
+        *,
+        match: Match | None = None,
+        optimizer: Any = None,
     ) -> None:
         check_clusters(clusters)
         chosen, self._skipped = choose_weights(model, match)
         variables = _keras.variables_of(model)
         self.model = model
+        self._own_optimizer = optimizer
         self._weights = [ClusteredWeight(w, variables, clusters) for w in chosen]
         self._is_attached = False
         self._pruner: Pruner | None = None
@@ -90,7 +98,7 @@ class Clusterer(Engine):
             # First, so that `detach` also retraces after an error halfway.
             self._is_attached = True
             for weight in self._weights:
-                weight.attach(self.model)
+                weight.attach(self._optimizer)
             # A train function that was traced before does not apply the constraints.
             _keras.retrace(self.model)
             undo.pop_all()
@@ -106,9 +114,8 @@ class Clusterer(Engine):
             ValueError: If a pruner was started meanwhile.
         """
         self._require_attached()
-        optimizer = _keras.optimizer_of(self.model)
         for weight in self._weights:
-            weight.project_what_constraints_miss(optimizer)
+            weight.project_what_constraints_miss()
 
     def report(self) -> ClusteringReport:
         """Return a report on the distinct values of the current weights."""
@@ -126,7 +133,8 @@ class Clusterer(Engine):
             ValueError: If a pruner was started meanwhile.
         """
         self._require_attached()
-        is_averaged = getattr(_keras.optimizer_of(self.model), "use_ema", False)
+        optimizer = _keras.inner_optimizer(self._optimizer)
+        is_averaged = getattr(optimizer, "use_ema", False)
         for weight in self._weights:
             if not is_averaged:  # `fit` has replaced the weights by the averages.
                 weight.check_applied()
@@ -142,6 +150,11 @@ class Clusterer(Engine):
         if self._is_attached:
             _keras.retrace(self.model)
         self._is_attached = False
+
+    @property
+    def _optimizer(self) -> Any:
+        """The optimizer that trains the model, or `None` if it is not known."""
+        return self._own_optimizer or getattr(self.model, "optimizer", None)
 
     def _require_attached(self) -> None:
         if not self._is_attached:

@@ -45,6 +45,7 @@ class HeldWeight(abc.ABC):
         self._layer = layer
         self._variables = variables
         self._projection: Any = None
+        self._optimizer: Any = None
         self.size = math.prod(variable.shape)
         self.needs_projection = False
 
@@ -56,38 +57,41 @@ class HeldWeight(abc.ABC):
         """
         return self._variables.read_finite(self.variable, self.path)
 
-    def hold(self, projection: _keras.Projection, model: Any) -> None:
+    def hold(self, projection: _keras.Projection, optimizer: Any) -> None:
         """Constrain the weight to a projection; an existing constraint still applies.
 
         Args:
             projection: The projection.
-            model: The model, whose optimizer may ignore constraints.
+            optimizer: The optimizer that trains the weight, or `None` if unknown.
         """
         handle, variable = self._variables, self.variable
-        self._projection = projection
-        self.needs_projection = handle.ignores_constraint(model, variable, self._layer)
+        handle.share(optimizer, projection.state)
+        self._projection, self._optimizer = projection, optimizer
+        self.needs_projection = handle.ignores_constraint(optimizer, self._layer)
         if not self.needs_projection:
             # A projection that an interrupted run left behind is replaced, not nested.
-            constraint = _keras.ProjectionConstraint(projection, self._own_constraint())
+            constraint = _keras.ProjectionConstraint(projection, self.own_constraint())
             handle.constrain(variable, constraint)
 
     def detach(self) -> None:
         """Remove the projection; other constraints stay."""
-        self._variables.constrain(self.variable, self._own_constraint())
-        self._projection = None
+        self._variables.constrain(self.variable, self.own_constraint())
+        if self._projection is not None:
+            self._variables.unshare(self._optimizer, self._projection.state)
+        self._projection = self._optimizer = None
 
     def project(self) -> None:
         """Apply the projection to the weight."""
+        self._variables.sync()
         self.variable.assign(self._projection(self.variable))
 
-    def project_what_constraints_miss(self, optimizer: Any) -> None:
+    def project_what_constraints_miss(self) -> None:
         """Apply the projection where the train step does not.
 
-        Args:
-            optimizer: The optimizer of the model. One with `use_ema=True` averages the
-                weights before constraints apply, and may overwrite the weights with
-                these averages.
+        An optimizer with `use_ema=True` averages the weights before constraints apply,
+        and may overwrite the weights with these averages.
         """
+        optimizer = _keras.inner_optimizer(self._optimizer)
         is_averaged = getattr(optimizer, "use_ema", False)
         if self.needs_projection or is_averaged:
             self.project()
@@ -108,6 +112,7 @@ class HeldWeight(abc.ABC):
         self.needs_projection = True
         warnings.warn(self.advice.format(path=self.path), self.warning, stacklevel=2)
 
-    def _own_constraint(self) -> Any:
+    def own_constraint(self) -> Any:
+        """Return the constraint of the weight without the projection, or `None`."""
         constraint = self._variables.constraint(self.variable)
         return _keras.without(constraint, self.projection_kind)

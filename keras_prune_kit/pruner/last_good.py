@@ -41,30 +41,34 @@ class LastGood:
         self._due = 0.0
         self.moment: str | None = None
 
-    def save_if_due(self, moment: str) -> None:
+    def save_if_due(self, moment: str) -> bool:
         """Replace the snapshot by the current state, unless that is NaN or infinite.
 
         Skip it if snapshots would take more than a fiftieth of the time.
 
         Args:
             moment: The current moment in messages, such as "after batch 3 of epoch 1".
+
+        Returns:
+            `False` if a value of the current state was found to be NaN or infinite.
         """
         # Not the wall clock, which can be set back.
         begin = time.monotonic()
         if begin < self._due:
-            return
+            return True
         try:
             saved = self._write()
         except OSError as error:
             _log.warning("No snapshot could be saved for a NaN loss (%s).", error)
             # A disk that is full or read-only is not tried again.
             self._due = math.inf
-            return
+            return True
         if saved is not None:
             self._files.reverse()
             self._saved, self.moment = saved, moment
         end = time.monotonic()
         self._due = end + _REST * (end - begin)
+        return saved is not None
 
     def give_up(self, reason: str) -> DivergedError:
         """Restore the snapshot, if there is one, and return the error to raise.

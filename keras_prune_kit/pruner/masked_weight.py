@@ -31,8 +31,9 @@ class MaskedWeight(HeldWeight):
     warning = MaskNotAppliedWarning
     advice = (
         "The train step does not apply the mask of {path}; it is applied after each "
-        "step instead. Usually the tf.function was traced before the pruner started: "
-        "start the pruner first, or create a new tf.function."
+        "step instead. Usually it was compiled before the pruner started: start the "
+        "pruner first, or compile the step again (a new tf.function, jax.jit or "
+        "torch.compile)."
     )
 
     def __init__(
@@ -47,11 +48,24 @@ class MaskedWeight(HeldWeight):
         """Return True if the weight has at least as many zeros as the mask."""
         return bool(count_nonzero(self.read()) <= self.size - self.zeros)
 
-    def attach(self, model: Any) -> None:
-        """Constrain the weight to a mask that is `True` everywhere at first."""
-        self._mask = self._variables.make_mask(tuple(self.variable.shape))
+    @property
+    def mask(self) -> Any:
+        """The variable of the mask; `None` while there is none."""
+        return self._mask
+
+    def attach(self, optimizer: Any, mask: Any = None) -> None:
+        """Constrain the weight to a mask that is `True` everywhere at first.
+
+        Args:
+            optimizer: The optimizer that trains the weight, or `None` if unknown.
+            mask: The variable of an earlier mask to use again. Defaults to a new one.
+        """
+        shape = tuple(self.variable.shape)
+        if mask is not None:
+            self._variables.write(mask, np.ones(shape, bool))
+        self._mask = self._variables.make_mask(shape) if mask is None else mask
         self.zeros = 0
-        self.hold(_keras.MaskProjection(self._variables, self._mask), model)
+        self.hold(_keras.MaskProjection(self._variables, self._mask), optimizer)
 
     def detach(self) -> None:
         """Remove mask and constraint; the user's own constraint stays."""

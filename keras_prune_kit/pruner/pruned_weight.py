@@ -92,9 +92,9 @@ class PrunedWeight(MaskedWeight):
         kernel = self.read()
         return kernel[kernel != 0]
 
-    def attach(self, model: Any) -> None:
+    def attach(self, optimizer: Any, mask: Any = None) -> None:
         self.reached, self.update = 0.0, None
-        super().attach(model)
+        super().attach(optimizer, mask)
 
     def compute_mask(self) -> np.ndarray:
         """Return the mask that is due, from a ranking within this weight.

@@ -29,6 +29,7 @@ from keras_prune_kit.pruner.errors import (
 from keras_prune_kit.pruner.global_ranking import global_masks
 from keras_prune_kit.pruner.gradients import Gradients
 from keras_prune_kit.pruner.last_good import LastGood
+from keras_prune_kit.pruner.masked_training import MaskedTraining
 from keras_prune_kit.pruner.messages import regrowth_message, shortfall_message
 from keras_prune_kit.pruner.pruned_weight import PrunedWeight
 from keras_prune_kit.pruner.tied_channels import TiedChannels
@@ -51,9 +52,11 @@ class Pruner(Engine):
     """Engine that prunes a model according to a policy during training.
 
     It is for custom training loops; `PruningCallback` does the same in `model.fit`.
-    Start it before the train step is traced, or let the `tf.function` be traced inside
-    the `with` block. A function traced earlier does not apply the masks; the pruner
-    detects that, warns, and applies them after each step itself.
+    Start it before the train step is compiled (`tf.function`, `jax.jit`,
+    `torch.compile`), or let that happen inside the `with` block. A step that was
+    compiled earlier does not apply the masks; the pruner detects that, warns, and
+    applies them after each step itself. A loop in JAX whose state is outside of the
+    model calls `stateless_step` instead of `step`.
 
     Args:
         model: A built `keras` or `tf_keras` model. It stays an ordinary model.
@@ -64,6 +67,9 @@ class Pruner(Engine):
         epochs: Epochs in the run. Defaults to 1 if `steps_per_epoch` is given.
         data: `(x, y)`, some hundred training samples for criteria that need gradients,
             such as `taylor`. The model must be compiled then. Defaults to `None`.
+        optimizer: The optimizer of a hand-written loop. Defaults to `None`: the one
+            that the model is compiled with. On JAX it must be known when the pruner
+            starts; elsewhere only if it has `use_ema=True`.
         initial_step: Optimizer steps already completed, in a run that is resumed from a
             checkpoint. Defaults to 0.
 
@@ -92,17 +98,20 @@ class Pruner(Engine):
         steps_per_epoch: int | None = None,
         epochs: int | None = None,
         data: Any = None,
+        optimizer: Any = None,
         initial_step: int = 0,
     ) -> None:
         check_whole("initial_step", initial_step, least=0)
         policy = as_policy(policy)
-        variables = _keras.variables_of(model)
+        self._variables = _keras.variables_of(model)
         assignments, self._skipped = policy.assign(model)
         self.model = model
         self.policy = policy
-        self._weights = [PrunedWeight(item, variables) for item in assignments]
-        self._channels = TiedChannels(self._weights, variables)
+        self._own_optimizer = optimizer
+        self._weights = [PrunedWeight(item, self._variables) for item in assignments]
+        self._channels = TiedChannels(self._weights, self._variables)
         self._masked = [*self._weights, *self._channels.followers]
+        self._compiled = MaskedTraining(model, self._masked)
         self._gradients = Gradients(model, self._weights, data)
         self._initial_step = initial_step
         self._current_step: int | None = None
@@ -165,11 +174,8 @@ class Pruner(Engine):
         if losing:
             warnings.warn(regrowth_message(losing), ZerosGrowBackWarning, stacklevel=2)
         with self._detached_on_error():
-            for weight in self._masked:
-                weight.attach(self.model)
+            self._compiled.enter(self._optimizer)
             _active[id(_keras.trained_model(self.model))] = self
-            # A train function that was traced before does not apply the constraints.
-            _keras.retrace(self.model)
             self._current_step = self._initial_step if step is None else step
             self._update(self._weights)
 
@@ -193,19 +199,62 @@ class Pruner(Engine):
         self._require_run_length()
         now = current + 1 if step is None else step
         self._current_step = now
-        with self._detached_on_error():
-            try:
-                for weight in self._masked:
-                    # Before masks change: a new mask is applied at once, and would hide
-                    # a miss.
-                    weight.check_applied()
-                due = [w for w in self._weights if w.last_update(now) != w.update]
-                if due:
-                    # One ranking for all weights changes all of their masks.
-                    self._update(self._weights if self._is_global else due)
-            except _keras.NotFiniteError as error:
-                raise self._last_good.give_up(str(error)) from error
+        with self._detached_on_error(), self._restored_if_not_finite():
+            for weight in self._masked:
+                # Before masks change: a new mask is applied at once, and would hide a
+                # miss.
+                weight.check_applied()
+            due = [w for w in self._weights if w.last_update(now) != w.update]
+            if due:
+                # One ranking for all weights changes all of their masks.
+                self._update(self._weights if self._is_global else due)
         self._project_what_constraints_miss()
+
+    def stateless_step(
+        self,
+        trainable_variables: list[Any],
+        optimizer_variables: list[Any],
+        step: int | None = None,
+    ) -> tuple[list[Any], list[Any]]:
+        """Do a `step` for a loop that keeps the state outside of the model.
+
+        This is how loops in JAX are written: a jitted function takes and returns the
+        state. Take `optimizer.variables` inside the `with` block, as the masks are
+        among them: a change of the masks then compiles nothing. `report`, `check_loss`
+        and the end of the block write the latest state into the model.
+
+        Args:
+            trainable_variables: The tensors that `optimizer.stateless_apply` returned
+                for the weights.
+            optimizer_variables: Those that it returned for the optimizer's variables.
+            step: Optimizer steps completed since the start of the run. Defaults to one
+                more than in the last call.
+
+        Returns:
+            Both lists, for the next step.
+
+        Raises:
+            TypeError: If the model is of `tf_keras`.
+            ValueError: If the lists do not have the lengths that the optimizer knows.
+
+        Example:
+
+        ```python
+        optimizer.build(model.trainable_variables)
+        with kpk.Pruner(model, 0.8, optimizer=optimizer, ...) as pruner:
+            weights = [v.value for v in model.trainable_variables]
+            state = [v.value for v in optimizer.variables]
+            for x, y in batches:
+                weights, state = train_step(weights, state, x, y)  # jax.jit
+                weights, state = pruner.stateless_step(weights, state)
+        ```
+        """
+        self._require_started()
+        self._variables.take_in(
+            self._optimizer, list(trainable_variables), list(optimizer_variables)
+        )
+        self.step(step)
+        return self._variables.give_out()
 
     def check_loss(self, loss: float, moment: str | None = None) -> None:
         """Raise a `DivergedError` if the loss is not finite, and restore good weights.
@@ -235,10 +284,18 @@ class Pruner(Engine):
 
         Args:
             moment: The name of this moment in messages.
+
+        Raises:
+            DivergedError: If a weight is NaN or infinite, although the loss is not. The
+                pruner is detached then, and the last good weights are restored.
         """
         if not isinstance(moment, str):
             raise TypeError(f"moment is a text. Received: moment={moment!r}.")
-        self._last_good.save_if_due(moment)
+        if not self._last_good.save_if_due(moment):
+            # TensorFlow's relu makes zeros of NaN, so that the loss may not show it.
+            with self._detached_on_error(), self._restored_if_not_finite():
+                for weight in self._masked:
+                    weight.read()
 
     def report(self) -> SparsityReport:
         """Return a report on the zeros of the current weights and their targets."""
@@ -266,15 +323,18 @@ class Pruner(Engine):
 
         Raises:
             RuntimeError: If the pruner is not active.
+            DivergedError: If a weight is NaN or infinite. The pruner is detached then,
+                and weights that `check_loss` has saved are restored.
             IncompletePruningError: If a weight has not reached its final sparsity and
                 `on_incomplete` is `"raise"`.
         """
         check_on_incomplete(on_incomplete)
         step = self._require_started()
-        for weight in self._masked:
-            weight.check_applied()
-        self._project_what_constraints_miss()
-        report = self.report()
+        with self._detached_on_error(), self._restored_if_not_finite():
+            for weight in self._masked:
+                weight.check_applied()
+            self._project_what_constraints_miss()
+            report = self.report()
         message = ""
         if all(weight.is_projected() for weight in self._weights):
             self._channels.clear_followers()
@@ -289,10 +349,7 @@ class Pruner(Engine):
 
     def detach(self) -> None:
         """Remove constraints and masks, at any time; the values stay as they are."""
-        for weight in self._masked:
-            weight.detach()
-        if self._current_step is not None:  # The train function knows the masks.
-            _keras.retrace(self.model)
+        self._compiled.leave()
         self._last_good.forget()
         if active_pruner(self.model) is self:
             del _active[id(_keras.trained_model(self.model))]
@@ -309,6 +366,13 @@ class Pruner(Engine):
             undo.callback(self.detach)
             yield
             undo.pop_all()
+
+    @contextlib.contextmanager
+    def _restored_if_not_finite(self) -> Iterator[None]:
+        try:
+            yield
+        except _keras.NotFiniteError as error:
+            raise self._last_good.give_up(str(error)) from error
 
     def _update(self, due: list[PrunedWeight]) -> None:
         """Compute masks on the host and assign them."""
@@ -338,9 +402,13 @@ class Pruner(Engine):
         return [weight for weight, number in surplus.items() if number > 0]
 
     def _project_what_constraints_miss(self) -> None:
-        optimizer = _keras.optimizer_of(self.model)
         for weight in self._masked:
-            weight.project_what_constraints_miss(optimizer)
+            weight.project_what_constraints_miss()
+
+    @property
+    def _optimizer(self) -> Any:
+        """The optimizer that trains the model, or `None` if it is not known."""
+        return self._own_optimizer or getattr(self.model, "optimizer", None)
 
     def _require_started(self) -> int:
         """Return the current step, or raise an error if the pruner is not active."""

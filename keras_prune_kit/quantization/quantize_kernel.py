@@ -264,7 +264,7 @@ class QuantizeKernel(QuantizeOutput):
         variable = getattr(self.layer, self._stages[index].attribute).value
         is_kept = tf.not_equal(variable, 0.0)
         # A kernel of zeros only was initialized so, not pruned: leave it free.
-        self._kept[index].mask.assign(is_kept | ~tf.reduce_any(is_kept))
+        self._kept[index].state.assign(is_kept | ~tf.reduce_any(is_kept))
 
     def _is_last(self, index: int) -> bool:
         return index == len(self._stages) - 1

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 # Relative to the ramp: every 100 steps, TFMOT's default, never prunes short runs.
 UPDATES_PER_RAMP = 100
+# In a short ramp, an update may cost as much as a step: fewer of them are enough.
+_LEAST_INTERVAL = 4
+_LEAST_UPDATES = 10
 
 
 class Schedule(abc.ABC):
@@ -129,7 +132,10 @@ class Schedule(abc.ABC):
         if self.frequency is not None:
             return self.frequency
         # Without an end there is no ramp to divide: one update, at `begin_step`.
-        return None if end is None else max(1, (end - begin) // UPDATES_PER_RAMP)
+        if end is None:
+            return None
+        interval = max(_LEAST_INTERVAL, (end - begin) // UPDATES_PER_RAMP)
+        return max(1, min(interval, (end - begin) // _LEAST_UPDATES))
 
     def _plain_bounds(self) -> tuple[int, int | None]:
         begin, end = self.begin_step, self.end_step
