@@ -306,6 +306,17 @@ def test_auto_of_what_nobody_knows_says_what_to_pass(K, mlp, data, tmp_path):
 
 
 @pytest.mark.quick_in("tf_keras")
+def test_a_checkpoint_without_a_folder_is_in_the_current_one(
+    K, mlp, data, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    model, x, y = mlp(), *data
+    best = kpk.TargetSparsityCheckpoint("best_{epoch}.keras", monitor="loss")
+    pruning = kpk.PruningCallback(kpk.ConstantSparsity(0.5))
+    model.fit(x, y, verbose=0, callbacks=[pruning, best])
+    assert [path.name for path in tmp_path.iterdir()] == ["best_1.keras"]
+
+
 def test_a_checkpoint_that_never_saw_the_target_says_so(mlp, data, tmp_path):
     best = kpk.TargetSparsityCheckpoint(tmp_path / "best.keras", monitor="loss")
     pruning = kpk.PruningCallback(kpk.PolynomialDecay(0, 0.8, end_step=10_000))

@@ -26,7 +26,7 @@ from keras_prune_kit._keras.copying import (
     parts_of,
     uncompiled,
 )
-from keras_prune_kit._keras.evaluating import applied_to, computed
+from keras_prune_kit._keras.evaluating import applied_to, computed, to_numpy
 from keras_prune_kit._keras.exporting import exporting, is_exporting
 from keras_prune_kit._keras.files import UnsafeModelError, check_safe, load, opened
 from keras_prune_kit._keras.gradients import GradientProbe
@@ -59,6 +59,7 @@ from keras_prune_kit._keras.metric_direction import (
     metric_names,
 )
 from keras_prune_kit._keras.models import (
+    backend_of,
     callback_namespace,
     check_built,
     fixed_batch,
@@ -130,6 +131,7 @@ __all__ = [
     "arrange",
     "as_array",
     "at_rest",
+    "backend_of",
     "callback_namespace",
     "calls_of",
     "callbacks_beside",
@@ -190,6 +192,7 @@ __all__ = [
     "scorer",
     "signature_of",
     "state_of",
+    "to_numpy",
     "trained_model",
     "uncompiled",
     "variables_among",

@@ -9,11 +9,19 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit._keras.graphs import Call
+from keras_prune_kit._keras.models import world
+from keras_prune_kit._keras.operations import ops_of
+
+
+def to_numpy(model: Any, tensor: Any) -> np.ndarray:
+    """Return a tensor of a model's world as an array."""
+    return ops_of(world(model)).convert_to_numpy(tensor)
 
 
 def applied_to(function: Any, array: np.ndarray) -> np.ndarray:
     """Return the result of a function of a tensor for an array."""
-    return np.asarray(function(sys.modules["tensorflow"].constant(array)))
+    ops = _ops_for(getattr(function, "__module__", ""))
+    return ops.convert_to_numpy(function(ops.convert_to_tensor(array)))
 
 
 def computed(call: Call, operation: Any, arrays: Sequence[Any]) -> np.ndarray:
@@ -25,13 +33,22 @@ def computed(call: Call, operation: Any, arrays: Sequence[Any]) -> np.ndarray:
         arrays: One array, with a batch, per input tensor that is not a mask. Nothing is
             masked.
     """
-    tf = sys.modules["tensorflow"]
+    ops = _ops_for(*(base.__module__ for base in type(operation).__mro__))
     values, masks = iter(arrays), call.masks
     tensors = [
         None
         if number in masks
-        else tf.constant(next(values), getattr(tensor.dtype, "name", tensor.dtype))
+        else ops.convert_to_tensor(
+            next(values), getattr(tensor.dtype, "name", tensor.dtype)
+        )
         for number, tensor in enumerate(call.inputs)
     ]
     args, kwargs = call.arguments(tensors)
-    return np.asarray(operation(*args, **kwargs), np.float64)
+    output = ops.convert_to_numpy(operation(*args, **kwargs))
+    return np.asarray(output, np.float64)
+
+
+def _ops_for(*modules: str) -> Any:
+    """Return the functions of the world that one of the modules is of."""
+    is_keras_2 = any(module.partition(".")[0] == "tf_keras" for module in modules)
+    return ops_of(sys.modules["tf_keras" if is_keras_2 else "keras"])

@@ -10,6 +10,7 @@ from typing import Any
 
 from keras_prune_kit._keras.copying import is_graph
 from keras_prune_kit._keras.models import is_tf_keras
+from keras_prune_kit._keras.operations import tree_of
 
 
 class _Position(int):
@@ -171,14 +172,20 @@ def producer_of(tensor: Any) -> Any:
 
 
 def _call(node: Any) -> Call:
-    arguments, tree = (node.arguments.args, node.arguments.kwargs), _tree("keras")
+    arguments, tree = (
+        (node.arguments.args, node.arguments.kwargs),
+        tree_of(sys.modules["keras"]),
+    )
     inputs, outputs = tuple(node.input_tensors), tuple(node.outputs)
     constants = _constants(arguments, tree)
     return Call(node.operation, inputs, outputs, constants, arguments, tree)
 
 
 def _call_of_keras_2(node: Any) -> Call:
-    arguments, tree = (node.call_args, node.call_kwargs), _tree("tf_keras")
+    arguments, tree = (
+        (node.call_args, node.call_kwargs),
+        tree_of(sys.modules["tf_keras"]),
+    )
     inputs, outputs = tuple(node.keras_inputs), tuple(tree.flatten(node.outputs))
     constants = _constants(arguments, tree)
     return Call(node.layer, inputs, outputs, constants, arguments, tree)
@@ -191,10 +198,3 @@ def _constants(arguments: Any, tree: Any) -> tuple[Any, ...]:
 def _is_symbolic(item: Any) -> bool:
     """Return True for a tensor of the graph, in either world."""
     return type(item).__name__.endswith("KerasTensor")
-
-
-def _tree(world_name: str) -> Any:
-    """Return a world's functions for nested arguments."""
-    if world_name == "keras":
-        return sys.modules["keras"].tree
-    return sys.modules["tensorflow"].nest

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import numpy as np
 
+from keras_prune_kit._keras.datasets import as_arrays, parts
+from keras_prune_kit._keras.models import world
+from keras_prune_kit._keras.operations import tree_of
 from keras_prune_kit._keras.scoring import scorer
 
 _BATCH = 128
@@ -42,19 +44,15 @@ class LossProbe:
     def __init__(self, model: Any, data: Any) -> None:
         check_sample(model, data)
         x, self._y = data
-        self._nest = sys.modules["tensorflow"].nest
+        self._tree = tree_of(world(model))
         self._model = model
-        count = len(self._nest.flatten(x)[0])
-        self._batches = [self._slice(x, start) for start in range(0, count, _BATCH)]
+        self._batches = list(parts(as_arrays(x, "data"), _BATCH))
         self._scorer = scorer(model)
 
     def __call__(self) -> float:
         # `predict` and `evaluate` take longer to start than a small model to run.
-        parts = [self._model.predict_on_batch(batch) for batch in self._batches]
-        predictions = self._nest.map_structure(lambda *a: np.concatenate(a), *parts)
+        found = [self._model.predict_on_batch(batch) for batch in self._batches]
+        predictions = self._tree.map_structure(lambda *a: np.concatenate(a), *found)
         self._scorer.reset_metrics()
         scores = self._scorer.test_on_batch(predictions, self._y, return_dict=True)
         return float(scores["loss"])
-
-    def _slice(self, x: Any, start: int) -> Any:
-        return self._nest.map_structure(lambda array: array[start : start + _BATCH], x)

@@ -49,6 +49,12 @@ def is_tf_keras(model: Any) -> bool:
     return world(model).__name__ == "tf_keras"
 
 
+def backend_of(model: Any) -> str:
+    """Return the backend that runs a model: "tensorflow", "jax" or "torch"."""
+    keras = world(model)
+    return "tensorflow" if keras.__name__ == "tf_keras" else keras.backend.backend()
+
+
 def trained_model(model: Any) -> Any:
     """Return the student of a `keras.distillation.Distiller`, else the model itself.
 

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
+
+from keras_prune_kit._keras.models import world
+from keras_prune_kit._keras.operations import ops_of
 
 _SURE = 1e-7  # Keeps log(p) and log(1 - p) finite: float32 rounds 1 - 1e-8 to 1.
 
 
 def mix_targets(
-    outputs: Any, y: Any, *, weight: float, temperature: float, are_logits: bool
+    teacher: Any,
+    outputs: Any,
+    y: Any,
+    *,
+    weight: float,
+    temperature: float,
+    are_logits: bool,
 ) -> Any:
     """Return the weighted mean of labels and a teacher's class probabilities.
 
     Args:
-        outputs: Outputs of the teacher, of shape `(..., classes)`; a single class is
+        teacher: The teacher, whose world has the functions to compute with.
+        outputs: Its outputs, of shape `(..., classes)`; a single class is
             that of a binary classifier.
         y: Class indices `(...)` or `(..., 1)`, or probabilities `(..., classes)`.
         weight: The share of the teacher in the target, 0 to 1.
@@ -24,24 +33,24 @@ def mix_targets(
     Returns:
         A float32 tensor of the shape of `outputs`.
     """
-    tf = sys.modules["tensorflow"]
-    outputs = tf.cast(outputs, tf.float32)
+    ops = ops_of(world(teacher))
+    outputs = ops.cast(outputs, "float32")
     is_binary = outputs.shape[-1] == 1
     if temperature != 1 and not are_logits:
-        sure = tf.clip_by_value(outputs, _SURE, 1 - _SURE)
+        sure = ops.clip(outputs, _SURE, 1 - _SURE)
         # Logits again: log p, up to a constant that softmax ignores, or the log odds.
-        outputs = tf.math.log(sure) - (tf.math.log1p(-sure) if is_binary else 0.0)
+        outputs = ops.log(sure) - (ops.log1p(-sure) if is_binary else 0.0)
         are_logits = True
     if are_logits:
-        outputs = (tf.sigmoid if is_binary else tf.nn.softmax)(outputs / temperature)
-    return weight * outputs + (1 - weight) * _labels(tf, y, outputs)
+        outputs = (ops.sigmoid if is_binary else ops.softmax)(outputs / temperature)
+    return weight * outputs + (1 - weight) * _labels(ops, y, outputs)
 
 
-def _labels(tf: Any, y: Any, outputs: Any) -> Any:
+def _labels(ops: Any, y: Any, outputs: Any) -> Any:
     """Return class indices or probabilities as probabilities of the outputs' shape."""
-    y, classes = tf.convert_to_tensor(y), outputs.shape[-1]
-    if y.shape.rank < outputs.shape.rank:
+    y, classes = ops.convert_to_tensor(y), outputs.shape[-1]
+    if len(y.shape) < len(outputs.shape):
         y = y[..., None]
     if y.shape[-1] != classes:
-        y = tf.one_hot(tf.cast(y[..., 0], tf.int32), classes)
-    return tf.cast(y, tf.float32)
+        y = ops.one_hot(ops.cast(y[..., 0], "int32"), classes)
+    return ops.cast(y, "float32")

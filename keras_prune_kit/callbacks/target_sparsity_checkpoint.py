@@ -116,7 +116,9 @@ class TargetSparsityCheckpoint(TwoWorldCallback):
         """Let Keras' checkpoint save to a temporary folder, then move the files."""
         folder, name = os.path.split(self.filepath)
         # Keras fills in the placeholders of the name, but never sees the folder.
-        with replacing_folder(folder.format(epoch=epoch + 1, **logs)) as part:
+        # A bare name has no folder: it stands for a file in the current one.
+        place = folder.format(epoch=epoch + 1, **logs) or os.curdir
+        with replacing_folder(place) as part:
             checkpoint.filepath = os.fspath(part / name)
             checkpoint.on_epoch_end(epoch, logs)
         if self.monitor in logs:

@@ -62,6 +62,12 @@ def soft_targets(
     check_number("weight", weight, 0, 1)
     check_number("temperature", temperature, 0.01, 1000)
     is_dataset = hasattr(data, "element_spec")
+    if is_dataset and _keras.backend_of(teacher) != "tensorflow":
+        raise ValueError(
+            "A tf.data.Dataset needs a teacher on the TensorFlow backend of Keras, "
+            f"whose functions it can run. Received: a teacher on "
+            f"{_keras.backend_of(teacher)}. Pass arrays, (x, y)."
+        )
     _check_data(data.element_spec if is_dataset else data)
     if is_dataset:
         # The spec of a dataset tells neither the classes nor whether they are logits.
@@ -82,12 +88,12 @@ def soft_targets(
         "are_logits": not are_probabilities(outputs),
     }
     if not is_dataset:
-        mixed = _keras.mix_targets(outputs, y, **options)
-        return (x, mixed.numpy(), *data[2:])
+        mixed = _keras.mix_targets(teacher, outputs, y, **options)
+        return (x, _keras.to_numpy(teacher, mixed), *data[2:])
 
     def mix(x: Any, y: Any, *sample_weight: Any) -> tuple[Any, ...]:
         outputs = teacher(x, training=False)
-        return (x, _keras.mix_targets(outputs, y, **options), *sample_weight)
+        return (x, _keras.mix_targets(teacher, outputs, y, **options), *sample_weight)
 
     return data.map(mix)
 

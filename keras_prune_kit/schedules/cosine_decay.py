@@ -22,7 +22,9 @@ class CosineDecay(Schedule):
         final_sparsity: Sparsity from `end_step` on, at least 0 and below 1.
         begin_step: Steps, `Epochs` or `Fraction`. Defaults to 0.
         end_step: Steps, `Epochs` or `Fraction`. Defaults to `Fraction(0.75)`.
-        frequency: Steps between updates. Defaults to `None`, about 100 updates in all.
+        frequency: Steps between updates. Defaults to `None`, about 100 updates in all,
+            and fewer in a ramp of less than 400 steps, where they would cost much of
+            the time: one in four steps, but ten at least.
 
     Raises:
         ValueError: If a value is out of range.

@@ -24,7 +24,9 @@ class PolynomialDecay(Schedule):
         end_step: Steps, `Epochs` or `Fraction`. Defaults to `Fraction(0.75)`, which
             leaves a quarter of the run for recovery.
         power: Exponent of the ramp, above 0. Defaults to 3.
-        frequency: Steps between updates. Defaults to `None`, about 100 updates in all.
+        frequency: Steps between updates. Defaults to `None`, about 100 updates in all,
+            and fewer in a ramp of less than 400 steps, where they would cost much of
+            the time: one in four steps, but ten at least.
 
     Raises:
         ValueError: If a value is out of range.

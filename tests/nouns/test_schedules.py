@@ -125,6 +125,14 @@ def test_a_part_of_an_epoch_is_rounded_to_a_step():
 
 def test_updates_are_spread_over_the_ramp_whenever_it_begins():
     late = kpk.PolynomialDecay(0, 0.8, 10_000, 10_200)
-    assert [late.last_update(step) for step in (10_001, 10_002, 10_005)] == [
-        *(10_000, 10_002, 10_004)
+    assert [late.last_update(step) for step in (10_001, 10_004, 10_009)] == [
+        *(10_000, 10_004, 10_008)
     ]
+
+
+@pytest.mark.parametrize("ramp,updates", [(5, 6), (12, 13), (48, 13), (1000, 101)])
+def test_short_ramps_have_fewer_updates_and_end_exactly(ramp, updates):
+    schedule = kpk.PolynomialDecay(0, 0.8, 0, ramp)
+    seen = [schedule.last_update(step) for step in range(ramp + 3)]
+    assert len(set(seen)) == updates
+    assert seen[-3:] == [ramp, ramp, ramp] and schedule(ramp) == 0.8

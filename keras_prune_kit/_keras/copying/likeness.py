@@ -9,7 +9,7 @@ import numpy as np
 
 from keras_prune_kit._keras.copying.parts import CopyError, parts_of
 from keras_prune_kit._keras.copying.state import is_same_array
-from keras_prune_kit._keras.models import world
+from keras_prune_kit._keras.models import backend_of
 
 
 def check_copy(model: Any, copied: Any, x: Any) -> None:
@@ -60,7 +60,7 @@ def _is_stateful(layer: Any) -> bool:
 def _check_not_tied(model: Any, copied: Any, x: Any) -> None:
     """Raise a `CopyError` if a copy uses a weight of the model, as closures do."""
     tf = sys.modules.get("tensorflow")
-    if tf is None or world(model).backend.backend() != "tensorflow":
+    if tf is None or backend_of(model) != "tensorflow":
         return
     with tf.GradientTape() as tape:
         copied(x, training=False)

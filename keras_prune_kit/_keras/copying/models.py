@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from keras_prune_kit._keras.copying.parts import (
 )
 from keras_prune_kit._keras.copying.state import copy_state
 from keras_prune_kit._keras.models import first_line, world
+from keras_prune_kit._keras.operations import tree_of
 
 
 def clone(model: Any) -> Any:
@@ -91,7 +91,7 @@ def clone_with(
 def _resized_inputs(model: Any, sizes: Sequence[int | None]) -> Any:
     """Create new inputs, with another size of the last axis where one is given."""
     keras = world(model)
-    tree = keras.tree if keras.__name__ == "keras" else sys.modules["tensorflow"].nest
+    tree = tree_of(keras)
     left = iter(sizes)
 
     def fresh(tensor: Any) -> Any:

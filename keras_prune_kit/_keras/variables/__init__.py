@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from keras_prune_kit._keras.models import world
+from keras_prune_kit._keras.models import backend_of, world
 from keras_prune_kit._keras.variables.access import NotFiniteError, Variables
 from keras_prune_kit._keras.variables.jax import JaxVariables
 from keras_prune_kit._keras.variables.keras_2 import Keras2Variables
@@ -26,6 +26,6 @@ def variables_of(model: Any) -> Variables:
     keras = world(model)
     if keras.__name__ == "tf_keras":
         return Keras2Variables(keras, sys.modules["tensorflow"])
-    if keras.backend.backend() == "jax":
+    if backend_of(model) == "jax":
         return JaxVariables(keras, model)
     return Keras3Variables(keras)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from keras_prune_kit._keras.models import inner_optimizer
+from keras_prune_kit._keras.operations import ops_of
 from keras_prune_kit._keras.variables.access import Variables
 from keras_prune_kit._keras.variables.tensors import cluster_means, view
 
@@ -35,15 +35,9 @@ class Keras2Variables(Variables):
         return self._tf.where(mask, value, self._tf.zeros((), value.dtype))
 
     def clustered(self, index: Any, counts: np.ndarray, value: Any) -> Any:
-        tf = self._tf
-        ops = SimpleNamespace(
-            **{"cast": tf.cast, "reshape": tf.reshape, "take": tf.gather},
-            segment_max=tf.math.unsorted_segment_max,
-            segment_sum=tf.math.unsorted_segment_sum,
-            **{"where": tf.where, "zeros_like": tf.zeros_like},
-        )
-        value = tf.convert_to_tensor(value)
-        return cluster_means(ops, tf.convert_to_tensor(index), counts, value)
+        ops = ops_of(self._tf_keras)
+        value = ops.convert_to_tensor(value)
+        return cluster_means(ops, ops.convert_to_tensor(index), counts, value)
 
     def constraint(self, variable: Any) -> Any:
         return self._parts(variable)[0].constraint

@@ -23,8 +23,9 @@ def cluster_means(ops: Any, index: Any, counts: np.ndarray, value: Any) -> Any:
     # have an error of constant sign, so that weights would drift from step to step.
     member = ops.segment_max(values, index, counts.size)
     sums = ops.segment_sum(values - ops.take(member, index), index, counts.size)
-    means = member + sums / np.maximum(counts, 1).astype(dtype)
-    means = ops.where(counts > 0, means, ops.zeros_like(means))
+    means = member + sums / ops.convert_to_tensor(np.maximum(counts, 1).astype(dtype))
+    has_members = ops.convert_to_tensor(counts > 0)
+    means = ops.where(has_members, means, ops.zeros_like(means))
     return ops.cast(ops.reshape(ops.take(means, index), value.shape), value.dtype)
 
 
