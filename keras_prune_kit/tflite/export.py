@@ -11,9 +11,14 @@ import numpy as np
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import check_flag, is_one_of
 from keras_prune_kit._tools.files import check_writable
-from keras_prune_kit._tools.quantizations import CALIBRATED
+from keras_prune_kit._tools.quantizations import (
+    CALIBRATED,
+    COMPARED,
+    check_installed,
+)
 from keras_prune_kit.tflite import flatbuffer
 from keras_prune_kit.tflite.agreement import largest_deviation
+from keras_prune_kit.tflite.constants import constants
 from keras_prune_kit.tflite.errors import ExportError
 from keras_prune_kit.tflite.masking import Bounded
 from keras_prune_kit.tflite.model import TFLiteModel
@@ -34,9 +39,18 @@ _IO_DTYPES = {
     "dynamic": ("float32",),
     "int8": ("float32", "int8", "uint8"),
     "int16x8": ("float32", "int16"),
+    "int4": ("float32",),
 }
 # Half way from an exact file (0) to one that ignores its inputs (about 1).
 _MOST_DEVIATION = 0.5
+_OTHER_DATA = "use quantization='dynamic' if other representative data does not help"
+_WAYS_OUT = {
+    **dict.fromkeys(CALIBRATED, _OTHER_DATA),
+    "int4": "use quantization='dynamic', or train it with quantize_aware(model, "
+    "weight_bits=4)",
+}
+# Values of a weight; smaller ones hardly count for the size of a file.
+_LARGE = 1024
 _KEEPS_SPARSE_STORAGE = ("none", "float16")
 
 
@@ -72,13 +86,15 @@ def export_tflite(
         quantization: `"none"` keeps float32. `"float16"` halves the file.
             `"dynamic"` stores larger kernels in int8 and computes in float.
             `"int8"` also computes in int8, where the interpreter has int8 kernels.
-            `"int16x8"` has int16 activations and int8 weights. Defaults to
-            `"none"`.
-        representative_data: Typical inputs, used by `"int8"` and `"int16x8"` only:
-            an array `(n, ...)`; for several inputs a list of arrays or a dict of
-            arrays by input name; or an iterable of batches such as a
-            `tf.data.Dataset`, with or without labels. At most 200 samples are used.
-            Defaults to `None`.
+            `"int16x8"` has int16 activations and int8 weights. `"int4"` stores the
+            kernels of Dense and Conv layers in int4, and others in int8 if there are
+            int8 operators for them; it computes like `"dynamic"`, and needs
+            `pip install keras-prune-kit[int4]`. Defaults to `"none"`.
+        representative_data: Typical inputs, used to calibrate `"int8"` and `"int16x8"`,
+            and for these and `"int4"` to compare the file with the model: an array
+            `(n, ...)`; for several inputs a list of arrays or a dict of arrays by input
+            name; or an iterable of batches such as a `tf.data.Dataset`, with or without
+            labels. At most 200 samples are used. Defaults to `None`.
         io_dtype: The dtype of inputs and outputs: `"float32"`; `"int8"` or `"uint8"`
             with `"int8"`; `"int16"` with `"int16x8"`. Defaults to `"float32"`.
         sparse_storage: If True, store nonzero values only. The file gets smaller, but
@@ -88,6 +104,7 @@ def export_tflite(
         The exported model.
 
     Raises:
+        ImportError: If a package for `"int4"` is not installed.
         ExportError: If the model has string inputs, the converter fails, or the
             interpreter cannot run the converted file, which is tried in a separate
             process; the message has the reason.
@@ -113,7 +130,7 @@ def export_tflite(
     if is_quantized:
         _check_trained_for(quantization, model)
     samples: list[Sample] = []
-    if quantization in CALIBRATED and representative_data is not None:
+    if quantization in COMPARED and representative_data is not None:
         samples = representative_samples(representative_data, signature.inputs)
     elif quantization in CALIBRATED and not is_quantized:
         raise ValueError(
@@ -130,12 +147,15 @@ def export_tflite(
     conversion = Conversion(model, signature)
     try:
         content = conversion.convert(
-            quantization, samples, io_dtype=io_dtype, sparse_storage=sparse_storage
+            quantization,
+            samples if quantization in CALIBRATED else (),
+            io_dtype=io_dtype,
+            sparse_storage=sparse_storage,
         )
         sample = one_sample(signature.inputs, samples)
         exported = TFLiteModel.converted(content, sample)
         if sparse_storage:
-            dense = conversion.convert(quantization, samples)
+            dense = conversion.convert(quantization, ())
             _check_nothing_lost(dense, content)
     except (ConversionFailed, ValueError, RuntimeError) as error:
         raise ExportError(
@@ -147,11 +167,14 @@ def export_tflite(
         _tell_masks(model.name, quantization, conversion.masks)
         if samples:
             _tell_coarse_columns(model.name, quantization, samples)
-            _tell_deviation(
-                model.name,
-                quantization,
-                largest_deviation(model, signature, exported, samples),
-            )
+    if quantization == "int4":
+        _tell_float_weights(model.name, content)
+    if samples:
+        _tell_deviation(
+            model.name,
+            quantization,
+            largest_deviation(model, signature, exported, samples),
+        )
     # Last, so that an error above leaves no file.
     if path is not None:
         exported.save(path)
@@ -169,6 +192,7 @@ def _check_options(quantization: str, io_dtype: str, sparse_storage: bool) -> No
             f"io_dtype must be one of {list(_IO_DTYPES[quantization])} with "
             f"quantization='{quantization}'. Received: {io_dtype!r}."
         )
+    check_installed(quantization)
     check_flag("sparse_storage", sparse_storage)
     if sparse_storage and quantization not in _KEEPS_SPARSE_STORAGE:
         raise ValueError(
@@ -236,16 +260,32 @@ def _tell_float_operators(name: str, quantization: str, content: bytes) -> None:
         )
 
 
+def _tell_float_weights(name: str, content: bytes) -> None:
+    names = [
+        weight.name
+        for weight in constants(content)
+        if weight.is_weight and weight.dtype == "float32" and weight.size >= _LARGE
+    ]
+    if names:
+        _LOGGER.warning(
+            "The int4 file of model '%s' keeps these weights in float32, because "
+            "LiteRT's quantizer does not take the operators that use them: %s. If they "
+            "are most of the model, quantization='dynamic' gives a smaller file.",
+            name,
+            ", ".join(names),
+        )
+
+
 def _tell_deviation(name: str, quantization: str, deviation: float) -> None:
     if deviation > _MOST_DEVIATION:
         _LOGGER.warning(
             "The %s file of model '%s' does not reproduce the model: on "
             "representative_data the mean error of its outputs is %.0f %% of their "
-            "mean deviation. Check it with compare(...), and use "
-            "quantization='dynamic' if other representative data does not help.",
+            "mean deviation. Check it with compare(...), and %s.",
             quantization,
             name,
             100 * deviation,
+            _WAYS_OUT[quantization],
         )
 
 

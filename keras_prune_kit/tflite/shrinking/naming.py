@@ -1,4 +1,4 @@
-"""A name for each tensor: short, as it is in the file, and its own, as tools need it."""
+"""A name for each tensor: short, and its own, as other tools need it."""
 
 from __future__ import annotations
 
