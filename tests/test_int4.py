@@ -5,9 +5,11 @@ import re
 import sys
 
 import keras
+import keras_tuner
 import models
 import numpy as np
 import pytest
+from trained import trained_once
 
 import keras_prune_kit as kpk
 from keras_prune_kit.cli import main
@@ -165,6 +167,7 @@ def test_nothing_is_printed_about_a_large_graph(capfd):
     assert not out and "Transformations" not in error
 
 
+@pytest.mark.quick_in("keras")
 def test_what_does_not_go_with_it_is_refused(mlp):
     model = mlp()
     for options, message in (
@@ -178,6 +181,7 @@ def test_what_does_not_go_with_it_is_refused(mlp):
         kpk.export_tflite(trained, quantization="int4")
 
 
+@pytest.mark.quick_in("keras")
 def test_a_failure_of_the_quantizer_is_told(mlp, monkeypatch):
     def fail(content):
         raise KeyError("no rule")
@@ -187,6 +191,7 @@ def test_a_failure_of_the_quantizer_is_told(mlp, monkeypatch):
         kpk.export_tflite(mlp(), quantization="int4")
 
 
+@pytest.mark.quick_in("keras")
 def test_a_missing_package_is_told_before_any_work(
     mlp, data, monkeypatch, capsys, tmp_path
 ):
@@ -219,6 +224,7 @@ def test_a_missing_package_is_told_before_any_work(
         assert re.search(how, capsys.readouterr().err)
 
 
+@pytest.mark.quick_in("keras")
 def test_the_command_line_writes_one(K, data, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     models.classifier(K).save("m.keras")
@@ -233,11 +239,15 @@ def test_the_command_line_writes_one(K, data, capsys, monkeypatch, tmp_path):
     assert "keras-prune-kit[int4]" in " ".join(capsys.readouterr().out.split())
 
 
-def test_the_whole_job_ends_in_one(mlp, data):
-    model = mlp()
-    model.fit(*data, epochs=20, verbose=0)
+@pytest.fixture
+def trained(K, data):
+    return trained_once(models.classifier, K, data, epochs=20)
+
+
+@pytest.mark.quick_in("keras")
+def test_the_whole_job_ends_in_one(trained, data):
     report = kpk.compress(
-        model,
+        trained,
         data,
         validation_data=data,
         policy=0.5,
@@ -250,3 +260,18 @@ def test_the_whole_job_ends_in_one(mlp, data):
     assert report.final.sparsity >= 0.5
     kinds = {c.dtype for c in constants(report.tflite.bytes) if c.is_weight}
     assert kinds == {"int4"}
+
+
+@pytest.mark.quick_in("keras")
+def test_a_search_tries_them(trained, data, tmp_path):
+    hypermodel = kpk.CompressionHyperModel(
+        trained, quantization=["int4"], max_accuracy_drop=0.5, groups=1
+    )
+    oracle = keras_tuner.oracles.RandomSearchOracle(max_trials=1, seed=0)
+    tuner = kpk.CompressionTuner(
+        oracle=oracle, hypermodel=hypermodel, directory=tmp_path
+    )
+    tuner.search(*data, validation_data=data, epochs=2, verbose=0)
+    (trial,) = kpk.pareto_front(tuner).trials
+    found = constants((trial.folder / "model.tflite").read_bytes())
+    assert {c.dtype for c in found if c.is_weight} == {"int4"}

@@ -122,8 +122,9 @@ def compress(
             or more for a search.
         batch_size: Samples per batch, if `train_data` are arrays. Defaults to Keras'
             32.
-        representative_data: Samples to calibrate `"int8"` and `"int16x8"` with.
-            Defaults to 200 samples of `train_data`.
+        representative_data: Samples to calibrate `"int8"` and `"int16x8"` with, and to
+            compare an `"int4"` file with its model. Defaults to 200 samples of
+            `train_data`.
         out_dir: A folder to `save` the report to. Defaults to `None`.
         callbacks: Keras callbacks of your own for the fine-tuning. Defaults to none.
         verbose: The progress output of `fit`, 0 for none. Defaults to `"auto"`.

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from typing import Any
-
-import numpy as np
 
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import check_flag, is_one_of
@@ -18,19 +15,21 @@ from keras_prune_kit._tools.quantizations import (
 )
 from keras_prune_kit.tflite import flatbuffer
 from keras_prune_kit.tflite.agreement import largest_deviation
-from keras_prune_kit.tflite.constants import constants
 from keras_prune_kit.tflite.errors import ExportError
-from keras_prune_kit.tflite.masking import Bounded
 from keras_prune_kit.tflite.model import TFLiteModel
 from keras_prune_kit.tflite.samples import (
     Sample,
-    coarse_columns,
     one_sample,
     representative_samples,
 )
 from keras_prune_kit.tflite.string_inputs import check_exportable
-
-_LOGGER = logging.getLogger(__name__)
+from keras_prune_kit.tflite.telling import (
+    tell_coarse_columns,
+    tell_deviation,
+    tell_float_operators,
+    tell_float_weights,
+    tell_masks,
+)
 
 # The supported dtypes of inputs and outputs, by quantization.
 _IO_DTYPES = {
@@ -41,16 +40,6 @@ _IO_DTYPES = {
     "int16x8": ("float32", "int16"),
     "int4": ("float32",),
 }
-# Half way from an exact file (0) to one that ignores its inputs (about 1).
-_MOST_DEVIATION = 0.5
-_OTHER_DATA = "use quantization='dynamic' if other representative data does not help"
-_WAYS_OUT = {
-    **dict.fromkeys(CALIBRATED, _OTHER_DATA),
-    "int4": "use quantization='dynamic', or train it with quantize_aware(model, "
-    "weight_bits=4)",
-}
-# Values of a weight; smaller ones hardly count for the size of a file.
-_LARGE = 1024
 _KEEPS_SPARSE_STORAGE = ("none", "float16")
 
 
@@ -74,9 +63,10 @@ def export_tflite(
 
     The signature of the file has the names of the Keras inputs and outputs; a single
     output that is not in a dict is called `output_0`. The file contains only what an
-    interpreter needs, and the names of weights, inputs and outputs. Channels between
-    layers that compute in integers are sorted, so that the file compresses better;
-    its results stay bit-identical.
+    interpreter needs, and for each tensor a short name, as other tools look them up by
+    name: weights keep theirs, others are numbered. Channels between layers that compute
+    in integers are sorted, so that the file compresses better; its results stay
+    bit-identical.
 
     Args:
         model: A built Keras model, or the path of one (.keras, .h5). It is not
@@ -163,14 +153,14 @@ def export_tflite(
             f"'{quantization}': {error}"
         ) from error
     if quantization in CALIBRATED:
-        _tell_float_operators(model.name, quantization, content)
-        _tell_masks(model.name, quantization, conversion.masks)
+        tell_float_operators(model.name, quantization, content)
+        tell_masks(model.name, quantization, conversion.masks)
         if samples:
-            _tell_coarse_columns(model.name, quantization, samples)
+            tell_coarse_columns(model.name, quantization, samples)
     if quantization == "int4":
-        _tell_float_weights(model.name, content)
+        tell_float_weights(model.name, content)
     if samples:
-        _tell_deviation(
+        tell_deviation(
             model.name,
             quantization,
             largest_deviation(model, signature, exported, samples),
@@ -245,82 +235,4 @@ def _check_nothing_lost(dense: bytes, sparse: bytes) -> None:
             "sparse storage. This happens with small kernels, mostly those with fewer "
             "than four inputs. Leave sparse_storage out and compress the file with "
             "gzip, which saves as much."
-        )
-
-
-def _tell_float_operators(name: str, quantization: str, content: bytes) -> None:
-    operators = flatbuffer.float_operator_names(content)
-    if operators:
-        _LOGGER.warning(
-            "The %s file of model '%s' computes these operators in float32, because "
-            "the converter has no integer kernels for them: %s.",
-            quantization,
-            name,
-            ", ".join(sorted(operators)),
-        )
-
-
-def _tell_float_weights(name: str, content: bytes) -> None:
-    names = [
-        weight.name
-        for weight in constants(content)
-        if weight.is_weight and weight.dtype == "float32" and weight.size >= _LARGE
-    ]
-    if names:
-        _LOGGER.warning(
-            "The int4 file of model '%s' keeps these weights in float32, because "
-            "LiteRT's quantizer does not take the operators that use them: %s. If they "
-            "are most of the model, quantization='dynamic' gives a smaller file.",
-            name,
-            ", ".join(names),
-        )
-
-
-def _tell_deviation(name: str, quantization: str, deviation: float) -> None:
-    if deviation > _MOST_DEVIATION:
-        _LOGGER.warning(
-            "The %s file of model '%s' does not reproduce the model: on "
-            "representative_data the mean error of its outputs is %.0f %% of their "
-            "mean deviation. Check it with compare(...), and %s.",
-            quantization,
-            name,
-            100 * deviation,
-            _WAYS_OUT[quantization],
-        )
-
-
-def _tell_coarse_columns(name: str, quantization: str, samples: list[Sample]) -> None:
-    steps = np.iinfo(np.int8 if quantization == "int8" else np.int16).max * 2 + 1
-    for key, columns in coarse_columns(samples, steps).items():
-        if columns:
-            _LOGGER.warning(
-                "Input '%s' of model '%s' has one scale for all of its columns in %s, "
-                "with which columns %s vary by fewer than 8 steps, so that the file "
-                "hardly uses them. Normalize the columns before the model, not inside "
-                "it, or use quantization='dynamic'.",
-                key,
-                name,
-                quantization,
-                ", ".join(map(str, columns[:8])),
-            )
-
-
-def _tell_masks(name: str, quantization: str, masks: Bounded) -> None:
-    if masks.changes:
-        pairs = [f"{before:.3g} became {after:.3g}" for before, after in masks.changes]
-        _LOGGER.info(
-            "In the %s file of model '%s' masks near minus infinity were reduced, "
-            "because the scores share their quantization range: %s.",
-            quantization,
-            name,
-            ", ".join(pairs),
-        )
-    if masks.left:
-        _LOGGER.warning(
-            "The %s file of model '%s' keeps masks near minus infinity, which leave "
-            "the scores too few quantization steps and could not be reduced without "
-            "changing the scores: %s. Check the file with compare(...).",
-            quantization,
-            name,
-            ", ".join(f"{value:.3g}" for value in masks.left),
         )
