@@ -9,6 +9,7 @@ import keras_tuner
 import models
 import numpy as np
 import pytest
+import tf_keras
 from trained import trained_once
 
 import keras_prune_kit as kpk
@@ -143,6 +144,16 @@ def test_weights_that_stay_float_are_told(K, caplog):
     caplog.clear()
     kpk.export_tflite(network(K), quantization="int4")
     assert not caplog.text
+
+
+def test_many_small_weights_that_stay_float_are_told(caplog):
+    """The LSTM of Keras 2 is one operator, with eight matrices."""
+    layers = tf_keras.layers
+    for units, told in ((16, True), (8, False)):
+        caplog.clear()
+        model = tf_keras.Sequential([layers.Input((6, 8)), layers.LSTM(units)])
+        kpk.export_tflite(model, quantization="int4")
+        assert ("keeps these weights in float32" in caplog.text) is told
 
 
 def test_a_file_that_4_bits_spoil_is_told(caplog):

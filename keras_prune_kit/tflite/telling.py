@@ -17,8 +17,9 @@ _LOGGER = logging.getLogger(__name__)
 
 # Half way from an exact file (0) to one that ignores its inputs (about 1).
 _MOST_DEVIATION = 0.5
-# Values of a weight; smaller ones hardly count for the size of a file.
-_LARGE = 1024
+# Float values, fewer of which hardly count for the size of a file.
+_MANY = 1024
+_MOST_NAMED = 8
 _OTHER_DATA = "use quantization='dynamic' if other representative data does not help"
 _WAYS_OUT = {
     **dict.fromkeys(CALIBRATED, _OTHER_DATA),
@@ -41,19 +42,20 @@ def tell_float_operators(name: str, quantization: str, content: bytes) -> None:
 
 
 def tell_float_weights(name: str, content: bytes) -> None:
-    """Warn of large weights that stay float in a file of int4."""
-    names = [
-        weight.name
+    """Warn of weights that stay float in a file of int4."""
+    found = [
+        weight
         for weight in constants(content)
-        if weight.dtype == "float32" and _LARGE <= weight.size > max(weight.shape)
+        # Not the factors of a normalization, whatever their rank.
+        if weight.dtype == "float32" and weight.size > max(weight.shape)
     ]
-    if names:
+    if sum(weight.size for weight in found) >= _MANY:
         _LOGGER.warning(
             "The int4 file of model '%s' keeps these weights in float32, because "
             "LiteRT's quantizer does not take the operators that use them: %s. If they "
             "are most of the model, quantization='dynamic' gives a smaller file.",
             name,
-            ", ".join(names),
+            ", ".join(weight.name for weight in found[:_MOST_NAMED]),
         )
 
 
@@ -86,7 +88,7 @@ def tell_coarse_columns(
                 key,
                 name,
                 quantization,
-                ", ".join(map(str, columns[:8])),
+                ", ".join(map(str, columns[:_MOST_NAMED])),
             )
 
 
