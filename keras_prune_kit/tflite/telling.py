@@ -1,4 +1,4 @@
-"""What a quantized file cannot do as well as its model, told through `logging`."""
+"""Log messages on where a quantized file falls short of its model."""
 
 from __future__ import annotations
 
