@@ -173,7 +173,7 @@ def test_an_empty_folder_may_be_written_to():
 @pytest.mark.parametrize(
     "words",
     [
-        ["--train", "there.npz", "--quantize", "int4"],
+        ["--train", "there.npz", "--quantize", "int3"],
         ["--train", "there.npz", "--epochs", "0"],
         ["--train", "there.npz", "--epochs", "2.5"],
         ["--train", "there.npz", "--batch-size", "-1"],

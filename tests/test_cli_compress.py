@@ -308,7 +308,7 @@ def test_export_speaks_json_and_keeps_what_is_there(files, capsys):
         (["--quantize", "int8", "--out", "a.tflite"], "needs --representative"),
         (["--out", "a.keras"], "a .tflite file is needed"),
         (["--out", "missing/a.tflite"], "not there"),
-        (["--quantize", "int4", "--out", "a.tflite"], "int4"),
+        (["--quantize", "int3", "--out", "a.tflite"], "int3"),
     ],
 )
 def test_bad_usage_of_export(files, capsys, words, message):

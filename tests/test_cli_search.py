@@ -85,7 +85,7 @@ def test_another_search_in_that_folder(files, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--quantize", "int4"], "not 'int4'"),
+        (["--quantize", "int3"], "not 'int3'"),
         (["--quantize", ""], "not ''"),
         (["--max-drop", "-1"], "a fraction of at least 0"),
         (["--max-trials", "0"], "a whole number of at least 1"),

@@ -256,7 +256,7 @@ def test_the_table_fits_a_terminal(job):
             {"policy": kpk.PrunePolicy(0.5, structure=kpk.NofM(3, 7))},
             "final sparsity|multiple",
         ),
-        ({"quantization": "int4"}, "quantization must be one of"),
+        ({"quantization": "int3"}, "quantization must be one of"),
         ({"epochs": 0}, "epochs"),
         ({"representative_data": np.zeros((5, 3, 3, 1), "float32")}, "shape"),
     ],

@@ -333,7 +333,7 @@ def test_a_small_rate_of_the_model_stays_small(K, mlp, data, rate, first):
         ({"max_accuracy_drop": "1 %"}, "at least 0 and below 1"),
         ({"epochs": 3}, "at least 4 epochs"),
         ({"policy": 80}, "write 0.8"),
-        ({"quantization": "int4"}, "quantization must be one of"),
+        ({"quantization": "int3"}, "quantization must be one of"),
     ],
 )
 def test_bad_values_are_found_before_training(trained, digits, arguments, message):

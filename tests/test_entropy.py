@@ -155,3 +155,11 @@ def test_what_is_no_tflite_is_refused(K, tmp_path):
 
 def constants(exported):
     return list(kpk.tflite.constants(exported.bytes))
+
+
+def test_a_bias_is_called_one(K):
+    model = dense(K, sparse_kernel())
+    model.layers[-1].bias.assign(np.arange(128, dtype="float32"))
+    bound = kpk.entropy_bound(kpk.export_tflite(model))
+    (bias,) = (tensor for tensor in bound.tensors if tensor.shape == (128,))
+    assert f"bias {bias.name} " in str(bound)

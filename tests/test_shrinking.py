@@ -237,14 +237,50 @@ def test_sparse_storage_keeps_its_positions(K, both):
     assert report(shrunk) == report(whole)
 
 
-def test_weights_inputs_and_outputs_alone_have_names(K):
+def names(exported):
+    graphs = unpack(exported.bytes).subgraphs
+    return [tensor.name.decode() for graph in graphs for tensor in graph.tensors]
+
+
+def test_weights_inputs_and_outputs_keep_their_names(K):
     exported = kpk.export_tflite(convnet(K))
-    tensors = unpack(exported.bytes).subgraphs[0].tensors
-    names = {tensor.name.decode() for tensor in tensors if tensor.name}
     found = [c for c in constants(exported.bytes) if c.is_weight]
     of_weights = {constant.name for constant in found}
-    assert names == of_weights | {exported.inputs[0].name, exported.outputs[0].name}
+    told = of_weights | {exported.inputs[0].name, exported.outputs[0].name}
     assert any("hidden" in name for name in of_weights)
+    assert told <= set(names(exported))
+    # The others: the numbers from 0 on, in the order of the file.
+    others = [name for name in names(exported) if name not in told]
+    assert others == [np.base_repr(i, 36) for i in range(len(others))]
+
+
+@pytest.mark.each_value
+@pytest.mark.parametrize("build", [models.recurrent, models.attention, models.text])
+def test_no_name_is_taken_twice_in_all_subgraphs(K, build):
+    for quantization in ("none", "dynamic"):
+        exported = kpk.export_tflite(build(K), quantization=quantization)
+        assert len(set(names(exported))) == len(names(exported))
+        assert "" not in names(exported)
+        assert shrink(exported.bytes) == exported.bytes
+
+
+def test_an_output_called_like_an_input_or_a_number(K):
+    inputs = K.layers.Input((4,), name="0")
+    outputs = K.layers.Dense(3, name="top")(K.layers.Dense(5)(inputs))
+    exported = kpk.export_tflite(K.Model(inputs, {"0": outputs}))
+    assert [item.name for item in exported.inputs + exported.outputs] == ["0", "0"]
+    found = names(exported)
+    assert found.count("0") == 1 and len(set(found)) == len(found)
+
+
+def test_weights_of_one_name_stay_apart_and_are_reported_with_it():
+    model = unpack(kpk.export_tflite(convnet(keras)).bytes)
+    for tensor in model.subgraphs[0].tensors:
+        if model.buffers[tensor.buffer].data is not None and len(tensor.shape) > 1:
+            tensor.name = b"one"
+    shrunk = kpk.TFLiteModel(shrink(pack(model)))
+    assert {w.path for w in shrunk.sparsity_report().weights} == {"one"}
+    assert {"one", "one;2", "one;3", "one;4"} <= set(names(shrunk))
 
 
 @pytest.mark.quick_in("keras")

@@ -21,6 +21,7 @@ from keras_prune_kit.tflite.accuracy import accuracy
 from keras_prune_kit.tflite.constants import unpack_values
 from keras_prune_kit.tflite.samples import representative_samples
 
+# And int4, which has tests of its own.
 QUANTIZATIONS = ("none", "float16", "dynamic", "int8", "int16x8")
 
 
@@ -385,7 +386,8 @@ def test_open_sizes_take_any_size(K):
 
 
 def test_the_names_of_quantizations_are_those_of_the_exporter():
-    assert tuple(export._IO_DTYPES) == quantizations.QUANTIZATIONS == QUANTIZATIONS
+    names = (*QUANTIZATIONS, "int4")
+    assert tuple(export._IO_DTYPES) == quantizations.QUANTIZATIONS == names
 
 
 @pytest.mark.each_value
@@ -653,8 +655,8 @@ def test_data_that_does_not_fit(data, error, message):
 
 def test_options_are_checked_before_converting(mlp, tmp_path):
     model = mlp()
-    with pytest.raises(ValueError, match="one of .*int16x8.*Received: 'int4'"):
-        kpk.export_tflite(model, quantization="int4")
+    with pytest.raises(ValueError, match="one of .*int16x8.*Received: 'int3'"):
+        kpk.export_tflite(model, quantization="int3")
     with pytest.raises(ValueError, match=r"one of \['float32', 'int8', 'uint8'\]"):
         kpk.export_tflite(model, quantization="int8", io_dtype="int16")
     with pytest.raises(ValueError, match="needs representative_data"):

@@ -151,7 +151,7 @@ def test_large_numbers_that_mask_nothing(K):
 
 def test_what_was_done_is_told(K, caplog):
     model, x = masked(K, FORMS["added"](K))
-    with caplog.at_level("INFO", "keras_prune_kit.tflite.export"):
+    with caplog.at_level("INFO", "keras_prune_kit.tflite.telling"):
         exported(model, x, "int8")
     assert "were reduced" in caplog.text
     assert "-1e+09 became -" in caplog.text

@@ -283,7 +283,7 @@ def test_tensorboard_gets_what_was_measured(K, trained, data, tmp_path):
     [
         ({"quantization": []}, "at least one"),
         ({"quantization": "int8"}, "a list of choices"),
-        ({"quantization": ["int4"]}, "Received: 'int4'"),
+        ({"quantization": ["int3"]}, "Received: 'int3'"),
         ({"quantization": ["none", "none"]}, "must not repeat"),
         ({"quantization": ["int8"]}, "need representative_data"),
         ({"quantization": ["int16x8"]}, "need representative_data"),

@@ -10,6 +10,10 @@ import numpy as np
 
 from keras_prune_kit._keras.layer_classes import is_of_keras
 from keras_prune_kit._keras.models import trained_model
+from keras_prune_kit._keras.quantized_weights import (
+    QuantizedWeight,
+    quantized_weight,
+)
 
 _CONV = ("Conv1D", "Conv2D", "Conv3D")
 _CONV_TRANSPOSE = ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")
@@ -108,10 +112,17 @@ class PrunableWeight:
 
 @dataclass(frozen=True)
 class Unprunable:
-    """A layer that owns weights that cannot be pruned, and the reason."""
+    """A layer that owns weights that cannot be pruned, and the reason.
+
+    Attributes:
+        layer_path: Layer names from the outermost layer to this one, joined by "/".
+        reason: The reason.
+        quantized: The weight if it is in integers and can be counted, else `None`.
+    """
 
     layer_path: str
     reason: str
+    quantized: QuantizedWeight | None = None
 
 
 def find_weights(model: Any) -> Iterator[PrunableWeight | Unprunable]:
@@ -220,11 +231,19 @@ def _own_weights(
         if variable is None:
             continue
         if not _is_float_variable(variable):
-            yield Unprunable(path, f"its {attribute} is not a plain float variable")
+            yield _not_float(path, layer, attribute)
             continue
         yield _weight(path, attribute, variable, layers)
     if not layer.built:
         yield Unprunable(path, "it is not built: the model never calls it")
+
+
+def _not_float(path: str, layer: Any, attribute: str) -> Unprunable:
+    quantized = quantized_weight(path, layer, attribute)
+    if quantized is None:
+        return Unprunable(path, f"its {attribute} is not a plain float variable")
+    reason = f"its {attribute} is quantized ({layer.quantization_mode}); prune it first"
+    return Unprunable(path, reason, quantized)
 
 
 def _weight(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from keras_prune_kit._tools.quantizations import CALIBRATED
+from keras_prune_kit._tools.quantizations import COMPARED
 from keras_prune_kit.cli import models
 from keras_prune_kit.cli.data import adapt_inputs
 from keras_prune_kit.cli.result import Result
@@ -38,8 +38,8 @@ def run(options: argparse.Namespace) -> Result:
 
 
 def _inputs(model: Any, options: argparse.Namespace) -> Any:
-    """Return calibration inputs, or `None` if the quantization does not need any."""
-    if options.quantize not in CALIBRATED:
+    """Return representative inputs, or `None` if the quantization takes none."""
+    if options.quantize not in COMPARED or not options.representative:
         return None
     inputs = models.source(options.representative, model).inputs()
     return adapt_inputs(inputs, models.input_shape(model), options.scale)

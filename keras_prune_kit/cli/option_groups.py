@@ -80,7 +80,8 @@ def add_quantize(
         choices=QUANTIZATIONS,
         default=default,
         metavar="KIND",
-        help=f"one of {', '.join(QUANTIZATIONS)} (default: {meaning})",
+        help=f"one of {', '.join(QUANTIZATIONS)}, of which int4 needs pip install "
+        f"keras-prune-kit[int4] (default: {meaning})",
     )
 
 

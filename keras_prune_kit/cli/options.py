@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from keras_prune_kit._tools.files import check_writable, check_writable_folder
-from keras_prune_kit._tools.quantizations import CALIBRATED
+from keras_prune_kit._tools.quantizations import CALIBRATED, check_installed
 from keras_prune_kit.cli.choices import SEARCH_FOLDER
 from keras_prune_kit.cli.parser import parser_of_commands
 
@@ -38,7 +38,14 @@ def _problem(options: argparse.Namespace) -> str | None:
     """Return the problem of options that are valid only one by one, or `None`."""
     if options.command == "compare" and len(set(options.files)) < len(options.files):
         return "each FILE must be a different one; one is given twice"
-    needs_data = getattr(options, "quantize", None) in CALIBRATED
+    quantization = getattr(options, "quantize", None)
+    try:
+        # A search has several.
+        one = isinstance(quantization, str)
+        check_installed(*((quantization,) if one else quantization or ()))
+    except ImportError as error:
+        return str(error)
+    needs_data = quantization in CALIBRATED
     if needs_data and options.command == "export" and not options.representative:
         return f"--quantize {options.quantize} needs --representative DATA"
     if not hasattr(options, "out"):

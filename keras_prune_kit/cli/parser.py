@@ -224,7 +224,8 @@ def _export(parser: argparse.ArgumentParser) -> None:
         "--representative",
         metavar="DATA",
         type=arguments.data,
-        help="representative inputs, about 200 of which calibrate int8 and int16x8",
+        help="representative inputs, about 200 of which calibrate int8 and int16x8; "
+        "int4 is compared with the model on them",
     )
     add_scale(parser)
     parser.add_argument(

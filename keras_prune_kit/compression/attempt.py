@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from keras_prune_kit import _keras
-from keras_prune_kit._tools.quantizations import CALIBRATED
+from keras_prune_kit._tools.quantizations import COMPARED
 from keras_prune_kit.callbacks import PruningCallback
 from keras_prune_kit.channels import remove_zero_channels
 from keras_prune_kit.compression.fine_tuning import FineTuning
@@ -171,18 +171,18 @@ def run_attempt(
 
 
 def export(model: Any, quantization: str, representative_data: Any) -> TFLiteModel:
-    """Export a model, calibrated unless it has learned its ranges in training.
+    """Export a model, with samples unless it has learned its ranges in training.
 
     Args:
         model: An ordinary or quantization-aware model.
         quantization: A name from `export_tflite`.
-        representative_data: Samples for calibration.
+        representative_data: Samples to calibrate with, or to compare the file on.
     """
-    is_calibrated = quantization in CALIBRATED and not (
+    takes_samples = quantization in COMPARED and not (
         _keras.is_quantization_aware(model)
     )
     return export_tflite(
         model,
         quantization=quantization,
-        representative_data=representative_data if is_calibrated else None,
+        representative_data=representative_data if takes_samples else None,
     )

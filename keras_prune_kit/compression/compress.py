@@ -24,7 +24,11 @@ from keras_prune_kit._tools.checks import (
     using,
 )
 from keras_prune_kit._tools.files import check_writable_folder
-from keras_prune_kit._tools.quantizations import CALIBRATED, CALIBRATION_SAMPLES
+from keras_prune_kit._tools.quantizations import (
+    CALIBRATION_SAMPLES,
+    COMPARED,
+    check_installed,
+)
 from keras_prune_kit.compression.attempt import Setting
 from keras_prune_kit.compression.budgets import (
     check_macs,
@@ -111,15 +115,16 @@ def compress(
             one from. If it zeroes whole channels (`Channel()`), they are removed at the
             end. Defaults to `None`: 0.8, or with `target="smallest"` the result of the
             search, or no zeros if channels leave.
-        quantization: `"none"`, `"float16"`, `"dynamic"`, `"int8"` or `"int16x8"`; see
-            `export_tflite`. Defaults to `None`: `"int8"`, or with `target="smallest"`
-            quantization-aware training.
+        quantization: `"none"`, `"float16"`, `"dynamic"`, `"int8"`, `"int16x8"` or
+            `"int4"`; see `export_tflite`. Defaults to `None`: `"int8"`, or with
+            `target="smallest"` quantization-aware training.
         epochs: Epochs of fine-tuning, of all attempts together. Defaults to 5; use 20
             or more for a search.
         batch_size: Samples per batch, if `train_data` are arrays. Defaults to Keras'
             32.
-        representative_data: Samples to calibrate `"int8"` and `"int16x8"` with.
-            Defaults to 200 samples of `train_data`.
+        representative_data: Samples to calibrate `"int8"` and `"int16x8"` with, and to
+            compare an `"int4"` file with its model. Defaults to 200 samples of
+            `train_data`.
         out_dir: A folder to `save` the report to. Defaults to `None`.
         callbacks: Keras callbacks of your own for the fine-tuning. Defaults to none.
         verbose: The progress output of `fit`, 0 for none. Defaults to `"auto"`.
@@ -151,6 +156,7 @@ def compress(
 
     Raises:
         ExportError: If the model has string inputs, which .tflite does not support.
+        ImportError: If a package for `"int4"` is not installed.
         TypeError: If it is not a Keras model, or the data contain ragged tensors.
         ValueError: If the model is not built or compiled or cannot be copied, the
             policy does not fit it, another argument is out of range, or a target or an
@@ -181,6 +187,7 @@ def compress(
     _check_epochs(epochs, target)
     if quantization is not None and not isinstance(quantization, str):
         raise TypeError(f"quantization is a text. Received: {quantization!r}.")
+    check_installed(quantization or _QUANTIZATION)
     _check_fit_options(batch_size, callbacks, verbose)
     loses_channels = target == "fastest" or speedup is not None or macs is not None
     if loses_channels:
@@ -193,7 +200,7 @@ def compress(
     check_rereadable(validation_data, "validation_data")
     if target is not None:
         check_rereadable(train_data, "train_data of several attempts")
-    if representative_data is None and quantization in (None, *CALIBRATED):
+    if representative_data is None and quantization in (None, *COMPARED):
         check_rereadable(train_data, "train_data without representative_data")
         with using("train_data"):
             representative_data = input_samples(train_data, CALIBRATION_SAMPLES)

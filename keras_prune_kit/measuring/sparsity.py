@@ -20,8 +20,8 @@ def sparsity_report(item: Any) -> SparsityReport:
 
     Args:
         item: A built Keras 3 or Keras 2 model, a `TFLiteModel`, or the path of a
-            .keras, .h5 or .tflite file. The zeros of a .tflite are those of its stored
-            values.
+            .keras, .h5 or .tflite file. The zeros of a .tflite, and of weights that
+            Keras' `model.quantize` has made integers, are those of the stored values.
 
     Returns:
         A record that prints as a table.
@@ -48,10 +48,15 @@ def sparsity_report(item: Any) -> SparsityReport:
     _keras.check_built(item)
     weights, skipped = [], []
     for found in _keras.find_weights(item):
-        if isinstance(found, _keras.Unprunable):
-            skipped.append(Skipped(found.layer_path, found.reason))
+        if isinstance(found, _keras.PrunableWeight):
+            weights.append(_counted(found.path, handle.read(found.variable)))
+        elif found.quantized is not None:
+            weights.append(_counted(found.quantized.path, found.quantized.levels()))
         else:
-            kernel = handle.read(found.variable)
-            zeros = kernel.size - int(np.count_nonzero(kernel))
-            weights.append(WeightSparsity(found.path, found.shape, zeros))
+            skipped.append(Skipped(found.layer_path, found.reason))
     return SparsityReport(tuple(weights), tuple(skipped))
+
+
+def _counted(path: str, values: np.ndarray) -> WeightSparsity:
+    zeros = values.size - int(np.count_nonzero(values))
+    return WeightSparsity(path, values.shape, zeros)

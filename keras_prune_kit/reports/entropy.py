@@ -132,6 +132,8 @@ def _label(tensor: TensorEntropy) -> str:
     """Return a tensor's name without that of the model, shortened to fit the table."""
     if not tensor.name:
         return "a bias" if len(tensor.shape) == 1 else "without a name"
+    if tensor.name.isalnum() and len(tensor.shape) == 1:
+        return f"bias {tensor.name}"  # Files of this package number their biases.
     # The first part is the name of the model, the same in all rows.
     name = tensor.name.partition("/")[2] or tensor.name
     return name if len(name) <= _ROOM else "…" + name[1 - _ROOM :]

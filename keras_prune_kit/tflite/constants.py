@@ -28,6 +28,8 @@ _PACKED = {
     schema.TensorType.UINT4: (4, False),
     schema.TensorType.INT2: (2, True),
 }
+# Between the names that the converter joins for fused operators.
+SEPARATOR = b";"
 _TYPE_NAMES = {code: name.lower() for name, code in vars(schema.TensorType).items()}
 
 
@@ -102,8 +104,8 @@ def constants(content: bytes) -> Iterator[Constant]:
 
 
 def short_name(name: bytes) -> bytes:
-    """Return the first of the names that the converter joins for fused operators."""
-    return name.partition(b";")[0]
+    """Return the first of the names that are joined in one."""
+    return name.partition(SEPARATOR)[0]
 
 
 def is_parameter(tensor_type: int, rank: int, has_step: bool) -> bool:

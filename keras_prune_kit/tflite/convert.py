@@ -20,6 +20,7 @@ from keras_prune_kit._tools.names import plain_names
 from keras_prune_kit.tflite import flatbuffer
 from keras_prune_kit.tflite.calibration import calibrate_with_care
 from keras_prune_kit.tflite.float16_range import restore_large
+from keras_prune_kit.tflite.int4 import to_int4
 from keras_prune_kit.tflite.lstm import mend_cells, mend_states
 from keras_prune_kit.tflite.masking import Bounded
 from keras_prune_kit.tflite.naming import rename
@@ -124,6 +125,8 @@ class Conversion:
         content = shrink(mend_one_hot(mend_states(mend_cells(content))))
         if quantization == "float16":
             content = restore_large(content, lambda: self.convert("none", ()))
+        if quantization == "int4":
+            content = shrink(_in_int4(content))
         return content
 
     def _trace(self) -> Any:
@@ -195,7 +198,7 @@ def _graph_operators(function: Any) -> set[str]:
 
 def _quantize(converter: Any, quantization: str, *, is_calibrated: bool) -> None:
     converter.optimizations = []
-    if quantization == "none":
+    if quantization in ("none", "int4"):  # int4 is made of the float file.
         return
     converter.optimizations.append(tf.lite.Optimize.DEFAULT)
     if quantization == "float16":
@@ -206,6 +209,14 @@ def _quantize(converter: Any, quantization: str, *, is_calibrated: bool) -> None
             _INTEGER_OPS[quantization],
             _OPS.TFLITE_BUILTINS,
         ]
+
+
+def _in_int4(content: bytes) -> bytes:
+    try:
+        with progress.stage("quantizing"):
+            return to_int4(content)
+    except Exception as error:  # Like the converter, it raises any type.
+        raise ConversionFailed(f"LiteRT's quantizer cannot take it: {error}") from error
 
 
 def _reason(text: str) -> str:

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from typing import Any
-
-import numpy as np
 
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import check_flag, is_one_of
 from keras_prune_kit._tools.files import check_writable
-from keras_prune_kit._tools.quantizations import CALIBRATED
+from keras_prune_kit._tools.quantizations import (
+    CALIBRATED,
+    COMPARED,
+    check_installed,
+)
 from keras_prune_kit.tflite import flatbuffer
 from keras_prune_kit.tflite.agreement import largest_deviation
 from keras_prune_kit.tflite.errors import ExportError
-from keras_prune_kit.tflite.masking import Bounded
 from keras_prune_kit.tflite.model import TFLiteModel
 from keras_prune_kit.tflite.samples import (
     Sample,
-    coarse_columns,
     one_sample,
     representative_samples,
 )
 from keras_prune_kit.tflite.string_inputs import check_exportable
-
-_LOGGER = logging.getLogger(__name__)
+from keras_prune_kit.tflite.telling import (
+    tell_coarse_columns,
+    tell_deviation,
+    tell_float_operators,
+    tell_float_weights,
+    tell_masks,
+)
 
 # The supported dtypes of inputs and outputs, by quantization.
 _IO_DTYPES = {
@@ -34,9 +38,8 @@ _IO_DTYPES = {
     "dynamic": ("float32",),
     "int8": ("float32", "int8", "uint8"),
     "int16x8": ("float32", "int16"),
+    "int4": ("float32",),
 }
-# Half way from an exact file (0) to one that ignores its inputs (about 1).
-_MOST_DEVIATION = 0.5
 _KEEPS_SPARSE_STORAGE = ("none", "float16")
 
 
@@ -60,9 +63,10 @@ def export_tflite(
 
     The signature of the file has the names of the Keras inputs and outputs; a single
     output that is not in a dict is called `output_0`. The file contains only what an
-    interpreter needs, and the names of weights, inputs and outputs. Channels between
-    layers that compute in integers are sorted, so that the file compresses better;
-    its results stay bit-identical.
+    interpreter needs, and for each tensor a short name, as other tools look them up by
+    name: weights keep theirs, others are numbered. Channels between layers that compute
+    in integers are sorted, so that the file compresses better; its results stay
+    bit-identical.
 
     Args:
         model: A built Keras model, or the path of one (.keras, .h5). It is not
@@ -72,13 +76,15 @@ def export_tflite(
         quantization: `"none"` keeps float32. `"float16"` halves the file.
             `"dynamic"` stores larger kernels in int8 and computes in float.
             `"int8"` also computes in int8, where the interpreter has int8 kernels.
-            `"int16x8"` has int16 activations and int8 weights. Defaults to
-            `"none"`.
-        representative_data: Typical inputs, used by `"int8"` and `"int16x8"` only:
-            an array `(n, ...)`; for several inputs a list of arrays or a dict of
-            arrays by input name; or an iterable of batches such as a
-            `tf.data.Dataset`, with or without labels. At most 200 samples are used.
-            Defaults to `None`.
+            `"int16x8"` has int16 activations and int8 weights. `"int4"` stores the
+            kernels of Dense and Conv layers in int4, and others in int8 if there are
+            int8 operators for them; it computes like `"dynamic"`, and needs
+            `pip install keras-prune-kit[int4]`. Defaults to `"none"`.
+        representative_data: Typical inputs, used to calibrate `"int8"` and `"int16x8"`,
+            and for these and `"int4"` to compare the file with the model: an array
+            `(n, ...)`; for several inputs a list of arrays or a dict of arrays by input
+            name; or an iterable of batches such as a `tf.data.Dataset`, with or without
+            labels. At most 200 samples are used. Defaults to `None`.
         io_dtype: The dtype of inputs and outputs: `"float32"`; `"int8"` or `"uint8"`
             with `"int8"`; `"int16"` with `"int16x8"`. Defaults to `"float32"`.
         sparse_storage: If True, store nonzero values only. The file gets smaller, but
@@ -88,6 +94,7 @@ def export_tflite(
         The exported model.
 
     Raises:
+        ImportError: If a package for `"int4"` is not installed.
         ExportError: If the model has string inputs, the converter fails, or the
             interpreter cannot run the converted file, which is tried in a separate
             process; the message has the reason.
@@ -113,7 +120,7 @@ def export_tflite(
     if is_quantized:
         _check_trained_for(quantization, model)
     samples: list[Sample] = []
-    if quantization in CALIBRATED and representative_data is not None:
+    if quantization in COMPARED and representative_data is not None:
         samples = representative_samples(representative_data, signature.inputs)
     elif quantization in CALIBRATED and not is_quantized:
         raise ValueError(
@@ -130,12 +137,15 @@ def export_tflite(
     conversion = Conversion(model, signature)
     try:
         content = conversion.convert(
-            quantization, samples, io_dtype=io_dtype, sparse_storage=sparse_storage
+            quantization,
+            samples if quantization in CALIBRATED else (),
+            io_dtype=io_dtype,
+            sparse_storage=sparse_storage,
         )
         sample = one_sample(signature.inputs, samples)
         exported = TFLiteModel.converted(content, sample)
         if sparse_storage:
-            dense = conversion.convert(quantization, samples)
+            dense = conversion.convert(quantization, ())
             _check_nothing_lost(dense, content)
     except (ConversionFailed, ValueError, RuntimeError) as error:
         raise ExportError(
@@ -143,15 +153,18 @@ def export_tflite(
             f"'{quantization}': {error}"
         ) from error
     if quantization in CALIBRATED:
-        _tell_float_operators(model.name, quantization, content)
-        _tell_masks(model.name, quantization, conversion.masks)
+        tell_float_operators(model.name, quantization, content)
+        tell_masks(model.name, quantization, conversion.masks)
         if samples:
-            _tell_coarse_columns(model.name, quantization, samples)
-            _tell_deviation(
-                model.name,
-                quantization,
-                largest_deviation(model, signature, exported, samples),
-            )
+            tell_coarse_columns(model.name, quantization, samples)
+    if quantization == "int4":
+        tell_float_weights(model.name, content)
+    if samples:
+        tell_deviation(
+            model.name,
+            quantization,
+            largest_deviation(model, signature, exported, samples),
+        )
     # Last, so that an error above leaves no file.
     if path is not None:
         exported.save(path)
@@ -169,6 +182,7 @@ def _check_options(quantization: str, io_dtype: str, sparse_storage: bool) -> No
             f"io_dtype must be one of {list(_IO_DTYPES[quantization])} with "
             f"quantization='{quantization}'. Received: {io_dtype!r}."
         )
+    check_installed(quantization)
     check_flag("sparse_storage", sparse_storage)
     if sparse_storage and quantization not in _KEEPS_SPARSE_STORAGE:
         raise ValueError(
@@ -221,66 +235,4 @@ def _check_nothing_lost(dense: bytes, sparse: bytes) -> None:
             "sparse storage. This happens with small kernels, mostly those with fewer "
             "than four inputs. Leave sparse_storage out and compress the file with "
             "gzip, which saves as much."
-        )
-
-
-def _tell_float_operators(name: str, quantization: str, content: bytes) -> None:
-    operators = flatbuffer.float_operator_names(content)
-    if operators:
-        _LOGGER.warning(
-            "The %s file of model '%s' computes these operators in float32, because "
-            "the converter has no integer kernels for them: %s.",
-            quantization,
-            name,
-            ", ".join(sorted(operators)),
-        )
-
-
-def _tell_deviation(name: str, quantization: str, deviation: float) -> None:
-    if deviation > _MOST_DEVIATION:
-        _LOGGER.warning(
-            "The %s file of model '%s' does not reproduce the model: on "
-            "representative_data the mean error of its outputs is %.0f %% of their "
-            "mean deviation. Check it with compare(...), and use "
-            "quantization='dynamic' if other representative data does not help.",
-            quantization,
-            name,
-            100 * deviation,
-        )
-
-
-def _tell_coarse_columns(name: str, quantization: str, samples: list[Sample]) -> None:
-    steps = np.iinfo(np.int8 if quantization == "int8" else np.int16).max * 2 + 1
-    for key, columns in coarse_columns(samples, steps).items():
-        if columns:
-            _LOGGER.warning(
-                "Input '%s' of model '%s' has one scale for all of its columns in %s, "
-                "with which columns %s vary by fewer than 8 steps, so that the file "
-                "hardly uses them. Normalize the columns before the model, not inside "
-                "it, or use quantization='dynamic'.",
-                key,
-                name,
-                quantization,
-                ", ".join(map(str, columns[:8])),
-            )
-
-
-def _tell_masks(name: str, quantization: str, masks: Bounded) -> None:
-    if masks.changes:
-        pairs = [f"{before:.3g} became {after:.3g}" for before, after in masks.changes]
-        _LOGGER.info(
-            "In the %s file of model '%s' masks near minus infinity were reduced, "
-            "because the scores share their quantization range: %s.",
-            quantization,
-            name,
-            ", ".join(pairs),
-        )
-    if masks.left:
-        _LOGGER.warning(
-            "The %s file of model '%s' keeps masks near minus infinity, which leave "
-            "the scores too few quantization steps and could not be reduced without "
-            "changing the scores: %s. Check the file with compare(...).",
-            quantization,
-            name,
-            ", ".join(f"{value:.3g}" for value in masks.left),
         )

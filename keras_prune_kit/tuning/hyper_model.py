@@ -91,6 +91,7 @@ class CompressionHyperModel(keras_tuner.HyperModel):
 
     Raises:
         ExportError: If the baseline has string inputs, which .tflite does not support.
+        ImportError: If a package for `"int4"` is not installed.
         OSError: If the file does not exist.
         TypeError: If an argument is of the wrong kind.
         ValueError: If the baseline is not compiled with a metric or not trained, or an

@@ -12,7 +12,12 @@ import numpy as np
 
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import is_number, is_whole
-from keras_prune_kit._tools.quantizations import CALIBRATED, QUANTIZATIONS, TRAINED
+from keras_prune_kit._tools.quantizations import (
+    CALIBRATED,
+    QUANTIZATIONS,
+    TRAINED,
+    check_installed,
+)
 from keras_prune_kit.compression.attempt import Setting
 from keras_prune_kit.compression.thinning import Thinning
 from keras_prune_kit.policies import (
@@ -60,6 +65,7 @@ class Space:
             1; `None` to keep all.
 
     Raises:
+        ImportError: If a quantization needs a package that is not installed.
         TypeError: If an argument is of the wrong kind.
         ValueError: If one is out of range or unknown.
     """
@@ -221,6 +227,7 @@ def _check_quantization(names: Any) -> None:
                 f"{', '.join(TRAINED)} for quantization-aware training with that many "
                 f"bits per weight. Received: {name!r}."
             )
+    check_installed(*names)
     if len(set(names)) < len(names):
         raise ValueError(
             f"quantization must not repeat a name. Received: quantization={names!r}."
