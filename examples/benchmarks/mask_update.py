@@ -67,7 +67,7 @@ def main():
     pruner.start()
     added = (peak_mb() - before) * 2**20
     constraints = [v.constraint for v in model.trainable_variables if v.constraint]
-    mask_bytes = sum(c.projection.mask.value.numpy().nbytes for c in constraints)
+    mask_bytes = sum(c.projection.state.value.numpy().nbytes for c in constraints)
     pruner.finalize()
     model = keras.applications.ResNet50(weights=None)
     kernels = [v.value for v in model.trainable_variables if v.name == "kernel"]

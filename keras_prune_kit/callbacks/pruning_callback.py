@@ -19,8 +19,8 @@ _log = logging.getLogger(__name__)
 class PruningCallback(TwoWorldCallback):
     """Callback that prunes a model during `fit`.
 
-    It works with `keras` and `tf_keras` models, however they are compiled. Nothing is
-    wrapped: the model stays an ordinary model and is saved as one. The weights are
+    It works with `keras` models on TensorFlow, JAX and torch and with `tf_keras`
+    models, however they are compiled. Nothing is wrapped: the model stays an ordinary model and is saved as one. The weights are
     exactly sparse after every step, so every checkpoint is sparse, and an interrupted
     run resumes from any of them. `logs` gains `sparsity`, the fraction of the covered
     weights that is zero. In a `keras.distillation.Distiller`, only the student is
