@@ -59,6 +59,7 @@ from keras_prune_kit._keras.metric_direction import (
     metric_names,
 )
 from keras_prune_kit._keras.models import (
+    backend_of,
     callback_namespace,
     check_built,
     fixed_batch,
@@ -82,6 +83,7 @@ from keras_prune_kit._keras.projections import (
 )
 from keras_prune_kit._keras.recurrent_states import at_rest
 from keras_prune_kit._keras.scoring import output_masks, scorer, with_masks
+from keras_prune_kit._keras.sending import load_sent, save_as_sent
 from keras_prune_kit._keras.signature import ModelInput, Signature, signature_of
 from keras_prune_kit._keras.soft_targets import mix_targets
 from keras_prune_kit._keras.variables import (
@@ -123,6 +125,7 @@ __all__ = [
     "arrange",
     "as_array",
     "at_rest",
+    "backend_of",
     "callback_namespace",
     "calls_of",
     "callbacks_beside",
@@ -164,6 +167,7 @@ __all__ = [
     "layer_class",
     "layer_class_name",
     "load",
+    "load_sent",
     "lookup_layers",
     "logged_metrics",
     "metric_direction",
@@ -177,6 +181,7 @@ __all__ = [
     "parts_of",
     "producer_of",
     "retrace",
+    "save_as_sent",
     "scorer",
     "signature_of",
     "state_of",

@@ -40,6 +40,15 @@ def world(model: object, name: str = "model") -> ModuleType:
     )
 
 
+def backend_of(model: object) -> str:
+    """Return the name of a model's backend, such as `"tensorflow"` or `"jax"`.
+
+    Raises:
+        TypeError: If it is not a Keras model.
+    """
+    return world(model).backend.backend()
+
+
 def is_tf_keras(model: Any) -> bool:
     """Return True for a model of `tf_keras` (Keras 2).
 
