@@ -4,9 +4,9 @@ Only TensorFlow converts a model to .tflite and trains it quantization-aware. A 
 that uses another Keras backend cannot switch, so `on_tensorflow` sends such a call to a
 child process. It starts with the first call and is kept until this process ends.
 
-Parts, from the call down: `calls` decides who runs it, `client` starts the process and
-talks to it, `server` is what that runs, `packing` turns models, data and results into
-messages, `news` are the messages that are no results.
+Parts, from the call down: `calls` decides who runs it, `client` keeps the process that
+`child` starts and talks to, `server` is what that process runs. `packing` turns models,
+data and results into messages; `news` is what the child says before the result.
 """
 
 from keras_prune_kit.worker.calls import on_tensorflow

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from keras_prune_kit._keras.datasets import as_arrays
+from keras_prune_kit._keras.datasets import as_arrays, elements, is_torch_loader
 
 _ENDLESS = -1  # The cardinality of an endless `tf.data.Dataset`.
 
@@ -34,7 +34,7 @@ def is_dataset(item: Any) -> bool:
     return (
         isinstance(item, keras.utils.PyDataset)
         or hasattr(item, "element_spec")
-        or _is_loader(item)
+        or is_torch_loader(item)
     )
 
 
@@ -49,21 +49,7 @@ def batches_of(dataset: Any) -> list[Any]:
             "A dataset is sent to TensorFlow as its batches, so it must end. Received: "
             f"an endless {type(dataset).__name__}. Limit it to one pass over the data."
         )
-    # A DataLoader gives lists where Keras expects tuples of inputs and labels.
-    is_loader = _is_loader(dataset)
-    return [
-        as_arrays(
-            tuple(batch) if is_loader and isinstance(batch, list) else batch, "dataset"
-        )
-        for batch in dataset
-    ]
-
-
-def _is_loader(item: Any) -> bool:
-    return any(
-        base.__name__ == "DataLoader" and base.__module__.startswith("torch.utils.data")
-        for base in type(item).__mro__
-    )
+    return [as_arrays(batch, "dataset") for batch in elements(dataset)]
 
 
 def _is_endless(dataset: Any) -> bool:

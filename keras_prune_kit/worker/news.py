@@ -9,7 +9,10 @@ import traceback
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+
+# The first part of an answer: of one that ends a call, or of one before that.
+END, NEWS = b"end", b"news"
 
 _PACKAGE = Path(__file__).parent.parent
 # Where a warning was issued before, as each place issues it once by default.
@@ -98,7 +101,7 @@ class Raised:
             error = RuntimeError(f"{type(error).__name__}: {error}")
         return cls(error, trace)
 
-    def raise_it(self) -> None:
+    def outcome(self) -> NoReturn:
         """Raise the error, caused by the traceback of the child process."""
         raise self.error from ChildTraceback(self.trace)
 
@@ -115,6 +118,10 @@ class Returned:
     """The result of a call."""
 
     value: Any
+
+    def outcome(self) -> Any:
+        """Return it."""
+        return self.value
 
 
 def _can_travel(error: Exception) -> bool:

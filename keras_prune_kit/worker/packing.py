@@ -16,8 +16,8 @@ import numpy as np
 
 from keras_prune_kit import _keras
 from keras_prune_kit._keras.datasets import as_arrays
+from keras_prune_kit._tools.pipes import Frame
 from keras_prune_kit.worker.datasets import SentBatches, batches_of, is_dataset
-from keras_prune_kit.worker.frames import Frame
 
 # Loads a model from a file, with the classes and functions that it names.
 Load = Callable[[Path, Mapping[str, Any]], Any]

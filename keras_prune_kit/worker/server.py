@@ -13,13 +13,26 @@ import threading
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from keras_prune_kit.worker.frames import END, NEWS, Frame, read_frame, write_frame
-from keras_prune_kit.worker.news import Logged, Printed, Raised, Returned, Warned
-
-if TYPE_CHECKING:
-    from keras_prune_kit.worker.surroundings import Surroundings
+from keras_prune_kit import _keras
+from keras_prune_kit._tools.pipes import (
+    Frame,
+    private_stdout,
+    read_frame,
+    write_frame,
+)
+from keras_prune_kit.worker.news import (
+    END,
+    NEWS,
+    Logged,
+    Printed,
+    Raised,
+    Returned,
+    Warned,
+)
+from keras_prune_kit.worker.packing import pack, unpack
+from keras_prune_kit.worker.surroundings import LOGGER, Surroundings
 
 
 def serve() -> None:
@@ -29,9 +42,7 @@ def serve() -> None:
     calls: queue.SimpleQueue[Frame] = queue.SimpleQueue()
     requests = sys.stdin.buffer
     threading.Thread(target=_listen, args=(requests, calls), daemon=True).start()
-    # A private copy of stdout, which prints of native code must not reach.
-    answers = _Answers(open(os.dup(sys.stdout.fileno()), "wb"))
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    answers = _Answers(private_stdout())
     sys.stdout, sys.stderr = _Stream("stdout", answers), _Stream("stderr", answers)
     while True:
         answers.write([END, *_answer(calls.get(), answers)])
@@ -95,9 +106,6 @@ class _Log(logging.Handler):
 def _answer(call: Frame, answers: _Answers) -> Frame:
     """Run a call and return its result or its error, in parts."""
     try:
-        # Imports TensorFlow, whose absence is an error of the call.
-        from keras_prune_kit.worker.packing import pack
-
         surroundings: Surroundings = pickle.loads(call[0])
         _prepare(surroundings, answers)
         result = _run(call[1:], surroundings.folder, answers)
@@ -107,8 +115,6 @@ def _answer(call: Frame, answers: _Answers) -> Frame:
 
 
 def _prepare(surroundings: Surroundings, answers: _Answers) -> None:
-    from keras_prune_kit.worker.surroundings import LOGGER
-
     surroundings.adopt()
     _Stream.is_terminal = surroundings.is_terminal
     if not LOGGER.handlers:
@@ -117,8 +123,6 @@ def _prepare(surroundings: Surroundings, answers: _Answers) -> None:
 
 
 def _run(call: Frame, folder: str, answers: _Answers) -> Returned:
-    from keras_prune_kit.worker.packing import unpack
-
     with warnings.catch_warnings():
         # The filters of the parent process decide.
         warnings.simplefilter("always")
@@ -130,8 +134,6 @@ def _run(call: Frame, folder: str, answers: _Answers) -> Returned:
 
 
 def _load(path: Path, objects: Mapping[str, Any]) -> Any:
-    from keras_prune_kit import _keras
-
     return _keras.load_sent(path, objects, compiled=True)
 
 

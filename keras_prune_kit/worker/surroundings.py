@@ -12,6 +12,8 @@ from typing import Any
 import keras
 
 _SETTINGS = ("floatx", "epsilon", "image_data_format")
+# They speak of how TensorFlow is used, which is not the user's doing.
+_CHATTERERS = ("absl", "tensorflow")
 LOGGER = logging.getLogger("keras_prune_kit")
 
 
@@ -58,6 +60,8 @@ class Surroundings:
         os.chdir(self.cwd)
         sys.path[:] = self.path
         LOGGER.setLevel(self.log_level)
+        for name in _CHATTERERS:
+            logging.getLogger(name).setLevel(logging.ERROR)
         keras.utils.clear_session()
         keras.utils.set_random_seed(self.seed)
         for name, value in self.settings.items():

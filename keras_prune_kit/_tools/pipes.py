@@ -1,16 +1,22 @@
-"""Messages on a pipe: a pickle, then the arrays that it refers to, without copies."""
+"""Messages between processes on a pipe."""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 _NUMBER_BYTES = 8
 
-Frame = Sequence[Any]
+Frame = Sequence[Any]  # The parts of a message: bytes, or views of arrays.
 
-# The first part of an answer: of one that ends a call, or of one before that.
-END, NEWS = b"end", b"news"
+
+def private_stdout() -> BinaryIO:
+    """Return a private copy of stdout, and send what others print to stderr."""
+    answers = open(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return answers
 
 
 def write_frame(stream: Any, frame: Frame) -> None:
