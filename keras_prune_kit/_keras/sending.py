@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from keras_prune_kit._keras.compiling import check_compiled
 from keras_prune_kit._keras.copying.parts import parts_of
 from keras_prune_kit._keras.files import configs_of
 from keras_prune_kit._keras.layer_classes import is_of_keras
@@ -79,6 +80,7 @@ def load_sent(path: Path, objects: Mapping[str, Any], *, compiled: bool = False)
             if compiled and config:
                 # Resolved for a backend on which XLA may be the better choice.
                 model.compile_from_config({**config, "jit_compile": "auto"})
+                check_compiled(model)
     except Exception as error:  # A user's class can raise anything.
         raise ValueError(
             "The model cannot be rebuilt on the backend "

@@ -68,15 +68,14 @@ class Child:
         Raises:
             RuntimeError: If the process ends instead.
         """
-        try:
+        # If it has ended, the end of its answers tells so.
+        with contextlib.suppress(BrokenPipeError):
             write_frame(self.process.stdin, call)
-            while True:
-                kind, *answer = read_frame(self.process.stdout)
-                if kind != NEWS:
-                    return answer
-                pickle.loads(answer[0]).repeat()
-        except (EOFError, BrokenPipeError) as error:
-            raise RuntimeError(self._obituary()) from error
+        while True:
+            kind, *answer = self._read()
+            if kind != NEWS:
+                return answer
+            pickle.loads(answer[0]).repeat()
 
     def kill(self) -> None:
         """Send the process a signal that it cannot ignore."""
@@ -90,6 +89,12 @@ class Child:
             self._wait()
         self.process.stdout.close()
         self._errors.close()
+
+    def _read(self) -> Frame:
+        try:
+            return read_frame(self.process.stdout)
+        except EOFError as error:
+            raise RuntimeError(self._obituary()) from error
 
     def _wait(self) -> int:
         try:

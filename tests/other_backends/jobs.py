@@ -105,6 +105,7 @@ def test_own_classes_and_functions_are_imported_there():
     exported = kpk.export_tflite(model)
     assert [item.name for item in exported.inputs] == ["a", "b"]
     names = [item.name for item in exported.outputs]
+    names = [item.name for item in exported.outputs]
     got = dict(zip(names, exported.predict(data), strict=True))
     for name, array in wanted.items():
         np.testing.assert_allclose(got[name], array, atol=1e-5)
@@ -124,7 +125,8 @@ def test_compress_gives_a_model_of_this_backend(model, report):
     assert report.baseline.score == pytest.approx(scores["accuracy"])
     after = report.model.evaluate(X, Y, verbose=0, return_dict=True)
     assert report.stages[2].score == pytest.approx(after["accuracy"])
-    assert report.model.fit(X, Y, epochs=1, verbose=0).history["accuracy"][0] > 0.5
+    losses = report.model.fit(X, Y, epochs=9, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
     assert "pruned + int8" in str(report)
     assert "tensorflow" not in sys.modules
 
