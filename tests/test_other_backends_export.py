@@ -53,12 +53,12 @@ def started(command, backend):
     )
 
 
-def checked(name, backend, *options):
-    """Run a file of checks under a backend."""
-    path = str(TESTS / "other_backends" / f"{name}.py")
+def checked(backend, *names, options=()):
+    """Run files of checks in one process with a backend."""
+    paths = [str(TESTS / "other_backends" / f"{name}.py") for name in names]
     # The conftest imports TensorFlow.
     settings = ["--noconftest", "-n", "0", "-q", "-p", "no:cacheprovider"]
-    with started(["-m", "pytest", *settings, *options, path], backend) as process:
+    with started(["-m", "pytest", *settings, *options, *paths], backend) as process:
         output = "".join(process.communicate())
     assert process.returncode == 0, output
 
@@ -73,33 +73,27 @@ def is_running(pid):
 
 @needs_torch
 def test_models_of_torch_are_exported_and_compressed():
-    checked("jobs", "torch")
+    checked("torch", "jobs", "faults")
 
 
 @needs_jax
 def test_models_of_jax_are_exported_and_compressed():
-    checked("jobs", "jax", "-k", "file_computes or compress_gives")
-
-
-@needs_torch
-def test_faults_are_told_as_without_a_child():
-    checked("faults", "torch")
+    checked("jax", "jobs", options=["-k", "stays_warm or compress_gives"])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["jobs", "faults"])
 @pytest.mark.parametrize(
     "backend",
     [pytest.param("torch", marks=needs_torch), pytest.param("jax", marks=needs_jax)],
 )
-def test_all_checks_pass(name, backend):
-    checked(name, backend, "-m", "slow or not slow")
+def test_all_checks_pass(backend):
+    checked(backend, "jobs", "faults", options=["-m", "slow or not slow"])
 
 
 @needs_torch
 @pytest.mark.slow
 def test_a_search_has_one_child():
-    checked("searching", "torch")
+    checked("torch", "searching")
 
 
 @needs_torch

@@ -24,6 +24,7 @@ from keras_prune_kit._keras.models import backend_of, check_built, first_line
 from keras_prune_kit._keras.trust import dicts
 
 _ONE_BACKEND = "TorchModuleWrapper"
+_NOWHERE = (None, "builtins")
 
 
 def save_as_sent(model: Any, path: Path) -> dict[str, Any]:
@@ -102,44 +103,51 @@ def _check_portable(model: Any) -> None:
 
 
 def _own_objects(model: Any, configs: tuple[Any, ...]) -> dict[str, Any]:
-    """Return what configurations name that is not from Keras, by the names in them."""
-    registered = sys.modules["keras"].saving.get_registered_object
+    """Return what configurations name that is not from Keras, by the names in them.
+
+    Raises:
+        ValueError: If a name stands for two of them.
+    """
     held, found = _held_objects(model), {}
     for node in dicts(list(configs)):
-        name, other_name = _names(node)
-        if name is None:
-            continue
-        item = held.get(name) or registered(other_name) or _of_module(node, name)
-        if item is not None and not is_of_keras(item):
-            found |= {name: item, other_name or name: item}
+        for name, item in _described(node, held):
+            if found.setdefault(name, item) is not item:
+                raise ValueError(
+                    "A model is sent to TensorFlow as a .keras file, in which a name "
+                    f"stands for one class or function. Received: model '{model.name}' "
+                    f"with two named {name}. Rename one of them."
+                )
     return found
 
 
-def _names(node: dict[str, Any]) -> tuple[str | None, str]:
-    """Return the name and the registered name of what a configuration describes.
-
-    The first is `None` for a dict that describes neither a class nor a function.
-    """
+def _described(node: dict[str, Any], held: list[Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the class or function that a configuration describes, with its name."""
     kind = node.get("class_name")
     if not isinstance(kind, str) or "module" not in node:
-        return None, ""
+        return
     name = str(node.get("config")) if kind == "function" else kind
-    return name, str(node.get("registered_name") or "")
+    registered_name = str(node.get("registered_name") or "")
+    registered = sys.modules["keras"].saving.get_registered_object(registered_name)
+    if registered is not None and not is_of_keras(registered):
+        yield registered_name, registered
+        # Keras looks functions up by their plain names.
+        if kind != "function":
+            return
+    for item in held:
+        # Keras notes no module for a script, and some versions none for functions.
+        if item.__name__ == name and node["module"] in (item.__module__, *_NOWHERE):
+            yield name, item
 
 
-def _of_module(node: dict[str, Any], name: str) -> Any:
-    return getattr(sys.modules.get(str(node["module"])), name, None)
-
-
-def _held_objects(model: Any) -> dict[str, Any]:
-    """Return the classes and functions that a model holds, by their own names."""
+def _held_objects(model: Any) -> list[Any]:
+    """Return the classes and functions of a model that are not from Keras."""
     parts = parts_of(model)
     compilation = getattr(getattr(model, "_compile_config", None), "config", None)
     values = [*parts, *_leaves(compilation or {})]
     values += [value for part in parts for value in vars(part).values()]
     kinds = (types.FunctionType, type)
-    items = [value if isinstance(value, kinds) else type(value) for value in values]
-    return {item.__name__: item for item in items if not is_of_keras(item)}
+    items = {value if isinstance(value, kinds) else type(value) for value in values}
+    return [item for item in items if not is_of_keras(item)]
 
 
 def _leaves(item: Any) -> Iterator[Any]:

@@ -60,6 +60,11 @@ def test_a_class_that_cannot_be_imported_is_named():
         compressed(built(), callbacks=[parts.Shell(lambda: None)])
 
 
+def test_two_classes_of_one_name_are_not_mixed_up():
+    with pytest.raises(ValueError, match="two named Scaled. Rename one of them"):
+        kpk.export_tflite(built(parts.Scaled(), parts.Inner.Scaled()))
+
+
 def test_what_cannot_be_sent_is_refused(model):
     def batches():
         yield X, Y

@@ -47,7 +47,7 @@ def worst_error(y_true, y_pred):
 
 
 class Diary(keras.callbacks.Callback):
-    """A callback that writes to a file, prints, and warns."""
+    """A callback that writes to a file."""
 
     def __init__(self, path):
         super().__init__()
@@ -77,3 +77,10 @@ class OfTorch(keras.layers.Layer):
         import torch
 
         return torch.relu(inputs)
+
+
+class Inner:
+    """A place for a second class of the same name."""
+
+    class Scaled(Scaled):
+        """A layer that only its place tells apart from the other."""
