@@ -75,6 +75,7 @@ def test_what_cannot_be_sent_is_refused(model):
         compressed(model, callbacks=[parts.Shell(threading.Lock())])
 
 
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="it needs torch here")
 def test_a_layer_of_one_backend_alone_is_told():
     with pytest.raises(ValueError, match="must work on every backend"):
         kpk.export_tflite(built(parts.OfTorch()))
