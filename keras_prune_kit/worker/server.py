@@ -77,6 +77,7 @@ class _Answers:
 class _Stream(io.TextIOBase):
     """A stream of Python that the parent process prints."""
 
+    encoding = "utf-8"
     is_terminal = False
 
     def __init__(self, name: str, answers: _Answers) -> None:

@@ -227,3 +227,24 @@ def test_quantize_aware_says_what_to_do(model):
     with pytest.raises(ValueError, match=re.escape("target='smallest'")):
         kpk.quantize_aware(model)
     assert "tensorflow" not in sys.modules
+
+
+def test_a_model_is_exported_amid_its_training():
+    """The constraint of a pruner is no part of what is sent."""
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(4)])
+    model.compile("adam", "mse")
+    errors, sparsities = [], []
+
+    class Exporting(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            exported = kpk.export_tflite(self.model)
+            wanted = self.model.predict(X, verbose=0)
+            errors.append(np.abs(exported.predict(X) - wanted).max())
+            sparsities.append(exported.sparsity_report().sparsity)
+
+    sparsity = 0.5 if BACKEND == "torch" else 0.0
+    pruning = [kpk.PruningCallback(sparsity)] if sparsity else []
+    callbacks = [*pruning, Exporting()]
+    model.fit(X, X[:, :4], epochs=2, verbose=0, callbacks=callbacks)
+    assert max(errors) < 1e-5
+    assert sparsities[-1] == sparsity
