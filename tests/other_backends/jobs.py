@@ -67,10 +67,17 @@ def test_the_file_computes_what_the_model_does(model, tmp_path):
         )
         assert np.abs(exported.predict(X) - wanted).max() < error
         assert (tmp_path / "model.tflite").read_bytes() == exported.bytes
-    integers = kpk.export_tflite(
-        model, quantization="int8", representative_data=X, io_dtype="int8"
-    )
+
+
+@pytest.mark.slow
+def test_all_options_of_an_export_work(model):
+    wanted = model.predict(X, verbose=0)
+    data = {"representative_data": X}
+    integers = kpk.export_tflite(model, quantization="int8", io_dtype="int8", **data)
     assert integers.inputs[0].dtype == "int8"
+    assert np.abs(integers.predict(X) - wanted).max() < 0.05
+    wide = kpk.export_tflite(model, quantization="int16x8", **data)
+    assert np.abs(wide.predict(X) - wanted).max() < 0.05
     sparse = kpk.export_tflite(model, sparse_storage=True)
     np.testing.assert_allclose(sparse.predict(X), wanted, atol=1e-6)
 
