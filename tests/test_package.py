@@ -19,7 +19,7 @@ PACKAGE = Path(kpk.__file__).parent
 LAYERS = (
     {"_tools", "digits"},
     {"_keras", "criteria"},
-    {"schedules", "structures"},
+    {"schedules", "structures", "worker"},
     {"reports"},
     {"channels"},
     {"policies"},

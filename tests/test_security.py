@@ -33,8 +33,11 @@ def _in_a_folder_of_its_own(monkeypatch, tmp_path):
 
 
 def test_nothing_is_unpickled_or_evaluated():
+    """But for the messages of a child process, on pipes that nobody else has."""
     found = []
     for path in FILES:
+        is_worker = path.parent.name == "worker"
+        run_code = RUN_CODE - {"pickle"} if is_worker else RUN_CODE
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             names = []
             if isinstance(node, ast.Import):
@@ -45,7 +48,9 @@ def test_nothing_is_unpickled_or_evaluated():
                 found += [path] * (node.func.id in ("eval", "exec"))
             elif isinstance(node, ast.keyword) and node.arg == "allow_pickle":
                 found += [path] * (ast.unparse(node.value) != "False")
-            found += [path] * any(name.partition(".")[0] in RUN_CODE for name in names)
+            found += [path] * any(name.partition(".")[0] in run_code for name in names)
+            # Not from a file, which somebody else may have written.
+            found += [path] * (ast.unparse(node) == "pickle.load")
     assert not found
 
 

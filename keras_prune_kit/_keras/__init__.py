@@ -82,6 +82,7 @@ from keras_prune_kit._keras.projections import (
 )
 from keras_prune_kit._keras.recurrent_states import at_rest
 from keras_prune_kit._keras.scoring import output_masks, scorer, with_masks
+from keras_prune_kit._keras.sending import load_sent, save_as_sent
 from keras_prune_kit._keras.signature import ModelInput, Signature, signature_of
 from keras_prune_kit._keras.soft_targets import mix_targets
 from keras_prune_kit._keras.train_functions import (
@@ -176,6 +177,7 @@ __all__ = [
     "layer_class",
     "layer_class_name",
     "load",
+    "load_sent",
     "lookup_layers",
     "logged_metrics",
     "metric_direction",
@@ -189,6 +191,7 @@ __all__ = [
     "parts_of",
     "producer_of",
     "retrace",
+    "save_as_sent",
     "scorer",
     "signature_of",
     "state_of",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,22 @@ def _as_array(name: str, item: Any) -> Any:
 def is_text(item: Any) -> bool:
     """Return True for a string tensor, which Keras does not accept as an array."""
     return getattr(getattr(item, "dtype", None), "name", "") == "string"
+
+
+def is_torch_loader(data: Any) -> bool:
+    """Return True for a `DataLoader` of torch."""
+    return any(
+        base.__name__ == "DataLoader" and base.__module__.startswith("torch.utils.data")
+        for base in type(data).__mro__
+    )
+
+
+def elements(data: Iterable[Any]) -> Iterator[Any]:
+    """Yield the elements of an iterable, inputs with labels as a tuple."""
+    is_loader = is_torch_loader(data)
+    for element in data:
+        # A DataLoader gives lists instead.
+        yield tuple(element) if is_loader and isinstance(element, list) else element
 
 
 def batches(data: Any) -> Iterator[tuple[Any, ...]]:

@@ -15,11 +15,17 @@ from typing import Any
 import h5py
 
 from keras_prune_kit._keras.containment import check_contained
-from keras_prune_kit._keras.trust import ForeignCode, foreign_code, import_objects
+from keras_prune_kit._keras.trust import (
+    ForeignCode,
+    dicts,
+    foreign_code,
+    import_objects,
+)
 from keras_prune_kit._tools.checks import as_path
 
 # Shortcuts that `compile` accepts in addition to the names of metrics.
 _METRIC_WORDS = {"accuracy", "acc", "crossentropy", "ce"}
+_OF_BACKEND = re.compile(r"keras\.src\.backend\.\w+\.optimizers\b")
 # Keras' messages for an unknown class.
 _MISSING = re.compile(r"(?:Unknown \w+: |locate \w+ |object of type )['`](\w+)['`]")
 
@@ -94,6 +100,16 @@ def check_safe(path: str, trusted: Collection[str] = ()) -> None:
         raise _unsafe(path, foreign)
 
 
+def configs_of(path: str) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Return the configurations of the model and of its compilation in a file.
+
+    Raises:
+        ValueError: If the file is not a model file.
+    """
+    file = _ModelFile.read(path)
+    return file.model_config, file.compile_config
+
+
 def _unsafe(path: str, foreign: list[ForeignCode]) -> UnsafeModelError:
     return UnsafeModelError(
         f"{path} holds code that is not from Keras "
@@ -160,7 +176,18 @@ def _read_keras(path: str) -> tuple[str, dict[str, Any], dict[str, Any] | None]:
         version = json.loads(archive.read("metadata.json"))["keras_version"]
         config = json.loads(archive.read("config.json"))
     compile_config = config.pop("compile_config", None)
+    _name_optimizers_publicly(compile_config)
     return version, config, compile_config
+
+
+def _name_optimizers_publicly(compile_config: Any) -> None:
+    """Name the optimizers of the torch backend as those of all backends.
+
+    A file from that backend names its subclasses, such as `torch_adam.Adam`.
+    """
+    for node in dicts(compile_config):
+        if _OF_BACKEND.match(str(node.get("module"))):
+            node["module"] = "keras.optimizers"
 
 
 def _read_h5(path: str) -> tuple[str, dict[str, Any], dict[str, Any] | None]:

@@ -40,6 +40,15 @@ def world(model: object, name: str = "model") -> ModuleType:
     )
 
 
+def backend_of(model: object) -> str:
+    """Return the name of a model's backend, such as `"tensorflow"` or `"jax"`.
+
+    Raises:
+        TypeError: If it is not a Keras model.
+    """
+    return world(model).backend.backend()
+
+
 def is_tf_keras(model: Any) -> bool:
     """Return True for a model of `tf_keras` (Keras 2).
 
@@ -47,12 +56,6 @@ def is_tf_keras(model: Any) -> bool:
         TypeError: If it is not a Keras model.
     """
     return world(model).__name__ == "tf_keras"
-
-
-def backend_of(model: Any) -> str:
-    """Return the backend that runs a model: "tensorflow", "jax" or "torch"."""
-    keras = world(model)
-    return "tensorflow" if keras.__name__ == "tf_keras" else keras.backend.backend()
 
 
 def trained_model(model: Any) -> Any:

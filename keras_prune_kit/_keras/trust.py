@@ -59,7 +59,7 @@ def foreign_code(
         trusted: More packages whose code may run. Defaults to none.
     """
     registered = world.saving.get_registered_object
-    found = (_foreign(node, registered, _TRUSTED | trusted) for node in _dicts(config))
+    found = (_foreign(node, registered, _TRUSTED | trusted) for node in dicts(config))
     return list(dict.fromkeys(filter(None, found)))
 
 
@@ -83,7 +83,7 @@ def import_objects(found: list[ForeignCode]) -> dict[str, Any]:
     return objects
 
 
-def _dicts(config: Any) -> Iterator[dict[str, Any]]:
+def dicts(config: Any) -> Iterator[dict[str, Any]]:
     """Yield all dicts of a nest, including those inside other dicts."""
     waiting = [config]
     while waiting:

@@ -20,11 +20,11 @@ class PruningCallback(TwoWorldCallback):
     """Callback that prunes a model during `fit`.
 
     It works with `keras` models on TensorFlow, JAX and torch and with `tf_keras`
-    models, however they are compiled. Nothing is wrapped: the model stays an ordinary model and is saved as one. The weights are
-    exactly sparse after every step, so every checkpoint is sparse, and an interrupted
-    run resumes from any of them. `logs` gains `sparsity`, the fraction of the covered
-    weights that is zero. In a `keras.distillation.Distiller`, only the student is
-    pruned.
+    models, however they are compiled. Nothing is wrapped: the model stays an ordinary
+    model and is saved as one. The weights are exactly sparse after every step, so every
+    checkpoint is sparse, and an interrupted run resumes from any of them. `logs` gains
+    `sparsity`, the fraction of the covered weights that is zero. In a
+    `keras.distillation.Distiller`, only the student is pruned.
 
     If the loss becomes NaN or infinite, training ends with an error, and weights and
     optimizer state are restored from the last snapshot. Snapshots are taken as often as

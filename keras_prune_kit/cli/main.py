@@ -53,6 +53,9 @@ def main(words: Sequence[str] | None = None) -> int:
     """
     options = read_options(words)
     _quiet_native_logs()
+    # Files are the same for all backends, and only this one can convert them.
+    if "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = "tensorflow"
     console = _console(stderr=True)
     notes = Notes(console, silent=options.json)
     result = _attempt(options, console, notes)

@@ -12,8 +12,6 @@ from keras_prune_kit._keras.datasets import (
     as_arrays,
     check_data,
     check_rereadable,
-    input_samples,
-    labelled_samples,
 )
 from keras_prune_kit._tools.checks import (
     as_path,
@@ -21,36 +19,17 @@ from keras_prune_kit._tools.checks import (
     check_whole,
     is_number,
     is_one_of,
-    using,
 )
 from keras_prune_kit._tools.files import check_writable_folder
-from keras_prune_kit._tools.quantizations import (
-    CALIBRATION_SAMPLES,
-    COMPARED,
-    check_installed,
-)
-from keras_prune_kit.compression.attempt import Setting
-from keras_prune_kit.compression.budgets import (
-    check_macs,
-    check_speedup,
-    thinning_for_macs,
-    thinning_for_speedup,
-)
-from keras_prune_kit.compression.fastest import find_fastest
-from keras_prune_kit.compression.prune_once import prune_once
+from keras_prune_kit._tools.quantizations import COMPARED, check_installed
+from keras_prune_kit.compression.budgets import check_macs, check_speedup
+from keras_prune_kit.compression.job import SPARSITY, Goal, reach
 from keras_prune_kit.compression.recipe import Recipe
-from keras_prune_kit.compression.smallest import LEAST_EPOCHS, find_smallest
-from keras_prune_kit.compression.thinning import Thinning
+from keras_prune_kit.compression.smallest import LEAST_EPOCHS
 from keras_prune_kit.policies import PrunePolicy, as_policy
 from keras_prune_kit.reports import CompressionReport
 from keras_prune_kit.schedules import Schedule
 from keras_prune_kit.tflite import check_exportable
-
-# Enough to find a wrong shape or label before training.
-_TRIED_SAMPLES = 8
-
-_SPARSITY = 0.8
-_QUANTIZATION = "int8"
 
 
 def compress(
@@ -105,6 +84,13 @@ def compress(
     most `max_accuracy_drop`; up to four attempts share the epochs. A `policy` zeroes
     weights of what is left, in the second half of the epochs.
 
+    For a model on the JAX or torch backend, the whole job runs in a child process under
+    TensorFlow, training included, and `report.model` is again of the model's backend.
+    What the job is given is sent there. Classes and functions must be in modules that
+    can be imported, not in the script or the notebook itself, and must work on every
+    backend. A dataset is read once, and its batches are kept in memory: a random
+    augmentation in it is the same in all epochs. Callbacks are copied.
+
     Args:
         model: A trained and compiled `keras` or `tf_keras` model, or the path of one
             (.keras, .h5). It is not changed.
@@ -157,6 +143,7 @@ def compress(
     Raises:
         ExportError: If the model has string inputs, which .tflite does not support.
         ImportError: If a package for `"int4"` is not installed.
+        RuntimeError: If the child process for a model of JAX or torch is killed.
         TypeError: If it is not a Keras model, or the data contain ragged tensors.
         ValueError: If the model is not built or compiled or cannot be copied, the
             policy does not fit it, another argument is out of range, or a target or an
@@ -180,18 +167,16 @@ def compress(
     chosen = None if policy is None else as_policy(policy)
     _keras.check_compiled(model)
     # Only for its errors, such as a rule that covers no weight.
-    (chosen or as_policy(_SPARSITY)).plan(model)
+    (chosen or as_policy(SPARSITY)).plan(model)
     check_exportable(model)
     _check_target(target, max_accuracy_drop)
     _check_budgets(target, speedup, macs, multiple_of)
     _check_epochs(epochs, target)
     if quantization is not None and not isinstance(quantization, str):
         raise TypeError(f"quantization is a text. Received: {quantization!r}.")
-    check_installed(quantization or _QUANTIZATION)
+    if quantization is not None:
+        check_installed(quantization)
     _check_fit_options(batch_size, callbacks, verbose)
-    loses_channels = target == "fastest" or speedup is not None or macs is not None
-    if loses_channels:
-        Thinning(0.5, multiple_of).check(model)  # Raises if no channel can leave.
     check_decision(objective, mode)
     train_data = as_arrays(train_data, "train_data")
     validation_data = as_arrays(validation_data, "validation_data")
@@ -202,11 +187,6 @@ def compress(
         check_rereadable(train_data, "train_data of several attempts")
     if representative_data is None and quantization in (None, *COMPARED):
         check_rereadable(train_data, "train_data without representative_data")
-        with using("train_data"):
-            representative_data = input_samples(train_data, CALIBRATION_SAMPLES)
-    _check_copy(model, train_data)
-    _check_fits(model, train_data, "train_data")
-    _check_fits(model, validation_data, "validation_data")
     if out_dir is not None:
         check_writable_folder(as_path("out_dir", out_dir))
     recipe = Recipe(
@@ -221,22 +201,14 @@ def compress(
         objective=objective,
         mode=mode,
     )
-    numbers = quantization or _QUANTIZATION
-    if target == "smallest":
-        report = find_smallest(recipe, chosen, quantization, max_accuracy_drop)
-    elif target == "fastest":
-        report = find_fastest(recipe, chosen, numbers, max_accuracy_drop, multiple_of)
-    elif macs is not None:
-        thinning = thinning_for_macs(model, macs, multiple_of)
-        report = prune_once(recipe, Setting(chosen, numbers, thinning=thinning))
+    goal = Goal(
+        chosen, quantization, target, max_accuracy_drop, speedup, macs, multiple_of
+    )
+    report = reach(model, recipe, goal)
+    if macs is not None:
         check_macs(report, macs)
-    elif speedup is not None:
-        thinning = thinning_for_speedup(recipe, numbers, speedup, multiple_of)
-        report = prune_once(recipe, Setting(chosen, numbers, thinning=thinning))
+    if speedup is not None:
         check_speedup(report, speedup)
-    else:
-        policy = chosen or as_policy(_SPARSITY)
-        report = prune_once(recipe, Setting(policy, numbers))
     if out_dir is not None:
         report.save(out_dir)
     return report
@@ -262,29 +234,6 @@ def _check_fit_options(batch_size: Any, callbacks: Any, verbose: Any) -> None:
         raise TypeError(f"callbacks is a list of callbacks. Received: {callbacks!r}.")
     if not is_one_of(verbose, ("auto", 0, 1, 2, False, True)):
         raise ValueError(f"verbose is 'auto', 0, 1 or 2. Received: {verbose!r}.")
-
-
-def _check_fits(model: Any, data: Any, name: str) -> None:
-    """Evaluate the model on a few samples, unless the data can be read only once."""
-    count = _keras.fixed_batch(model) or _TRIED_SAMPLES
-    with using(name):
-        labelled = labelled_samples(data, count)
-        if labelled is not None:
-            x, y = labelled
-            # Evaluation moves the states of stateful layers; the model must stay as it
-            # was.
-            with _keras.at_rest(model):
-                model.evaluate(x, y, batch_size=count, verbose=0)
-
-
-def _check_copy(model: Any, train_data: Any) -> None:
-    """Check that a copy of the model computes the same on a few samples."""
-    copied = _keras.copy_model(model)
-    labelled = labelled_samples(train_data, _keras.fixed_batch(model) or _TRIED_SAMPLES)
-    if labelled is not None:
-        # Such an error is about the model, not about the data.
-        with using("train_data", but=_keras.CopyError):
-            _keras.check_copy(model, copied, labelled[0])
 
 
 def _check_target(target: Any, max_accuracy_drop: Any) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import keras
-
 from keras_prune_kit import _keras
 from keras_prune_kit._keras import graph_of
 from keras_prune_kit.policies import Match, covered_layers
@@ -61,11 +59,6 @@ def check_model(model: Any) -> None:
             f"{type(model).__name__}. Build the same layers with keras.Model(inputs, "
             "outputs), or quantize after training: kpk.export_tflite(model, "
             "quantization='int8', representative_data=...)."
-        )
-    if keras.backend.backend() != "tensorflow":
-        raise ValueError(
-            "Quantization-aware training needs Keras' TensorFlow backend, which the "
-            f".tflite converter needs too. Received: '{keras.backend.backend()}'."
         )
     for path, layers in _places(model):
         dtype = getattr(layers[-1], "compute_dtype", "float32")

@@ -61,8 +61,9 @@ def quantize_aware(
         ExportError: If the model has string inputs, which .tflite does not support.
         TypeError: If it is not a Keras model, or `skip` is of another type.
         ValueError: If `weight_bits` is not one of these, `skip` covers no layer, or
-            the model is not built, is subclassed or quantized already, computes in
-            another precision than float32, or has no kernel to quantize.
+            the model is not built, is on the JAX or torch backend, is subclassed or
+            quantized already, computes in another precision than float32, or has no
+            kernel to quantize.
 
     Example:
 
@@ -87,6 +88,7 @@ def quantize_aware(
             "it, or start from kpk.strip_quantization(model)."
         )
     check_exportable(model)
+    _check_backend(model)
     if _keras.is_tf_keras(model):
         return _quantize_with_tfmot(model, weight_bits, preserve_sparsity, skip)
     # Imported late: it defines Keras 3 layers, which tf_keras does not need.
@@ -133,6 +135,18 @@ def strip_quantization(model: Any) -> Any:
     from keras_prune_kit.quantization import keras_3
 
     return keras_3.strip(model)
+
+
+def _check_backend(model: Any) -> None:
+    backend = _keras.backend_of(model)
+    if backend != "tensorflow":
+        raise ValueError(
+            "Quantization-aware training needs Keras' TensorFlow backend. Received: "
+            f"model '{model.name}' on the backend '{backend}'. Call "
+            "kpk.compress(model, ..., target='smallest'), which trains it so in a "
+            "process under TensorFlow, or load the saved model with "
+            "KERAS_BACKEND=tensorflow."
+        )
 
 
 def _quantize_with_tfmot(

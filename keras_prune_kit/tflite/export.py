@@ -30,6 +30,7 @@ from keras_prune_kit.tflite.telling import (
     tell_float_weights,
     tell_masks,
 )
+from keras_prune_kit.worker import on_tensorflow
 
 # The supported dtypes of inputs and outputs, by quantization.
 _IO_DTYPES = {
@@ -68,6 +69,11 @@ def export_tflite(
     in integers are sorted, so that the file compresses better; its results stay
     bit-identical.
 
+    A model on the JAX or torch backend is converted in a child process under
+    TensorFlow, which starts once (some seconds) and serves all later calls. The classes
+    and functions of its layers must be in modules that can be imported, not in the
+    script or the notebook itself, and must work on every backend (`keras.ops`).
+
     Args:
         model: A built Keras model, or the path of one (.keras, .h5). It is not
             changed.
@@ -83,8 +89,9 @@ def export_tflite(
         representative_data: Typical inputs, used to calibrate `"int8"` and `"int16x8"`,
             and for these and `"int4"` to compare the file with the model: an array
             `(n, ...)`; for several inputs a list of arrays or a dict of arrays by input
-            name; or an iterable of batches such as a `tf.data.Dataset`, with or without
-            labels. At most 200 samples are used. Defaults to `None`.
+            name; or an iterable of batches such as a `tf.data.Dataset` or a
+            `DataLoader` of torch, with or without labels. At most 200 samples are used.
+            Defaults to `None`.
         io_dtype: The dtype of inputs and outputs: `"float32"`; `"int8"` or `"uint8"`
             with `"int8"`; `"int16"` with `"int16x8"`. Defaults to `"float32"`.
         sparse_storage: If True, store nonzero values only. The file gets smaller, but
@@ -99,10 +106,11 @@ def export_tflite(
             interpreter cannot run the converted file, which is tried in a separate
             process; the message has the reason.
         OSError: If the file cannot be written to `path`.
+        RuntimeError: If the child process for a model of JAX or torch is killed.
         TypeError: If `model` is not a Keras model, or `representative_data` is of an
             unsupported type.
-        ValueError: If options contradict each other, the model is not built, or the
-            data does not match its inputs.
+        ValueError: If options contradict each other, the model is not built, the data
+            does not match its inputs, or the child process cannot import a class.
 
     Example:
 
@@ -114,7 +122,6 @@ def export_tflite(
     _check_options(quantization, io_dtype, sparse_storage)
     model = _keras.opened(model)
     signature = _keras.signature_of(model)
-    _check_backend(model)
     check_exportable(model)
     is_quantized = _keras.is_quantization_aware(model)
     if is_quantized:
@@ -131,6 +138,25 @@ def export_tflite(
     if path is not None:
         # Early, as the conversion takes long.
         check_writable(path)
+    exported = _converted(
+        model, signature, quantization, samples, io_dtype, sparse_storage
+    )
+    # Last, so that an error above leaves no file.
+    if path is not None:
+        exported.save(path)
+    return exported
+
+
+@on_tensorflow
+def _converted(
+    model: Any,
+    signature: _keras.Signature,
+    quantization: str,
+    samples: list[Sample],
+    io_dtype: str,
+    sparse_storage: bool,
+) -> TFLiteModel:
+    """Convert a model with options that are checked, and try the file."""
     # TensorFlow takes seconds to import, and running a file does not need it.
     from keras_prune_kit.tflite.convert import Conversion, ConversionFailed
 
@@ -165,9 +191,6 @@ def export_tflite(
             quantization,
             largest_deviation(model, signature, exported, samples),
         )
-    # Last, so that an error above leaves no file.
-    if path is not None:
-        exported.save(path)
     return exported
 
 
@@ -208,17 +231,6 @@ def _check_trained_for(quantization: str, model: Any) -> None:
             "The ranges of activations come from training: call fit on the quantized "
             "model for some steps before the export. Received: model "
             f"'{model.name}' without a range for {', '.join(missing[:3])}."
-        )
-
-
-def _check_backend(model: Any) -> None:
-    world = _keras.world(model)
-    backend = world.backend.backend()
-    if backend != "tensorflow":
-        raise ValueError(
-            "Only models on Keras' TensorFlow backend can be exported. Received a "
-            f"model on the backend: '{backend}'. Load it with "
-            "KERAS_BACKEND=tensorflow."
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit import _keras
+from keras_prune_kit._keras.datasets import elements
 from keras_prune_kit._tools.names import keys_of
 from keras_prune_kit._tools.quantizations import CALIBRATION_SAMPLES
 
@@ -109,7 +110,7 @@ def _batches(data: Any, inputs: Sequence[_keras.ModelInput]) -> Iterator[Sample]
             "representative_data must be an array, a list or dict of arrays, or an "
             f"iterable of batches. Received: {type(data).__name__}."
         )
-    return (_batch(_without_labels(element), inputs) for element in data)
+    return (_batch(_without_labels(element), inputs) for element in elements(data))
 
 
 def _is_whole(data: Any, inputs: Sequence[_keras.ModelInput]) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import io
 import os
 import subprocess
 import sys
@@ -17,7 +18,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_prune_kit.tflite.sandbox_process import Outcome, Trial, framed, read
+from keras_prune_kit._tools.pipes import read_frame, write_frame
+from keras_prune_kit.tflite.sandbox_process import Outcome, Trial
 
 # Larger files take longer: a second more for each 10 MB.
 _CPU_S, _BYTES_A_SECOND = 5, 10_000_000
@@ -107,9 +109,9 @@ class _Helper:
         with self._lock:
             process = self._running()
             try:
-                process.stdin.write(framed(trial.packed()))
-                process.stdin.flush()
-                return Outcome.unpacked(read(process.stdout))
+                write_frame(process.stdin, [trial.packed()])
+                (answer,) = read_frame(process.stdout)
+                return Outcome.unpacked(answer)
             except (EOFError, OSError):  # It could not start, or was killed.
                 # A child that could not start says nothing about the file: it passes.
                 code = self._end()
@@ -149,10 +151,12 @@ class _Helper:
 
 def _in_new_process(trial: Trial) -> Outcome:
     """Run a trial in a new process, on platforms without fork."""
+    message = io.BytesIO()
+    write_frame(message, [trial.packed()])
     try:
         run = subprocess.run(
             _command("try_one"),
-            input=framed(trial.packed()),
+            input=message.getvalue(),
             capture_output=True,
             timeout=trial.wall_s,
         )

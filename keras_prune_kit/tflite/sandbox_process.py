@@ -12,13 +12,12 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, BinaryIO
 
 import numpy as np
 
+from keras_prune_kit._tools.pipes import private_stdout, read_frame, write_frame
 from keras_prune_kit.tflite.runner import Runner, open_interpreter
 
-_LENGTH_BYTES = 8
 # The capacity of a pipe on Linux.
 _PIECE_BYTES = 2**16
 # For two samples `Runner` resizes the inputs, at which some files fail.
@@ -58,7 +57,7 @@ class Trial:
         return stream.getvalue()
 
     @classmethod
-    def unpacked(cls, message: bytes) -> Trial:
+    def unpacked(cls, message: bytes | bytearray) -> Trial:
         """Return the trial of a message of `packed`."""
         stream = io.BytesIO(message)
         num_threads, cpu_s, wall_s, count = np.load(stream).tolist()
@@ -87,7 +86,7 @@ class Outcome:
         return json.dumps(asdict(self)).encode()
 
     @classmethod
-    def unpacked(cls, message: bytes) -> Outcome:
+    def unpacked(cls, message: bytes | bytearray) -> Outcome:
         """Return the outcome of a message of `packed`."""
         return cls(**json.loads(message))
 
@@ -97,40 +96,20 @@ class Outcome:
         return self.exit_code not in (0, _REFUSED)
 
 
-def framed(message: bytes) -> bytes:
-    """Return a message prefixed with its length, for a pipe."""
-    return len(message).to_bytes(_LENGTH_BYTES, "big") + message
-
-
-def read(stream: Any) -> bytes:
-    """Return the next message from a pipe; raise an EOFError if it was closed."""
-    length = stream.read(_LENGTH_BYTES)
-    if len(length) < _LENGTH_BYTES:
-        raise EOFError
-    return stream.read(int.from_bytes(length, "big"))
-
-
 def serve() -> None:
     """Run each trial from stdin in a fork, until stdin is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent process.
-    with _answers() as answers, contextlib.suppress(EOFError, BrokenPipeError):
+    with private_stdout() as answers, contextlib.suppress(EOFError, BrokenPipeError):
         while True:
-            outcome = _in_fork(Trial.unpacked(read(sys.stdin.buffer)))
-            answers.write(framed(outcome.packed()))
-            answers.flush()
+            (message,) = read_frame(sys.stdin.buffer)
+            write_frame(answers, [_in_fork(Trial.unpacked(message)).packed()])
 
 
 def try_one() -> None:
     """Run the one trial from stdin in this process."""
-    with _answers() as answers:
-        sys.exit(_attempt(Trial.unpacked(read(sys.stdin.buffer)), answers.fileno()))
-
-
-def _answers() -> BinaryIO:
-    """Return a private copy of stdout, and send what others print to stderr."""
-    answers = open(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    return answers
+    with private_stdout() as answers:
+        (message,) = read_frame(sys.stdin.buffer)
+        sys.exit(_attempt(Trial.unpacked(message), answers.fileno()))
 
 
 def _in_fork(trial: Trial) -> Outcome:

@@ -53,6 +53,8 @@ class CompressionHyperModel(keras_tuner.HyperModel):
     Any KerasTuner tuner accepts it. Each folder `trial_N` contains `model.keras`,
     `model.tflite` and `compression.json`, and `get_best_models` returns the model that
     the file was exported from. A `tf_keras` baseline needs `kpk.CompressionTuner`.
+    Trials of a baseline on the JAX or torch backend train on that backend; their files
+    are exported as in `export_tflite`, and `"qat"` choices are refused.
 
     Args:
         baseline: A trained and compiled `keras` or `tf_keras` model, the path of one,

@@ -1,4 +1,9 @@
-"""One trial: an attempt with a copy of the baseline, and the measures of its file."""
+"""One trial: an attempt with a copy of the baseline, and the measures of its file.
+
+On every backend it trains in the process of the tuner, not in the child process that
+`compress` uses for JAX and torch: callbacks, hooks and weights that KerasTuner hands
+from trial to trial are live objects, which cannot be sent. Only the export goes there.
+"""
 
 from __future__ import annotations
 
