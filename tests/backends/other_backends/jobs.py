@@ -249,9 +249,7 @@ def test_a_model_is_exported_amid_its_training():
             errors.append(np.abs(exported.predict(X) - wanted).max())
             sparsities.append(exported.sparsity_report().sparsity)
 
-    sparsity = 0.5 if BACKEND == "torch" else 0.0
-    pruning = [kpk.PruningCallback(sparsity)] if sparsity else []
-    callbacks = [*pruning, Exporting()]
+    callbacks = [kpk.PruningCallback(0.5), Exporting()]
     model.fit(X, X[:, :4], epochs=2, verbose=0, callbacks=callbacks)
     assert max(errors) < 1e-5
-    assert sparsities[-1] == sparsity
+    assert sparsities[-1] == 0.5

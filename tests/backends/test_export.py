@@ -1,6 +1,5 @@
 """Models of JAX and torch: export and compression in a child under TensorFlow."""
 
-import importlib.util
 import json
 import os
 import signal
@@ -11,14 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from contract import BACKEND
 
-TESTS = Path(__file__).parent
+FOLDER = Path(__file__).parent
+REPOSITORY = FOLDER.parents[1]
 
-needs_torch, needs_jax = (
-    pytest.mark.skipif(
-        importlib.util.find_spec(name) is None, reason=f"{name} is not installed"
-    )
-    for name in ("torch", "jax")
+pytestmark = pytest.mark.skipif(
+    BACKEND == "tensorflow", reason="exports need no child process there"
 )
 
 # A script whose job never ends by itself.
@@ -40,25 +38,25 @@ kpk.compress(model, (x, x), quantization="none", **data)
 """
 
 
-def started(command, backend):
-    """Start a process with a backend, in which nothing imports TensorFlow."""
-    path = os.pathsep.join([str(TESTS.parent), str(TESTS)])
+def started(command):
+    """Start a process with the backend, in which nothing imports TensorFlow."""
+    path = os.pathsep.join([str(REPOSITORY), str(FOLDER)])
     return subprocess.Popen(
         [sys.executable, *command],
-        env={**os.environ, "KERAS_BACKEND": backend, "PYTHONPATH": path},
-        cwd=TESTS.parent,
+        env={**os.environ, "PYTHONPATH": path},
+        cwd=REPOSITORY,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
 
 
-def checked(backend, *names, options=()):
-    """Run files of checks in one process with a backend."""
-    paths = [str(TESTS / "other_backends" / f"{name}.py") for name in names]
+def checked(*names, options=()):
+    """Run files of checks in one process with the backend."""
+    paths = [str(FOLDER / "other_backends" / f"{name}.py") for name in names]
     # The conftest imports TensorFlow.
     settings = ["--noconftest", "-n", "0", "-q", "-p", "no:cacheprovider"]
-    with started(["-m", "pytest", *settings, *options, *paths], backend) as process:
+    with started(["-m", "pytest", *settings, *options, *paths]) as process:
         output = "".join(process.communicate())
     assert process.returncode == 0, output
 
@@ -71,36 +69,24 @@ def is_running(pid):
         return False
 
 
-@needs_torch
-def test_models_of_torch_are_exported_and_compressed():
-    checked("torch", "jobs", "faults")
-
-
-@needs_jax
-def test_models_of_jax_are_exported_and_compressed():
-    checked("jax", "jobs", options=["-k", "stays_warm or compress_gives"])
+def test_models_are_exported_and_compressed():
+    checked("jobs", "faults")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "backend",
-    [pytest.param("torch", marks=needs_torch), pytest.param("jax", marks=needs_jax)],
-)
-def test_all_checks_pass(backend):
-    checked(backend, "jobs", "faults", options=["-m", "slow or not slow"])
+def test_all_checks_pass():
+    checked("jobs", "faults", options=["-m", "slow or not slow"])
 
 
-@needs_torch
 @pytest.mark.slow
 def test_a_search_has_one_child():
-    checked("torch", "searching")
+    checked("searching")
 
 
-@needs_torch
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc").exists(), reason="needs /proc")
 def test_a_child_amid_a_job_ends_with_its_parent():
-    with started(["-c", ENDLESS], "torch") as parent:
+    with started(["-c", ENDLESS]) as parent:
         pid = int(parent.stdout.readline())
         assert parent.stdout.readline() == "asleep\n"
         assert is_running(pid)
@@ -112,7 +98,6 @@ def test_a_child_amid_a_job_ends_with_its_parent():
     assert not is_running(pid)
 
 
-@needs_torch
 @pytest.mark.slow
 def test_the_command_line_works_in_a_shell_with_another_backend(tmp_path):
     """A file of torch names optimizers that only torch has."""
@@ -126,10 +111,10 @@ model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(2, "softmax")])
 model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
 model.save({model!r})
 """
-    with started(["-c", script], "torch") as process:
+    with started(["-c", script]) as process:
         process.communicate()
     words = ["compress", model, "--train", data, "--out", out, "--epochs", "1"]
-    with started(["-m", "keras_prune_kit", *words, "--json"], "torch") as process:
+    with started(["-m", "keras_prune_kit", *words, "--json"]) as process:
         output, errors = process.communicate()
     assert process.returncode == 0, errors
     assert json.loads(output)["stages"][-1]["file"] == ".tflite"
