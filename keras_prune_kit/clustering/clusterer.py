@@ -18,8 +18,9 @@ from keras_prune_kit._tools.engine import Engine
 from keras_prune_kit.clustering.clustered_weight import ClusteredWeight
 from keras_prune_kit.policies import Match, choose_weights
 from keras_prune_kit.pruner import Pruner, active_pruner
-from keras_prune_kit.reports import ClusteringReport
+from keras_prune_kit.reports import ClusteringReport, Skipped
 
+_ADAPTED = "under a LoRA adapter, which adds to it: call merge_lora(model) first"
 _MOST_CLUSTERS = 256  # An index has one byte.
 
 
@@ -64,7 +65,10 @@ class Clusterer(Engine):
         self, model: Any, clusters: int = 16, *, match: Match | None = None
     ) -> None:
         check_clusters(clusters)
-        chosen, self._skipped = choose_weights(model, match)
+        chosen, skipped = choose_weights(model, match)
+        adapted = [weight for weight in chosen if weight.is_adapted]
+        chosen = [weight for weight in chosen if not weight.is_adapted]
+        self._skipped = skipped + [Skipped(w.path, _ADAPTED) for w in adapted]
         variables = _keras.variables_of(model)
         self.model = model
         self._weights = [ClusteredWeight(w, variables, clusters) for w in chosen]
