@@ -13,7 +13,7 @@ from keras_prune_kit._tools.checks import check_flag, is_one_of
 from keras_prune_kit._tools.files import check_writable
 from keras_prune_kit._tools.quantizations import CALIBRATED
 from keras_prune_kit.tflite import flatbuffer
-from keras_prune_kit.tflite.agreement import largest_deviation
+from keras_prune_kit.tflite.agreement import Agreement, agreement
 from keras_prune_kit.tflite.errors import ExportError
 from keras_prune_kit.tflite.masking import Bounded
 from keras_prune_kit.tflite.model import TFLiteModel
@@ -37,6 +37,8 @@ _IO_DTYPES = {
 }
 # Half way from an exact file (0) to one that ignores its inputs (about 1).
 _MOST_DEVIATION = 0.5
+# Of embeddings, which are compared by it; classes are told apart at less.
+_LEAST_COSINE = 0.95
 _KEEPS_SPARSE_STORAGE = ("none", "float16")
 
 
@@ -147,11 +149,8 @@ def export_tflite(
         _tell_masks(model.name, quantization, conversion.masks)
         if samples:
             _tell_coarse_columns(model.name, quantization, samples)
-            _tell_deviation(
-                model.name,
-                quantization,
-                largest_deviation(model, signature, exported, samples),
-            )
+            found = agreement(model, signature, exported, samples)
+            _tell_disagreement(model.name, quantization, found)
     # Last, so that an error above leaves no file.
     if path is not None:
         exported.save(path)
@@ -236,16 +235,19 @@ def _tell_float_operators(name: str, quantization: str, content: bytes) -> None:
         )
 
 
-def _tell_deviation(name: str, quantization: str, deviation: float) -> None:
-    if deviation > _MOST_DEVIATION:
+def _tell_disagreement(name: str, quantization: str, found: Agreement) -> None:
+    if found.deviation > _MOST_DEVIATION or found.cosine < _LEAST_COSINE:
         _LOGGER.warning(
             "The %s file of model '%s' does not reproduce the model: on "
             "representative_data the mean error of its outputs is %.0f %% of their "
-            "mean deviation. Check it with compare(...), and use "
-            "quantization='dynamic' if other representative data does not help.",
+            "mean deviation, and their mean cosine to the model's is %.2f. Check it "
+            "with compare(...), and use quantization='dynamic' if other representative "
+            "data does not help: it has a range for each input, where one range for "
+            "all of them has no steps left beside a few large values.",
             quantization,
             name,
-            100 * deviation,
+            100 * found.deviation,
+            found.cosine,
         )
 
 
