@@ -48,8 +48,11 @@ class PrunableWeight:
 
     @property
     def is_trainable(self) -> bool:
-        """True if the weight or its adapter, and all layers around, are trainable."""
-        parts = self.layers if self.is_adapted else (*self.layers, self.variable)
+        """True if it and all layers around it are trainable, or if its adapter is."""
+        if self.is_adapted:
+            # Whatever is around it: KerasHub freezes all of that and trains adapters.
+            return bool(getattr(self.layer, f"lora_{self.attribute}_b").trainable)
+        parts = (*self.layers, self.variable)
         return all(getattr(part, "trainable", True) for part in parts)
 
     @property
