@@ -764,7 +764,7 @@ def test_vectors_that_point_elsewhere_are_told(K, caplog):
     layer = K.layers.Dense(16, kernel_initializer=K.initializers.Identity())
     model = K.Model(i, layer(i[:, 1:]))
     x = np.random.default_rng(0).normal(size=(64, 17)).astype("float32")
-    for size, told in ((66, True), (20, False)):
+    for size, told in ((76, True), (20, False)):
         scaled = x * np.where(np.arange(17) == 0, size, 1).astype("float32")
         caplog.clear()
         file = kpk.export_tflite(model, quantization="int8", representative_data=scaled)
@@ -774,7 +774,9 @@ def test_vectors_that_point_elsewhere_are_told(K, caplog):
         assert np.abs(got - wanted).mean() < 0.5 * np.abs(wanted).mean()
         assert bool(cosine < 0.95) is told
         found = re.findall(r"mean cosine to the model's is (\S+)\. ", caplog.text)
-        assert found == ([f"{cosine:.2f}"] if told else [])
+        # It is told of some of the samples.
+        assert len(found) == told
+        assert all(abs(float(figure) - cosine) < 0.02 for figure in found)
 
 
 @pytest.mark.parametrize("quantization", ["int8", "int16x8"])

@@ -18,7 +18,7 @@ _LEAST_SPREAD = 1e-6  # Relative to the output; below it, the output is constant
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far the outputs of a file agree with those of its model, at the worst output.
+    """The agreement of a file's outputs with those of its model, at the worst output.
 
     Attributes:
         deviation: The mean absolute error, divided by the output's mean absolute

@@ -240,7 +240,7 @@ def _tell_disagreement(name: str, quantization: str, found: Agreement) -> None:
         _LOGGER.warning(
             "The %s file of model '%s' does not reproduce the model: on "
             "representative_data the mean error of its outputs is %.0f %% of their "
-            "mean deviation, and their mean cosine to the model's is %.2f. Check it "
+            "mean deviation, and their mean cosine to the model's is %.3f. Check it "
             "with compare(...), and use quantization='dynamic' if other representative "
             "data does not help: it has a range for each input, where one range for "
             "all of them has no steps left beside a few large values.",
