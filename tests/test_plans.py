@@ -88,6 +88,17 @@ def test_depthwise_kernels_only_on_demand(K):
     assert any("depthwise_conv2d" in path for path in planned(model, by_class))
 
 
+@pytest.mark.parametrize(
+    ("match", "is_named"),
+    [(".*/kernel", False), (".*conv.*", False), (".*depthwise.*", True)],
+)
+def test_depthwise_kernels_are_named_by_what_covers_nothing_else(K, match, is_named):
+    paths = planned(
+        models.convolutional(K), kpk.PrunePolicy(0.8, [kpk.Rule(match, 0.5)])
+    )
+    assert any("depthwise_conv2d" in path for path in paths) is is_named
+
+
 def test_shared_layers_count_once(K):
     assert len(planned(models.shared(K), kpk.PrunePolicy(0.8))) == 2
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from tensorflow.core.framework import node_def_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 
 _MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "shrink_axis_mask")
@@ -78,10 +77,9 @@ class _Slice:
         for number, axis in enumerate(axes, 1):
             place = _constant(f"{node.name}/axis_{number}", axis)
             added.append(place)
-            expand = node_def_pb2.NodeDef(
-                name=f"{node.name}/expand_{number}"
-                if number < len(axes)
-                else node.name,
+            is_last = number == len(axes)
+            expand = tf.compat.v1.NodeDef(
+                name=node.name if is_last else f"{node.name}/expand_{number}",
                 op="ExpandDims",
                 input=[source, _output(place)],
             )
@@ -97,19 +95,12 @@ class _Slice:
 
         Those before an ellipsis are counted from the front, others from the end.
         """
-        front, back, entries = [], [], range(len(self.begin))
-        rest = next((i for i in entries if self._has("ellipsis_mask", i)), None)
-        for i in entries[:rest]:
-            front += [i] if self._has("new_axis_mask", i) else []
-        counted = [i for i in entries if not self._is_dropped(i)]
-        front = [counted.index(i) for i in front]
-        if rest is not None:
-            after = [i for i in counted if i > rest][::-1]
-            back = [
-                -place
-                for place, i in enumerate(after, 1)
-                if self._has("new_axis_mask", i)
-            ]
+        entries = range(len(self.begin))
+        rest = next((i for i in entries if self._has("ellipsis_mask", i)), len(entries))
+        left = [i for i in entries if not self._is_dropped(i)]
+        new = [i for i in left if self._has("new_axis_mask", i)]
+        front = [left.index(i) for i in new if i < rest]
+        back = [left.index(i) - len(left) for i in reversed(new) if i > rest]
         return front + back
 
     def _is_dropped(self, entry: int) -> bool:
@@ -141,7 +132,7 @@ class _Slice:
             _constant(f"{name}/{part}", getattr(self, part)[kept])
             for part in ("begin", "end", "strides")
         ]
-        cut = node_def_pb2.NodeDef()
+        cut = tf.compat.v1.NodeDef()
         cut.CopyFrom(self.node)
         cut.name = f"{name}/slice"
         cut.input[1:] = [_output(bound) for bound in bounds]
@@ -163,7 +154,7 @@ def _mask(node: Any, name: str) -> int:
 
 def _constant(name: str, values: Any) -> Any:
     tensor = tf.make_tensor_proto(np.asarray(values, np.int32))
-    node = node_def_pb2.NodeDef(name=name, op="Const")
+    node = tf.compat.v1.NodeDef(name=name, op="Const")
     node.attr["dtype"].type = tensor.dtype
     node.attr["value"].tensor.CopyFrom(tensor)
     return node
