@@ -13,21 +13,24 @@ keras_hub = pytest.importorskip("keras_hub")
 NO_CHANNELS = {"half out", "half files", "zeros out"}
 # Not ours to mend: Keras does not load or KerasHub does not copy it, pruned or not.
 SKIPPED = {
-    "GPT2": {"reload"} | NO_CHANNELS,
-    "Gemma": {"reload"} | NO_CHANNELS,
-    "Llama": {"reload", "qat", "qat int8"} | NO_CHANNELS,
-    "ViT": {"qat", "qat int8"} | NO_CHANNELS,
-    "EfficientNet": {"reload"},
+    "GPT2Backbone": {"reload"} | NO_CHANNELS,
+    "GemmaBackbone": {"reload"} | NO_CHANNELS,
+    "LlamaBackbone": {"reload", "qat", "qat int8"} | NO_CHANNELS,
+    "ViTBackbone": {"qat", "qat int8"} | NO_CHANNELS,
+    "MobileNetBackbone": NO_CHANNELS,
+    "EfficientNetBackbone": {"reload"},
 }
 LEFT_ALONE = {
-    "BERT": {"position_embedding", "segment_embedding"},
-    "GPT2": {"position_embedding"},
-    "ViT": {"position_embedding"},
-    "Whisper": {"encoder_position_embedding", "position_embedding"},
+    "BertBackbone": {"position_embedding", "segment_embedding"},
+    "GPT2Backbone": {"position_embedding"},
+    "ViTBackbone": {"position_embedding"},
+    "WhisperBackbone": {"encoder_position_embedding", "position_embedding"},
 }
 # Those of Llama are not tied.
-WORDS = dict.fromkeys(["BERT", "GPT2", "Gemma", "Whisper"], ["embeddings"])
-WORDS["Llama"] = ["embeddings", "reverse_embeddings"]
+WORDS = dict.fromkeys(
+    ["BertBackbone", "GPT2Backbone", "GemmaBackbone", "WhisperBackbone"], ["embeddings"]
+)
+WORDS["LlamaBackbone"] = ["embeddings", "reverse_embeddings"]
 
 
 def backbone_of(model):
@@ -60,7 +63,7 @@ def test_positions_and_segments_are_left_alone_and_words_are_not(name):
     assert words == WORDS.get(name, [])
 
 
-@pytest.mark.parametrize("name", ["Gemma", "Llama"])
+@pytest.mark.parametrize("name", ["GemmaBackbone", "LlamaBackbone"])
 def test_rotary_embeddings_are_exported_for_any_length(name):
     model = HUB[name].build(keras)
     file = kpk.export_tflite(model)
@@ -72,7 +75,7 @@ def test_rotary_embeddings_are_exported_for_any_length(name):
 
 
 def test_tied_embeddings_are_pruned_and_counted_once():
-    model = HUB["GPT2"].build(keras)
+    model = HUB["GPT2Backbone"].build(keras)
     with kpk.Pruner(model, kpk.PrunePolicy(kpk.ConstantSparsity(0.5))) as pruner:
         pass
     report = kpk.sparsity_report(model)
@@ -81,7 +84,7 @@ def test_tied_embeddings_are_pruned_and_counted_once():
     assert [w.path for w in pruner.weights].count(tables[0].path) == 1
     table = np.asarray(backbone_of(model).token_embedding.embeddings)
     assert (table == 0).sum() == 400
-    dense = HUB["GPT2"].build(keras)
+    dense = HUB["GPT2Backbone"].build(keras)
     saved = kpk.gzip_bytes(dense) - kpk.gzip_bytes(model)
     assert 0.4 * 2 * report.size < saved < 4 * report.size
     file = kpk.export_tflite(model)
@@ -90,9 +93,9 @@ def test_tied_embeddings_are_pruned_and_counted_once():
 
 
 def test_frozen_kernels_under_lora_are_exact_at_every_step():
-    model = HUB["BERT"].build(keras)
+    model = HUB["BertBackbone"].build(keras)
     backbone_of(model).enable_lora(2)
-    x, y = HUB["BERT"].inputs(16), np.zeros((16, 10))
+    x, y = HUB["BertBackbone"].inputs(16), np.zeros((16, 10))
     model.compile(keras.optimizers.Adam(0.01), "mse")
     counts = []
 

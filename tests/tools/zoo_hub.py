@@ -81,11 +81,11 @@ def _pooled(K, features, mask):
 
 
 def _text(kind, names=("token_ids", "padding_mask"), **config):
-    return Backbone(_builder(kind, _TEXT | config, names), (), names=names)
+    return kind, Backbone(_builder(kind, _TEXT | config, names), (), names=names)
 
 
 def _pictures(kind, **config):
-    return Backbone(_builder(kind, config), ((32, 32, 3),))
+    return kind, Backbone(_builder(kind, config), ((32, 32, 3),))
 
 
 def _builder(kind, config, names=()):
@@ -132,46 +132,48 @@ _EFFICIENT = {
     "input_shape": (32, 32, 3),
 }
 
-HUB = {
-    "BERT": _text(
-        "BertBackbone",
-        ("token_ids", "segment_ids", "padding_mask"),
-        num_heads=2,
-        max_sequence_length=LENGTH,
-    ),
-    "GPT2": _text("GPT2Backbone", num_heads=2, max_sequence_length=LENGTH),
-    "Gemma": _text("GemmaBackbone", head_dim=4, **_ROTARY),
-    "Llama": _text("LlamaBackbone", **_ROTARY),
-    "Whisper": _text(
-        "WhisperBackbone",
-        ("encoder_features", "decoder_token_ids", "decoder_padding_mask"),
-        num_heads=2,
-        num_mels=8,
-        max_encoder_sequence_length=2 * LENGTH,
-        max_decoder_sequence_length=LENGTH,
-    ),
-    "ViT": _pictures(
-        "ViTBackbone",
-        image_shape=(32, 32, 3),
-        patch_size=8,
-        num_layers=2,
-        num_heads=2,
-        hidden_dim=16,
-        mlp_dim=32,
-    ),
-    "ResNet": _pictures(
-        "ResNetBackbone",
-        input_conv_filters=[64],
-        input_conv_kernel_sizes=[3],
-        stackwise_num_filters=[64, 16],
-        stackwise_num_blocks=[1, 2],
-        stackwise_num_strides=[1, 2],
-        block_type="basic_block",
-        image_shape=(32, 32, 3),
-    ),
-    "MobileNet": _pictures("MobileNetBackbone", **_MOBILE),
-    "EfficientNet": _pictures("EfficientNetBackbone", **_EFFICIENT),
-}
+HUB = dict(
+    [
+        _text(
+            "BertBackbone",
+            ("token_ids", "segment_ids", "padding_mask"),
+            num_heads=2,
+            max_sequence_length=LENGTH,
+        ),
+        _text("GPT2Backbone", num_heads=2, max_sequence_length=LENGTH),
+        _text("GemmaBackbone", head_dim=4, **_ROTARY),
+        _text("LlamaBackbone", **_ROTARY),
+        _text(
+            "WhisperBackbone",
+            ("encoder_features", "decoder_token_ids", "decoder_padding_mask"),
+            num_heads=2,
+            num_mels=8,
+            max_encoder_sequence_length=2 * LENGTH,
+            max_decoder_sequence_length=LENGTH,
+        ),
+        _pictures(
+            "ViTBackbone",
+            image_shape=(32, 32, 3),
+            patch_size=8,
+            num_layers=2,
+            num_heads=2,
+            hidden_dim=16,
+            mlp_dim=32,
+        ),
+        _pictures(
+            "ResNetBackbone",
+            input_conv_filters=[64],
+            input_conv_kernel_sizes=[3],
+            stackwise_num_filters=[64, 16],
+            stackwise_num_blocks=[1, 2],
+            stackwise_num_strides=[1, 2],
+            block_type="basic_block",
+            image_shape=(32, 32, 3),
+        ),
+        _pictures("MobileNetBackbone", **_MOBILE),
+        _pictures("EfficientNetBackbone", **_EFFICIENT),
+    ]
+)
 
 
 def hub_models(K):
