@@ -35,9 +35,11 @@ from .policies.allocation import sensitivity as sensitivity
 from .pruner import DivergedError as DivergedError
 from .pruner import IncompletePruningError as IncompletePruningError
 from .pruner import IncompletePruningWarning as IncompletePruningWarning
+from .pruner import LoraMergeWarning as LoraMergeWarning
 from .pruner import MaskNotAppliedWarning as MaskNotAppliedWarning
 from .pruner import Pruner as Pruner
 from .pruner import ZerosGrowBackWarning as ZerosGrowBackWarning
+from .pruner import merge_lora as merge_lora
 from .quantization import quantize_aware as quantize_aware
 from .quantization import strip_quantization as strip_quantization
 from .reports import ClusteringReport as ClusteringReport

@@ -90,7 +90,9 @@ class PrunableDense(keras.layers.Dense):
 
     def get_prunable_weights(self) -> list[Any]:
         """Return the kernel, and the bias if `prune_bias` is True."""
-        return [self.kernel, self.bias] if self.prune_bias else [self.kernel]
+        # Under a LoRA adapter `kernel` is a sum, of which `_kernel` is the base.
+        kernel = self._kernel if self.lora_enabled else self.kernel
+        return [kernel, self.bias] if self.prune_bias else [kernel]
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "prune_bias": self.prune_bias}

@@ -108,13 +108,25 @@ def test_it_comes_back_from_a_file_and_from_its_config(tmp_path):
 
 
 def test_a_kernel_that_is_computed_is_skipped_with_a_reason():
+    class Doubled(keras.layers.Dense):
+        def get_prunable_weights(self):
+            return [self.kernel * 2]
+
     model = keras.Sequential(
-        [keras.layers.Input((8,)), kpk.PrunableDense(4), keras.layers.Dense(4)]
+        [keras.layers.Input((8,)), Doubled(4), keras.layers.Dense(4)]
     )
-    model.layers[0].enable_lora(2)
     plan = kpk.PrunePolicy(0.5).plan(model)
     assert len(plan.weights) == 1
     assert "not a plain float variable" in str(plan)
+
+
+def test_the_base_under_an_adapter_is_pruned():
+    model = keras.Sequential([keras.layers.Input((8,)), kpk.PrunableDense(4)])
+    model.layers[0].enable_lora(2)
+    policy = kpk.PrunePolicy(kpk.ConstantSparsity(0.5))
+    with pytest.warns(kpk.LoraMergeWarning), kpk.Pruner(model, policy):
+        pass
+    assert (np.asarray(model.layers[0]._kernel) == 0).sum() == 16
 
 
 def test_a_bias_that_is_not_there_cannot_be_pruned():

@@ -88,6 +88,17 @@ def test_depthwise_kernels_only_on_demand(K):
     assert any("depthwise_conv2d" in path for path in planned(model, by_class))
 
 
+@pytest.mark.parametrize(
+    ("match", "is_named"),
+    [(".*/kernel", False), (".*conv.*", False), (".*depthwise.*", True)],
+)
+def test_depthwise_kernels_are_named_by_what_covers_nothing_else(K, match, is_named):
+    paths = planned(
+        models.convolutional(K), kpk.PrunePolicy(0.8, [kpk.Rule(match, 0.5)])
+    )
+    assert any("depthwise_conv2d" in path for path in paths) is is_named
+
+
 def test_shared_layers_count_once(K):
     assert len(planned(models.shared(K), kpk.PrunePolicy(0.8))) == 2
 
@@ -196,3 +207,93 @@ def test_a_regex_matches_a_whole_path_or_nothing(K, regex):
     policy = kpk.PrunePolicy(0.8, [kpk.Rule(regex, None)])
     with pytest.raises(ValueError, match="covers no"):
         policy.plan(models.nested(K))
+
+
+def positions(K):
+    """Tables of positions and segments, a small one of categories, and words."""
+    words, kind = K.Input((6,), dtype="int32"), K.Input((6,), dtype="int32")
+
+    class Positions(K.layers.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.pos_emb = K.layers.Embedding(6, 8)
+
+        def build(self, input_shape):
+            self.pos_emb.build((None, 6))
+            super().build(input_shape)
+
+        def call(self, inputs):
+            return inputs + self.pos_emb(np.arange(6)[None])
+
+    x = Positions(name="where")(K.layers.Embedding(50, 8, name="words")(words))
+    segment = K.layers.Embedding(2, 8, name="segment_embedding")(words)
+    months = K.layers.Embedding(12, 8, name="months")(kind)
+    outputs = K.layers.Dense(1, name="head")(x + segment + months)
+    return K.Model([words, kind], outputs)
+
+
+def test_tables_of_positions_and_segments_are_left_alone_by_default(K):
+    plan = kpk.PrunePolicy(0.5, [kpk.Rule(".*", 0.6)]).plan(positions(K))
+    paths = [weight.path for weight in plan.weights]
+    assert sorted(paths) == ["head/kernel", "months/embeddings", "words/embeddings"]
+    skipped = {skip.path.split("/")[0]: skip.reason for skip in plan.skipped}
+    assert set(skipped) == {"where", "segment_embedding"}
+    assert all("indexes positions or segments" in why for why in skipped.values())
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        "segment_embedding",
+        ".*segment.*",
+        "segment_embedding/embeddings",
+        lambda layer: layer.name == "segment_embedding",
+    ],
+)
+def test_a_rule_for_nothing_else_prunes_tables_of_positions_and_segments(K, match):
+    weights = planned(positions(K), kpk.PrunePolicy(0.5, [kpk.Rule(match, 0.25)]))
+    found = weights["segment_embedding/embeddings"]
+    assert found.schedule.final_sparsity == 0.25
+    assert len(weights) == 4
+    where = planned(positions(K), kpk.PrunePolicy(0.5, [kpk.Rule("where", 0.25)]))
+    assert any(path.startswith("where/") for path in where)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_table"),
+    [
+        ("position_embedding", True),
+        ("decoder_position_embedding_3", True),
+        ("pos_embed", True),
+        ("token_type_embeddings", True),
+        ("segment_emb", True),
+        ("positional_encoding", True),
+        ("token_embedding", False),
+        ("embedding_12", False),
+        ("composition_embedding", False),
+        ("token_and_position", False),
+        ("position", False),
+        ("month_embedding", False),
+    ],
+)
+def test_names_tell_tables_of_positions_and_segments(K, name, is_table):
+    model = K.Sequential([K.layers.Input((4,)), K.layers.Embedding(9, 4, name=name)])
+    model.add(K.layers.Dense(2))
+    assert (len(planned(model, kpk.PrunePolicy(0.5))) == 1) is is_table
+
+
+def test_untied_reversible_embeddings_have_two_tables_and_tied_ones_have_one():
+    import keras
+
+    if not hasattr(keras.layers, "ReversibleEmbedding"):
+        pytest.skip("This version of Keras has none.")
+    for is_tied, shapes in ((True, [(20, 8)]), (False, [(20, 8), (8, 20)])):
+        layer = keras.layers.ReversibleEmbedding(20, 8, tie_weights=is_tied)
+        inputs = keras.Input((5,))
+        model = keras.Model(inputs, layer(layer(inputs), reverse=True))
+        plan = kpk.PrunePolicy(kpk.ConstantSparsity(0.5)).plan(model)
+        assert [weight.shape for weight in plan.weights] == shapes
+        with kpk.Pruner(model, kpk.PrunePolicy(kpk.ConstantSparsity(0.5))):
+            pass
+        report = kpk.sparsity_report(model)
+        assert (report.size, report.zeros) == (160 * len(shapes), 80 * len(shapes))

@@ -683,8 +683,10 @@ def test_the_reason_of_a_failure_is_told(K):
         def call(self, inputs):
             return tf.math.igamma(inputs, inputs)
 
-    model = K.Sequential([K.layers.Input((4,)), Odd()])
-    with pytest.raises(ExportError, match="not built in: Igamma") as caught:
+    inner = K.Sequential([K.layers.Input((4,)), Odd(name="gamma")], name="inner")
+    model = K.Sequential([K.layers.Input((4,)), K.layers.Dense(4), inner])
+    message = "not built in: Igamma, in Odd 'inner/gamma'. Express"
+    with pytest.raises(ExportError, match=message) as caught:
         kpk.export_tflite(model)
     assert caught.value.__cause__ is not None
 
@@ -755,6 +757,28 @@ def test_a_file_that_computes_something_else_is_told(K, caplog):
         file = kpk.export_tflite(model, quantization="int8", representative_data=x)
         off = np.abs(file.predict(x) - x[:, 1:]).mean() / np.abs(x[:, 1]).mean()
         assert ("does not reproduce" in caplog.text) is told is bool(off > 0.5)
+
+
+@pytest.mark.quick_in("keras")
+def test_vectors_that_point_elsewhere_are_told(K, caplog):
+    """With a figure, though the mean error is below half of the mean deviation."""
+    i = K.layers.Input((17,))
+    layer = K.layers.Dense(16, kernel_initializer=K.initializers.Identity())
+    model = K.Model(i, layer(i[:, 1:]))
+    x = np.random.default_rng(0).normal(size=(64, 17)).astype("float32")
+    for size, told in ((76, True), (20, False)):
+        scaled = x * np.where(np.arange(17) == 0, size, 1).astype("float32")
+        caplog.clear()
+        file = kpk.export_tflite(model, quantization="int8", representative_data=scaled)
+        got, wanted = file.predict(scaled), x[:, 1:]
+        norms = np.linalg.norm(wanted, axis=1) * np.linalg.norm(got, axis=1)
+        cosine = ((wanted * got).sum(1) / norms).mean()
+        assert np.abs(got - wanted).mean() < 0.5 * np.abs(wanted).mean()
+        assert bool(cosine < 0.95) is told
+        found = re.findall(r"mean cosine to the model's is (\S+)\. ", caplog.text)
+        # It is told of some of the samples.
+        assert len(found) == told
+        assert all(abs(float(figure) - cosine) < 0.02 for figure in found)
 
 
 @pytest.mark.parametrize("quantization", ["int8", "int16x8"])

@@ -5,6 +5,7 @@ names of kernels. Code outside this package treats all models alike. "World" mea
 of the two packages.
 """
 
+from keras_prune_kit._keras.adapters import Adapted, adapted_weights, merge_adapter
 from keras_prune_kit._keras.callback_lists import callbacks_beside, is_early_stopping
 from keras_prune_kit._keras.compiling import (
     check_compiled,
@@ -80,6 +81,7 @@ from keras_prune_kit._keras.projections import (
     ProjectionConstraint,
     without,
 )
+from keras_prune_kit._keras.prunable_weight import PrunableWeight, Unprunable
 from keras_prune_kit._keras.recurrent_states import at_rest
 from keras_prune_kit._keras.scoring import output_masks, scorer, with_masks
 from keras_prune_kit._keras.sending import load_sent, save_as_sent
@@ -99,8 +101,6 @@ from keras_prune_kit._keras.variables import (
     variables_of,
 )
 from keras_prune_kit._keras.weights import (
-    PrunableWeight,
-    Unprunable,
     check_not_wrapped,
     find_weights,
     is_quantization_aware,
@@ -108,6 +108,7 @@ from keras_prune_kit._keras.weights import (
 )
 
 __all__ = [
+    "Adapted",
     "Call",
     "ClusterProjection",
     "CopyError",
@@ -128,6 +129,7 @@ __all__ = [
     "Unprunable",
     "UnsafeModelError",
     "Variables",
+    "adapted_weights",
     "applied_to",
     "arrange",
     "as_array",
@@ -180,6 +182,7 @@ __all__ = [
     "load_sent",
     "lookup_layers",
     "logged_metrics",
+    "merge_adapter",
     "metric_direction",
     "metric_names",
     "mix_targets",

@@ -13,6 +13,12 @@ def is_of_keras(item: object) -> bool:
     return module.partition(".")[0] in WORLDS
 
 
+def is_of_keras_hub(item: object) -> bool:
+    """Return True for a class or function from KerasHub."""
+    module = getattr(item, "__module__", None) or ""
+    return module.partition(".")[0] == "keras_hub"
+
+
 def known_kind(operation: object) -> str | None:
     """Return the name of the Keras class that decides what a layer or operation does.
 

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from keras_prune_kit._keras.layer_classes import is_of_keras
+from keras_prune_kit._keras.index_tables import is_index_table
+from keras_prune_kit._keras.layer_classes import is_of_keras, is_of_keras_hub
 from keras_prune_kit._keras.models import trained_model
-from keras_prune_kit._keras.quantized_weights import (
-    QuantizedWeight,
-    quantized_weight,
-)
+from keras_prune_kit._keras.prunable_weight import PrunableWeight, Unprunable
+from keras_prune_kit._keras.quantized_weights import quantized_weight
 
 _CONV = ("Conv1D", "Conv2D", "Conv3D")
 _CONV_TRANSPOSE = ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")
 _DEPTHWISE = ("DepthwiseConv1D", "DepthwiseConv2D")
 _SEPARABLE = ("SeparableConv1D", "SeparableConv2D")
+_EMBEDDINGS = ("Embedding", "ReversibleEmbedding", "PositionEmbedding")
 _CELLS = ("LSTMCell", "GRUCell", "SimpleRNNCell", "ConvLSTMCell")
 
 # Layers that fake-quantize weights or outputs during training: ours and TFMOT's.
@@ -32,6 +29,9 @@ _KERNELS: dict[str, tuple[str, ...]] = {
     "Dense": ("kernel",),
     "EinsumDense": ("kernel",),
     "Embedding": ("embeddings",),
+    # The second one only if the two are not tied.
+    "ReversibleEmbedding": ("embeddings", "reverse_embeddings"),
+    "PositionEmbedding": ("position_embeddings",),
     **dict.fromkeys(_CONV + _CONV_TRANSPOSE, ("kernel",)),
     # Not the depthwise kernel, which has few weights.
     **dict.fromkeys(_SEPARABLE, ("pointwise_kernel",)),
@@ -39,90 +39,6 @@ _KERNELS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(_DEPTHWISE, ("kernel", "depthwise_kernel")),
     **dict.fromkeys(_CELLS, ("kernel", "recurrent_kernel")),
 }
-
-
-@dataclass(frozen=True)
-class PrunableWeight:
-    """A prunable weight and its location in the model.
-
-    Attributes:
-        layer_path: Layer names from the outermost layer to the owner, joined by "/".
-        attribute: The layer's attribute for the weight, such as `"kernel"`.
-        variable: The variable.
-        layers: The layers from the outermost one inside the model to the owner.
-        is_depthwise: True for a depthwise kernel, which is pruned only if a rule names
-            it: it has few weights, and each output channel depends on a handful.
-        axes: The order of axes that puts inputs before outputs.
-        leading: The number of axes before the inputs.
-        inputs: The number of input axes.
-    """
-
-    layer_path: str
-    attribute: str
-    variable: Any = field(repr=False)
-    layers: tuple[Any, ...] = field(repr=False)
-    is_depthwise: bool
-    axes: tuple[int, ...]
-    leading: int
-    inputs: int = 1
-
-    @property
-    def path(self) -> str:
-        """The layer path and attribute, joined by "/"."""
-        return f"{self.layer_path}/{self.attribute}"
-
-    @property
-    def layer(self) -> Any:
-        """The layer that owns the weight."""
-        return self.layers[-1]
-
-    @property
-    def is_trainable(self) -> bool:
-        """True if the weight and all layers around it are trainable."""
-        parts = (*self.layers, self.variable)
-        return all(getattr(part, "trainable", True) for part in parts)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of the variable."""
-        return tuple(self.variable.shape)
-
-    def canonical_shape(self) -> tuple[int, ...]:
-        """Return the shape `(..., inputs, outputs)` that structures work on."""
-        # A broadcast scalar takes no memory, whatever the shape.
-        return self.to_canonical(np.broadcast_to(np.int8(0), self.shape)).shape
-
-    def to_canonical(self, array: np.ndarray) -> np.ndarray:
-        """Rearrange an array of the variable's shape to `(..., inputs, outputs)`."""
-        if array.ndim < 2:
-            return array
-        moved = array.transpose(self.axes)
-        lead, rest = moved.shape[: self.leading], moved.shape[self.leading :]
-        ins, outs = rest[: self.inputs], rest[self.inputs :]
-        return moved.reshape(*lead, _product(ins), _product(outs))
-
-    def from_canonical(self, array: np.ndarray) -> np.ndarray:
-        """Apply the inverse of `to_canonical`."""
-        if len(self.shape) < 2:
-            return array
-        moved_shape = [self.shape[axis] for axis in self.axes]
-        # `argsort` inverts a permutation.
-        return array.reshape(moved_shape).transpose(np.argsort(self.axes))
-
-
-@dataclass(frozen=True)
-class Unprunable:
-    """A layer that owns weights that cannot be pruned, and the reason.
-
-    Attributes:
-        layer_path: Layer names from the outermost layer to this one, joined by "/".
-        reason: The reason.
-        quantized: The weight if it is in integers and can be counted, else `None`.
-    """
-
-    layer_path: str
-    reason: str
-    quantized: QuantizedWeight | None = None
 
 
 def find_weights(model: Any) -> Iterator[PrunableWeight | Unprunable]:
@@ -135,11 +51,12 @@ def find_weights(model: Any) -> Iterator[PrunableWeight | Unprunable]:
         model: A built Keras model of either world.
     """
     seen: set[int] = set()
-    for path, layers in walk(trained_model(model)):
+    model = trained_model(model)
+    for path, layers in walk(model):
         if id(layers[-1]) in seen:
             continue
         seen.add(id(layers[-1]))
-        for found in _own_weights(path, layers):
+        for found in _own_weights(path, layers, (model, *layers)[-2]):
             if isinstance(found, PrunableWeight):
                 if id(found.variable) in seen:
                     continue
@@ -208,16 +125,17 @@ def children(layer: Any) -> list[Any]:
 
 
 def _own_weights(
-    path: str, layers: tuple[Any, ...]
+    path: str, layers: tuple[Any, ...], owner: Any
 ) -> Iterator[PrunableWeight | Unprunable]:
     layer = layers[-1]
     # TFMOT's method, so layers written for it work here, too.
     if hasattr(layer, "get_prunable_weights"):
         for variable in layer.get_prunable_weights():
             if _is_float_variable(variable):
-                yield _weight(path, _attribute_of(layer, variable), variable, layers)
+                attribute = _attribute_of(layer, variable)
+                yield _weight(path, attribute, variable, layers, owner)
             else:
-                # For example the kernel of a Dense after enable_lora() or quantize().
+                # For example the kernel of a Dense after quantize().
                 yield Unprunable(path, "its weight is not a plain float variable")
         return
     kind = _known_class(layer)
@@ -227,13 +145,15 @@ def _own_weights(
         return
     for attribute in _KERNELS[kind]:
         # `kernel` of an unbuilt Keras 3 layer is a property that raises AttributeError.
-        variable = getattr(layer, attribute, None)
+        variable = _base_of(layer, attribute)
+        if variable is None:
+            variable = getattr(layer, attribute, None)
         if variable is None:
             continue
         if not _is_float_variable(variable):
             yield _not_float(path, layer, attribute)
             continue
-        yield _weight(path, attribute, variable, layers)
+        yield _weight(path, attribute, variable, layers, owner)
     if not layer.built:
         yield Unprunable(path, "it is not built: the model never calls it")
 
@@ -247,26 +167,43 @@ def _not_float(path: str, layer: Any, attribute: str) -> Unprunable:
 
 
 def _weight(
-    path: str, attribute: str, variable: Any, layers: tuple[Any, ...]
+    path: str, attribute: str, variable: Any, layers: tuple[Any, ...], owner: Any
 ) -> PrunableWeight:
-    kind = _known_class(layers[-1])
+    layer, kind = layers[-1], _known_class(layers[-1])
     rank = len(variable.shape)
     axes, leading, inputs = tuple(range(rank)), max(0, rank - 2), 1
     if kind in _CONV_TRANSPOSE:
         # Keras stores transposed convolution kernels as (..., outputs, inputs).
         axes = (*axes[:-2], axes[-1], axes[-2])
     elif kind == "EinsumDense" and attribute == "kernel":
-        axes, leading, inputs = _einsum_layout(layers[-1].equation)
+        axes, leading, inputs = _einsum_layout(layer.equation)
     return PrunableWeight(
         layer_path=path,
         attribute=attribute,
         variable=variable,
         layers=layers,
-        is_depthwise=kind in _DEPTHWISE,
+        kept_because=_kept_because(kind, layer, owner),
+        is_adapted=variable is _base_of(layer, attribute),
         axes=axes,
         leading=leading,
         inputs=inputs,
     )
+
+
+def _kept_because(kind: str | None, layer: Any, owner: Any) -> str:
+    if kind in _DEPTHWISE:
+        # Each output channel depends on a handful of weights.
+        return "depthwise: too few weights to save much"
+    if kind in _EMBEDDINGS and is_index_table(layer, owner):
+        return "indexes positions or segments: each of its few rows serves all inputs"
+    return ""
+
+
+def _base_of(layer: Any, attribute: str) -> Any:
+    """Return the variable that a LoRA adapter is added to, or `None`."""
+    if not getattr(layer, "lora_enabled", False):
+        return None
+    return getattr(layer, f"_{attribute}", None)
 
 
 def _einsum_layout(equation: str) -> tuple[tuple[int, ...], int, int]:
@@ -281,7 +218,8 @@ def _einsum_layout(equation: str) -> tuple[tuple[int, ...], int, int]:
 
 def _known_class(layer: Any) -> str | None:
     for base in type(layer).__mro__:
-        if is_of_keras(base) and base.__name__ in _KERNELS:
+        is_known = is_of_keras(base) or is_of_keras_hub(base)
+        if is_known and base.__name__ in _KERNELS:
             return base.__name__
     return None
 
@@ -311,7 +249,3 @@ def _attribute_of(layer: Any, variable: Any) -> str:
             return name.lstrip("_")
     # Keras 2 names a variable `dense/kernel:0`.
     return variable.name.partition(":")[0].rpartition("/")[2]
-
-
-def _product(sizes: tuple[int, ...]) -> int:
-    return int(np.prod(sizes, dtype=np.int64))

@@ -18,8 +18,9 @@ from keras_prune_kit._tools.engine import Engine
 from keras_prune_kit.clustering.clustered_weight import ClusteredWeight
 from keras_prune_kit.policies import Match, choose_weights
 from keras_prune_kit.pruner import Pruner, active_pruner
-from keras_prune_kit.reports import ClusteringReport
+from keras_prune_kit.reports import ClusteringReport, Skipped
 
+_ADAPTED = "under a LoRA adapter, which adds to it: call merge_lora(model) first"
 _MOST_CLUSTERS = 256  # An index has one byte.
 
 
@@ -71,7 +72,10 @@ class Clusterer(Engine):
         optimizer: Any = None,
     ) -> None:
         check_clusters(clusters)
-        chosen, self._skipped = choose_weights(model, match)
+        chosen, skipped = choose_weights(model, match)
+        adapted = [weight for weight in chosen if weight.is_adapted]
+        chosen = [weight for weight in chosen if not weight.is_adapted]
+        self._skipped = skipped + [Skipped(w.path, _ADAPTED) for w in adapted]
         variables = _keras.variables_of(model)
         self.model = model
         self._own_optimizer = optimizer

@@ -21,7 +21,8 @@ def sparsity_report(item: Any) -> SparsityReport:
     Args:
         item: A built Keras 3 or Keras 2 model, a `TFLiteModel`, or the path of a
             .keras, .h5 or .tflite file. The zeros of a .tflite, and of weights that
-            Keras' `model.quantize` has made integers, are those of the stored values.
+            Keras' `model.quantize` has made integers, are those of the stored values;
+            under a LoRA adapter those of the base count (see `merge_lora`).
 
     Returns:
         A record that prints as a table.

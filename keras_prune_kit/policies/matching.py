@@ -30,14 +30,18 @@ class WeightIndex:
                 self._below.setdefault(path, []).append(weight)
 
     def covered(self, match: Any) -> list[_keras.PrunableWeight]:
-        """Return the weights that a single match covers, possibly with duplicates."""
+        """Return the weights that a single match covers, possibly with duplicates.
+
+        One that is pruned only if a rule names it is named by a match that covers
+        nothing else: `".*segment.*"` or a class of depthwise layers, not `".*"`.
+        """
         if isinstance(match, str):
             # A regex that matches a nested model and a layer in it finds a weight
             # twice.
             found = [w for path in self._paths(match) for w in self._below[path]]
         else:
             found = [w for w in self.weights if covers_layer(match, w.path, w.layers)]
-        return [w for w in found if not w.is_depthwise or _names_depthwise(match, w)]
+        return [w for w in found if not w.kept_because] or found
 
     def _paths(self, regex: str) -> Iterable[str]:
         """Return the paths that a regex matches in full."""
@@ -70,11 +74,3 @@ def prefixes(path: str) -> list[str]:
     """Return a path and those of all layers around it, outermost first."""
     parts = path.split("/")
     return ["/".join(parts[: i + 1]) for i in range(len(parts))]
-
-
-def _names_depthwise(match: Any, weight: _keras.PrunableWeight) -> bool:
-    """Return True if a match names a depthwise kernel by its class or attribute."""
-    if isinstance(match, str):
-        # A regex for layers, such as ".*", must not reach depthwise kernels by chance.
-        return match.endswith(weight.attribute)
-    return isinstance(match, type) and isinstance(weight.layer, match)

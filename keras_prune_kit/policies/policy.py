@@ -47,8 +47,13 @@ class PrunePolicy:
     Without rules it covers the kernels of Dense, convolution, EinsumDense, Embedding
     and recurrent layers, also in nested layers and models, and the weights that a
     custom layer's `get_prunable_weights()` returns. It does not cover biases,
-    normalization weights and depthwise kernels, but a rule that names a depthwise class
-    or weight does.
+    normalization weights, depthwise kernels, and embeddings that index positions or
+    segments, which are told by their names (`"position_embedding"`, `"pos_emb"`,
+    `"segment_embedding"`, `"token_type_embeddings"`). A rule that covers nothing but
+    depthwise kernels and such embeddings prunes them.
+
+    Under a LoRA adapter of Keras 3 the base kernel is pruned, although it is frozen:
+    the adapter makes up for it. See `merge_lora`, which keeps the zeros.
 
     Args:
         schedule: A schedule, or a final sparsity (0 to 1), which means
@@ -230,8 +235,8 @@ class PrunePolicy:
     def _assign(
         self, weight: _keras.PrunableWeight, winner: Rule | None
     ) -> Assignment | Skipped:
-        if winner is None and weight.is_depthwise:
-            return Skipped(weight.path, "depthwise: too few weights to save much")
+        if winner is None and weight.kept_because:
+            return Skipped(weight.path, weight.kept_because)
         # Before the rules: a frozen weight cannot recover, whatever rule covers it.
         if not (weight.is_trainable or self.include_frozen):
             return Skipped(weight.path, _FROZEN)

@@ -35,7 +35,7 @@ def choose_weights(
         covered = Rule(match, None).covered(WeightIndex(weights))
         return [weight for weight in weights if id(weight) in covered], []
     # As a policy without rules decides; a match may name what this leaves out.
-    usual = [weight for weight in weights if not weight.is_depthwise]
+    usual = [weight for weight in weights if not weight.kept_because]
     chosen = [weight for weight in usual if weight.is_trainable]
     skipped = [
         Skipped(item.layer_path, item.reason)

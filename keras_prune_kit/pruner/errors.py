@@ -44,6 +44,10 @@ class ZerosGrowBackWarning(UserWarning):
     """A policy asks for fewer zeros than a weight has, so some will grow back."""
 
 
+class LoraMergeWarning(UserWarning):
+    """Zeros under LoRA adapters vanish when the model is saved or exported."""
+
+
 def check_on_incomplete(on_incomplete: object) -> None:
     """Raise a `ValueError` unless the argument is `"warn"` or `"raise"`."""
     if not is_one_of(on_incomplete, ("warn", "raise")):

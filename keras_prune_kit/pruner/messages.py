@@ -28,6 +28,22 @@ def regrowth_message(weights: Sequence[PrunedWeight]) -> str:
     )
 
 
+def lora_message(weights: Sequence[PrunedWeight]) -> str:
+    """Return the text of a `LoraMergeWarning`.
+
+    Args:
+        weights: The weights that have LoRA adapters.
+    """
+    found = ", ".join(weight.path for weight in weights[:_MOST_NAMED])
+    more = " and others" if len(weights) > _MOST_NAMED else ""
+    return (
+        f"The zeros of {found}{more} are those of the base under a LoRA adapter. The "
+        "layers compute with base + A @ B, which has none, and this sum is what Keras "
+        "saves and what is exported. Call kpk.merge_lora(model) after training: it "
+        "merges the adapters and keeps the zeros. Then evaluate, save and export."
+    )
+
+
 def shortfall_message(
     weights: Sequence[PrunedWeight], unmet: Sequence[WeightSparsity], step: int
 ) -> str:

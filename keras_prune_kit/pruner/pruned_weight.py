@@ -52,6 +52,11 @@ class PrunedWeight(MaskedWeight):
         return gradients_needed(self._assignment.criterion)
 
     @property
+    def is_adapted(self) -> bool:
+        """True if a LoRA adapter is added to it."""
+        return self._weight.is_adapted
+
+    @property
     def keeps_zeros(self) -> bool:
         """True if the schedule only keeps the zeros that are there."""
         return isinstance(self.schedule, KeepZeros)

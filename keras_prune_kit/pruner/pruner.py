@@ -23,6 +23,7 @@ from keras_prune_kit.policies import PrunePolicy, as_policy
 from keras_prune_kit.pruner.errors import (
     IncompletePruningError,
     IncompletePruningWarning,
+    LoraMergeWarning,
     ZerosGrowBackWarning,
     check_on_incomplete,
 )
@@ -30,7 +31,11 @@ from keras_prune_kit.pruner.global_ranking import global_masks
 from keras_prune_kit.pruner.gradients import Gradients
 from keras_prune_kit.pruner.last_good import LastGood
 from keras_prune_kit.pruner.masked_training import MaskedTraining
-from keras_prune_kit.pruner.messages import regrowth_message, shortfall_message
+from keras_prune_kit.pruner.messages import (
+    lora_message,
+    regrowth_message,
+    shortfall_message,
+)
 from keras_prune_kit.pruner.pruned_weight import PrunedWeight
 from keras_prune_kit.pruner.tied_channels import TiedChannels
 from keras_prune_kit.reports import SparsityReport
@@ -173,6 +178,9 @@ class Pruner(Engine):
         losing = self._losing_zeros()
         if losing:
             warnings.warn(regrowth_message(losing), ZerosGrowBackWarning, stacklevel=2)
+        adapted = [weight for weight in self._weights if weight.is_adapted]
+        if adapted:
+            warnings.warn(lora_message(adapted), LoraMergeWarning, stacklevel=2)
         with self._detached_on_error():
             self._compiled.enter(self._optimizer)
             _active[id(_keras.trained_model(self.model))] = self

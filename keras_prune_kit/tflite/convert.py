@@ -1,4 +1,4 @@
-"""The conversion itself, in the only module here that imports TensorFlow."""
+"""The conversion itself; only it and what it imports here import TensorFlow."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,9 @@ from keras_prune_kit.tflite.int4 import to_int4
 from keras_prune_kit.tflite.lstm import mend_cells, mend_states
 from keras_prune_kit.tflite.masking import Bounded
 from keras_prune_kit.tflite.naming import rename
+from keras_prune_kit.tflite.new_axes import spell_out_new_axes
 from keras_prune_kit.tflite.one_hot import mend_one_hot
+from keras_prune_kit.tflite.operator_layers import layers_using
 from keras_prune_kit.tflite.samples import Sample
 from keras_prune_kit.tflite.shrinking import shrink
 
@@ -119,7 +121,7 @@ class Conversion:
                 with progress.stage("converting"):
                     content = converter.convert()
             except Exception as error:  # The converter raises any type.
-                raise ConversionFailed(_reason(str(error))) from error
+                raise ConversionFailed(_reason(str(error), self._users)) from error
         # Before `shrink`, which names tensors after the signature.
         content = rename(content, self._inputs, self._outputs)
         content = shrink(mend_one_hot(mend_states(mend_cells(content))))
@@ -152,6 +154,7 @@ class Conversion:
         # A SavedModel must track the variables that its functions capture.
         module.captured = list(self._function.graph.variables)  # pyright: ignore
         tf.saved_model.save(module, folder, signatures=self._function)
+        spell_out_new_axes(folder)
         return tf.lite.TFLiteConverter.from_saved_model(folder)
 
     def _remember(self, masks: Bounded) -> None:
@@ -183,6 +186,13 @@ class Conversion:
                 "the converter leaves the states of an LSTM in float, which "
                 "interpreters refuse. Use quantization='int8' or 'dynamic'."
             )
+
+    def _users(self, operators: str) -> str:
+        """Return the layers with some operators as the end of a sentence."""
+        names = re.split(r",\s*", operators.replace("Flex", ""))
+        layers = layers_using(self._model, self._function.graph, names)
+        more = f" and {len(layers) - 3} more" if len(layers) > 3 else ""
+        return f", in {', '.join(layers[:3])}{more}" if layers else ""
 
 
 def _traced_names(names: Sequence[str], fallback: str) -> dict[str, str]:
@@ -219,8 +229,13 @@ def _in_int4(content: bytes) -> bytes:
         raise ConversionFailed(f"LiteRT's quantizer cannot take it: {error}") from error
 
 
-def _reason(text: str) -> str:
-    """Extract the reason of a failure from the converter's long error text."""
+def _reason(text: str, users: Callable[[str], str]) -> str:
+    """Extract the reason of a failure from the converter's long error text.
+
+    Args:
+        text: The error text.
+        users: Returns the layers with some operators as the end of a sentence.
+    """
     # The converter's messages are MLIR's: types are written tensor<?x3xf16>.
     missing = re.search(r"(?:Select|Flex|Custom) ops: (.+)", text)
     if missing and re.search(r"xb?f16>", text):
@@ -231,8 +246,9 @@ def _reason(text: str) -> str:
         )
     if missing:
         return (
-            f"it needs operators that are not built in: {missing[1]}. Express them "
-            "with other operators, or leave that part out of the file."
+            f"it needs operators that are not built in: {missing[1]}"
+            f"{users(missing[1])}. Express them with other operators, or leave that "
+            "part out of the file."
         )
     if re.search(r"Max and min for dynamic tensors should be recorded", text):
         return (

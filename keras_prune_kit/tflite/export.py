@@ -14,7 +14,7 @@ from keras_prune_kit._tools.quantizations import (
     check_installed,
 )
 from keras_prune_kit.tflite import flatbuffer
-from keras_prune_kit.tflite.agreement import largest_deviation
+from keras_prune_kit.tflite.agreement import agreement
 from keras_prune_kit.tflite.errors import ExportError
 from keras_prune_kit.tflite.model import TFLiteModel
 from keras_prune_kit.tflite.samples import (
@@ -25,7 +25,7 @@ from keras_prune_kit.tflite.samples import (
 from keras_prune_kit.tflite.string_inputs import check_exportable
 from keras_prune_kit.tflite.telling import (
     tell_coarse_columns,
-    tell_deviation,
+    tell_disagreement,
     tell_float_operators,
     tell_float_weights,
     tell_masks,
@@ -186,11 +186,8 @@ def _converted(
     if quantization == "int4":
         tell_float_weights(model.name, content)
     if samples:
-        tell_deviation(
-            model.name,
-            quantization,
-            largest_deviation(model, signature, exported, samples),
-        )
+        found = agreement(model, signature, exported, samples)
+        tell_disagreement(model.name, quantization, found)
     return exported
 
 

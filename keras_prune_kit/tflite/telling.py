@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_prune_kit._tools.quantizations import CALIBRATED
 from keras_prune_kit.tflite import flatbuffer
+from keras_prune_kit.tflite.agreement import Agreement
 from keras_prune_kit.tflite.constants import constants
 from keras_prune_kit.tflite.masking import Bounded
 from keras_prune_kit.tflite.samples import Sample, coarse_columns
@@ -17,10 +18,16 @@ _LOGGER = logging.getLogger(__name__)
 
 # Half way from an exact file (0) to one that ignores its inputs (about 1).
 _MOST_DEVIATION = 0.5
+# Of embeddings, which are compared by it; classes are told apart at less.
+_LEAST_COSINE = 0.95
 # Float values, fewer of which hardly count for the size of a file.
 _MANY = 1024
 _MOST_NAMED = 8
-_OTHER_DATA = "use quantization='dynamic' if other representative data does not help"
+_OTHER_DATA = (
+    "use quantization='dynamic' if other representative data does not help: it has a "
+    "range for each input, where one range for all of them has no steps left beside a "
+    "few large values"
+)
 _WAYS_OUT = {
     **dict.fromkeys(CALIBRATED, _OTHER_DATA),
     "int4": "use quantization='dynamic', or train it with quantize_aware(model, "
@@ -59,16 +66,18 @@ def tell_float_weights(name: str, content: bytes) -> None:
         )
 
 
-def tell_deviation(name: str, quantization: str, deviation: float) -> None:
+def tell_disagreement(name: str, quantization: str, found: Agreement) -> None:
     """Warn if the outputs of a file are far from those of its model."""
-    if deviation > _MOST_DEVIATION:
+    if found.deviation > _MOST_DEVIATION or found.cosine < _LEAST_COSINE:
         _LOGGER.warning(
             "The %s file of model '%s' does not reproduce the model: on "
             "representative_data the mean error of its outputs is %.0f %% of their "
-            "mean deviation. Check it with compare(...), and %s.",
+            "mean deviation, and their mean cosine to the model's is %.3f. Check it "
+            "with compare(...), and %s.",
             quantization,
             name,
-            100 * deviation,
+            100 * found.deviation,
+            found.cosine,
             _WAYS_OUT[quantization],
         )
 

@@ -1,10 +1,11 @@
 """What works on which architecture, in both worlds, and what TFMOT does with the same.
 
-The models that people train and keras.applications, with random weights and small
-pictures: prune a few steps to exactly 80 %, save and load, export in float32, dynamic
-and int8, compare each file with Keras and count its zeros (zoo_checks.py has the
-tolerances). Then quantization-aware training: ours on Keras 3, TFMOT's on tf_keras,
-where TFMOT prunes too, by itself.
+The models that people train, keras.applications and, where it is installed, backbones
+of KerasHub, with random weights and small pictures: prune a few steps to exactly 80 %
+(KerasHub: 50 %), save and load, export in float32, dynamic and int8, compare each file
+with Keras and count its zeros (zoo_checks.py has the tolerances). Then
+quantization-aware training: ours on Keras 3, TFMOT's on tf_keras, where TFMOT prunes
+too, by itself.
 
     python tests/tools/zoo.py --out results.jsonl
         [--only unet MobileNetV2 ...] [--worlds keras tf_keras] [--all] [--minutes 20]

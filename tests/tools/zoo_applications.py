@@ -2,6 +2,7 @@
 
 import keras
 import tf_keras
+from zoo_hub import hub_models
 from zoo_models import CLASSES, PEOPLE_TRAIN, Architecture
 
 WORLDS = {"keras": keras, "tf_keras": tf_keras}
@@ -65,4 +66,5 @@ def zoo(K, everything=False):
     names = [name for name in SAMPLE if name in known]
     if everything:
         names += [name for name in known if name not in names]
-    return PEOPLE_TRAIN | {name: application(name) for name in names}
+    applications = {name: application(name) for name in names}
+    return PEOPLE_TRAIN | hub_models(K) | applications

@@ -25,18 +25,20 @@ import tensorflow as tf
 from channel_tools import zero_channels
 
 import keras_prune_kit as kpk
+from keras_prune_kit import _keras
 from keras_prune_kit.channels import channel_groups, without
 from keras_prune_kit.channels.costs import all_stay, costs_of, staying
 from keras_prune_kit.channels.groups import members_of, traced
 from keras_prune_kit.reports import percent
 from keras_prune_kit.tflite import ExportError
 
-SPARSITY = 0.8
 BATCH = 16
 STEPS = 8
 TOLERANCES = {"none": 1e-3, "dynamic": 0.25, "int8": 0.25}
 NO_WORSE = 1.1
 SHARE = 0.3
+# The tables of KerasHub that are left alone.
+DENSE = {"position_embedding", "segment_embedding", "encoder_position_embedding"}
 EXACT, CHANGED = 1e-4, 0.01
 _OFFSET = 2.0
 NOT_HALVED = "no channel could leave"
@@ -56,6 +58,10 @@ class Subject:
     model: Any = None
     quantized: Any = None
     half: Any = None
+
+    @property
+    def sparsity(self):
+        return self.architecture.sparsity
 
     def __post_init__(self):
         self.x = self.architecture.inputs(BATCH)
@@ -105,14 +111,14 @@ class Subject:
             return self.K.models.load_model(path)
 
     def check_exact(self, model):
-        """Each weight has its zeros; depthwise kernels, by default, have none."""
+        """Each weight has its zeros; those that by default have none, have none."""
         kinds = (self.K.layers.DepthwiseConv1D, self.K.layers.DepthwiseConv2D)
         depthwise = [x.name for x in all_layers(model) if isinstance(x, kinds)]
         # A name of Keras 2 may have a slash.
-        dense = {name.split("/")[-1] for name in depthwise}
+        dense = {name.split("/")[-1] for name in depthwise} | DENSE
         for weight in kpk.sparsity_report(model).weights:
             is_dense = weight.path.split("/")[-2] in dense
-            expected = 0 if is_dense else round(SPARSITY * weight.size)
+            expected = 0 if is_dense else round(self.sparsity * weight.size)
             found = f"{weight.path}: {weight.zeros} zeros, not {expected}"
             assert weight.zeros == expected, found
 
@@ -122,11 +128,8 @@ class Subject:
 
 
 def all_layers(model):
-    """The layers of a model and of the models in it."""
-    for layer in model.layers:
-        yield layer
-        if hasattr(layer, "layers"):
-            yield from all_layers(layer)
+    """The layers of a model and of the models and layers in it."""
+    return [found.layer for found in _keras.find_layers(model)]
 
 
 def as_list(items):
@@ -155,13 +158,34 @@ def build(subject):
 
 
 def prune(subject):
-    """A few steps of `fit`, and then exactly as many zeros as were asked for."""
-    schedule = kpk.PolynomialDecay(0.0, SPARSITY, end_step=STEPS // 2)
+    """As many zeros as were asked for: after each step of `fit`, and at its end."""
+    schedule = kpk.PolynomialDecay(0.0, subject.sparsity, end_step=STEPS // 2)
     pruning = kpk.PruningCallback(kpk.PrunePolicy(schedule), on_incomplete="raise")
-    subject.fit(subject.model, [pruning])
+    zeros = zeros_at_each_step(subject.K, subject.model)
+    subject.fit(subject.model, [pruning, zeros])
+    for step, found in enumerate(zeros.counts, 1):
+        for path, (count, size) in found.items():
+            least = round(schedule(step) * size)
+            assert count == least, f"{path}, step {step}: {count} zeros, not {least}"
+    assert len(zeros.counts) == STEPS
     subject.check_exact(subject.model)
     report = pruning.report
     return f"{percent(report.sparsity)} in {len(report.weights)} weights"
+
+
+def zeros_at_each_step(K, model):
+    """A callback that counts the zeros of each weight that a policy covers."""
+    paths = {weight.path for weight in kpk.PrunePolicy(0.5).plan(model).weights}
+
+    class Zeros(K.callbacks.Callback):
+        counts = []
+
+        def on_train_batch_end(self, batch, logs=None):
+            weights = kpk.sparsity_report(self.model).weights
+            found = {w.path: (w.zeros, w.size) for w in weights if w.path in paths}
+            self.counts.append(found)
+
+    return Zeros()
 
 
 def reload(subject):
@@ -266,11 +290,11 @@ def tfmot_prune(subject):
     import tensorflow_model_optimization as tfmot
 
     pruning = tfmot.sparsity.keras
-    schedule = pruning.ConstantSparsity(SPARSITY, 0, frequency=1)
+    schedule = pruning.ConstantSparsity(subject.sparsity, 0, frequency=1)
     model = pruning.prune_low_magnitude(subject.fresh(), pruning_schedule=schedule)
     subject.fit(model, [pruning.UpdatePruningStep()], steps=STEPS // 2)
     sparsity = kpk.sparsity_report(pruning.strip_pruning(model)).sparsity
-    assert sparsity > SPARSITY - 0.05, f"{percent(sparsity)} zeros"
+    assert sparsity > subject.sparsity - 0.05, f"{percent(sparsity)} zeros"
     return f"{percent(sparsity)}"
 
 
@@ -359,6 +383,8 @@ def remove_zeros(subject):
     model = subject.fresh()
     model.set_weights(control.get_weights())
     zeroed = zero_channels(model, SHARE)
+    if not len(zeroed):
+        raise Skip(NOT_HALVED)
     subject.calibrated(model)
     small = kpk.remove_zero_channels(model)
     off = error(subject.predict(model), subject.predict(small))

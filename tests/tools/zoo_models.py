@@ -21,12 +21,14 @@ class Architecture:
         shapes: The shape of each input, without the batch.
         tokens: The number of different tokens; 0 if the inputs are floats.
         is_pixels: Whether it takes pixels of 0 to 255, not of -1 to 1.
+        sparsity: How sparse it is pruned, 0 to 1.
     """
 
     build: Callable
     shapes: tuple[tuple[int, ...], ...]
     tokens: int = 0
     is_pixels: bool = False
+    sparsity: float = 0.8
 
     def inputs(self, count, seed=0):
         """An array `(count, ...)`, or a list of them for several inputs."""

@@ -4,13 +4,14 @@ from collections import Counter
 from textwrap import wrap
 
 from zoo_checks import CHECKS, NOT_QUANTIZED
+from zoo_hub import HUB
 from zoo_models import PEOPLE_TRAIN
 
 from keras_prune_kit.reports import render_table
 from keras_prune_kit.reports.tables import TABLE_WIDTH
 
 _MARKS = {"passed": "yes", "skipped": "skip", "failed": "FAIL"}
-_GROUPS = ("that people train", "of keras.applications")
+_GROUPS = ("that people train", "of KerasHub", "of keras.applications")
 _REASON_LENGTH = 4 * TABLE_WIDTH
 
 
@@ -22,11 +23,15 @@ def summary(lines):
         own = [line for line in lines if line["world"] == world]
         groups = {group: [] for group in _GROUPS}
         for line in own:
-            groups[_GROUPS[line["model"] not in PEOPLE_TRAIN]].append(line)
+            groups[_group(line["model"])].append(line)
         parts.append(by_model(world, own))
         parts += [counts(f"{world}: models {g}", x) for g, x in groups.items() if x]
         parts += [reasons(world, own), removals(world, own)]
     return "\n\n".join(parts)
+
+
+def _group(name):
+    return _GROUPS[0 if name in PEOPLE_TRAIN else 1 if name in HUB else 2]
 
 
 def by_model(world, lines):
