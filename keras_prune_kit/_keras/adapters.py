@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_prune_kit._keras.models import world
+from keras_prune_kit._keras.operations import ops_of
 from keras_prune_kit._keras.variables import variables_of
 from keras_prune_kit._keras.weights import PrunableWeight, find_weights
 
@@ -33,12 +35,13 @@ def adapted_weights(model: Any) -> Iterator[Adapted]:
     Args:
         model: A built Keras model of either world; only Keras 3 has adapters.
     """
+    to_numpy = ops_of(world(model)).convert_to_numpy
     for found in find_weights(model):
         if isinstance(found, PrunableWeight) and found.is_adapted:
             # `kernel` of such a layer is computed; the variable is `_kernel`.
             total = getattr(found.layer, found.attribute)
             second = getattr(found.layer, f"lora_{found.attribute}_b")
-            yield Adapted(found, np.asarray(total), second)
+            yield Adapted(found, to_numpy(total), second)
 
 
 def merge_adapter(adapted: Adapted, model: Any) -> int:

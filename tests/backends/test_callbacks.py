@@ -183,6 +183,29 @@ def test_reports_and_plans():
     assert sum(w.zeros for w in report.weights) == zeros
 
 
+def test_the_base_under_lora_is_pruned_and_merged():
+    model = classifier()
+    fit(model, epochs=1)
+    layer = model.layers[0]
+    layer.enable_lora(2)
+    model.compile(keras.optimizers.Adam(0.05), "sparse_categorical_crossentropy")
+    policy = kpk.PrunePolicy(kpk.ConstantSparsity(0.5))
+    with pytest.warns(kpk.LoraMergeWarning, match="hidden"):
+        fit(model, kpk.PruningCallback(policy), epochs=2)
+    base = keras.ops.convert_to_numpy(layer._kernel).copy()
+    assert np.mean(base == 0) == 0.5
+    first, second = (
+        keras.ops.convert_to_numpy(v)
+        for v in (layer.lora_kernel_a, layer.lora_kernel_b)
+    )
+    scale = layer.lora_alpha / layer.lora_rank
+    total = base + scale * first @ second
+    assert np.abs(total - base).max() > 0.01  # The adapter was trained.
+    kpk.merge_lora(model)
+    merged = keras.ops.convert_to_numpy(layer.kernel)
+    np.testing.assert_allclose(merged, np.where(base == 0, 0, total), atol=1e-6)
+
+
 def test_channels_leave_the_model():
     model = classifier()
     policy = kpk.PrunePolicy(kpk.ConstantSparsity(0.5), structure=kpk.Channel())
