@@ -269,7 +269,7 @@ def compiles(text):
 
 
 def weight_at(path):
-    return _keras.PrunableWeight(path, "kernel", None, (), False, (0, 1), 0)
+    return _keras.PrunableWeight(path, "kernel", None, (), "", False, (0, 1), 0)
 
 
 @hypothesis.given(

@@ -242,8 +242,11 @@ class Pruner(Engine):
             Both lists, for the next step.
 
         Raises:
-            TypeError: If the model is of `tf_keras`.
-            ValueError: If the lists do not have the lengths that the optimizer knows.
+            RuntimeError: If the pruner is not active.
+            TypeError: If the model is of `tf_keras`, or these are no lists.
+            ValueError: If the optimizer is not built or not known, or the tensors are
+                not of the number and shapes of its variables.
+            DivergedError: As `step` does.
 
         Example:
 
@@ -259,7 +262,7 @@ class Pruner(Engine):
         """
         self._require_started()
         self._variables.take_in(
-            self._optimizer, list(trainable_variables), list(optimizer_variables)
+            self._optimizer, trainable_variables, optimizer_variables
         )
         self.step(step)
         return self._variables.give_out()

@@ -19,7 +19,7 @@ class Variables(abc.ABC):
         """Bring into the variables what a running train step holds outside of them."""
         return  # Only JAX holds anything outside.
 
-    def take_in(self, optimizer: Any, trainable: list[Any], rest: list[Any]) -> None:
+    def take_in(self, optimizer: Any, trainable: Any, rest: Any) -> None:
         """Take the state of a train step that keeps it outside of the variables.
 
         Args:

@@ -25,32 +25,37 @@ class Keras3Variables(Variables):
         if self._is_written or self._outside is None:
             return
         self._is_written = True
-        for variables, values in zip(self._inside(), self._outside, strict=True):
+        for variables, values in zip(
+            self._inside(self._optimizer), self._outside, strict=True
+        ):
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
 
-    def take_in(self, optimizer: Any, trainable: list[Any], rest: list[Any]) -> None:
-        self._optimizer, self._outside = optimizer, (trainable, rest)
-        for variables, values in zip(self._inside(), self._outside, strict=True):
-            if len(variables) != len(values):
-                raise ValueError(
-                    "stateless_step takes a tensor for each weight that the optimizer "
-                    f"trains and for each of its variables ({len(variables)} here), "
-                    f"as stateless_apply does. Received: {len(values)}. Take "
-                    "optimizer.variables after the pruner has started."
-                )
+    def take_in(self, optimizer: Any, trainable: Any, rest: Any) -> None:
+        if optimizer is None or not optimizer.built:
+            raise ValueError(
+                "stateless_step needs a built optimizer. Received: "
+                f"{optimizer!r}. Call optimizer.build(model.trainable_variables), and "
+                "pass optimizer=... to the pruner or compile the model with it."
+            )
+        named = {"trainable_variables": trainable, "optimizer_variables": rest}
+        for (name, values), variables in zip(
+            named.items(), self._inside(optimizer), strict=True
+        ):
+            _check_state(name, values, variables)
+        self._optimizer, self._outside = optimizer, (list(trainable), list(rest))
         self._is_written = False
 
     def give_out(self) -> tuple[list[Any], list[Any]]:
         if not self._is_written and self._outside is not None:
             return self._outside
-        trainable, rest = ([v.value for v in part] for part in self._inside())
-        return trainable, rest
+        trainable, rest = self._inside(self._optimizer)
+        return [v.value for v in trainable], [v.value for v in rest]
 
-    def _inside(self) -> tuple[list[Any], list[Any]]:
-        """Return the variables that the state stands for."""
-        inner = inner_optimizer(self._optimizer)
-        return inner._trainable_variables, self._optimizer.variables
+    @staticmethod
+    def _inside(optimizer: Any) -> tuple[list[Any], list[Any]]:
+        """Return the variables that the state of an optimizer stands for."""
+        return inner_optimizer(optimizer)._trainable_variables, optimizer.variables
 
     def read(self, variable: Any) -> np.ndarray:
         if self._keras.backend.backend() == "tensorflow":
@@ -100,3 +105,21 @@ class Keras3Variables(Variables):
             return averages[optimizer._get_variable_index(variable)]
         except KeyError:  # The optimizer does not train it.
             return None
+
+
+def _check_state(name: str, values: Any, variables: list[Any]) -> None:
+    """Raise an error unless there is a tensor of its shape for each variable."""
+    if not isinstance(values, list | tuple):
+        raise TypeError(
+            f"{name} is a list of tensors, as stateless_apply returns it. Received: "
+            f"{type(values).__name__}."
+        )
+    shapes = [tuple(getattr(value, "shape", (None,))) for value in values]
+    wanted = [tuple(variable.shape) for variable in variables]
+    if shapes != wanted:
+        raise ValueError(
+            f"{name} must have a tensor of the same shape for each of the optimizer's "
+            f"variables, {len(wanted)} here. Received: {len(shapes)}, of shapes "
+            f"{shapes[:8]}. Take optimizer.variables after the pruner has started, as "
+            "the masks are among them."
+        )

@@ -41,7 +41,19 @@ class Fixtures:
         if compiled:
             loss = "sparse_categorical_crossentropy"
             model.compile("adam", loss, metrics=["accuracy"])
+            model.optimizer.build(model.trainable_variables)
         return model
+
+    def state(self, kind):
+        """The state of a train step that keeps it outside of the model."""
+        if self.K.__name__ != "keras":  # Optimizers of Keras 2 have no stateless_apply.
+            return []
+        model = self.model
+        kinds = {
+            "trainable": model.trainable_variables,
+            "optimizer": model.optimizer.variables,
+        }
+        return [variable.value for variable in kinds[kind]]
 
     def check_unchanged(self):
         """Whether the model is as it was; makes it so again."""

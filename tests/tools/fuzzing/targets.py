@@ -71,6 +71,8 @@ VALID = {
     "CompressionTuner.directory": lambda f: str(f.folder / "search"),
     "CompressionHyperModel.channels": lambda f: (0.0, 0.5),
     "CompressionHyperModel.quantization": lambda f: ("none",),
+    "Pruner.stateless_step.trainable_variables": lambda f: f.state("trainable"),
+    "Pruner.stateless_step.optimizer_variables": lambda f: f.state("optimizer"),
     "PrunePolicy.from_dict.data": lambda f: kpk.PrunePolicy(0.5).to_dict(),
     "compare.y": lambda f: f.y,
     "compare.latency_runs": lambda f: 1,

@@ -191,7 +191,11 @@ def test_a_nan_loss_restores_the_last_good_weights():
     fit(model, pruning, epochs=1)
     good = kernels(model)
     x[64:80] = np.nan
-    with pytest.raises(kpk.DivergedError, match="batch 5 of epoch 1"):
+    # The relu of TensorFlow makes zeros of NaN: there it is the weights that show it.
+    told = (
+        "hidden/kernel holds NaN" if BACKEND == "tensorflow" else "batch 5 of epoch 1"
+    )
+    with pytest.raises(kpk.DivergedError, match=told):
         model.fit(x, y, batch_size=16, shuffle=False, verbose=0, callbacks=[pruning])
     for kernel, before in zip(kernels(model), good, strict=True):
         assert np.isfinite(kernel).all()

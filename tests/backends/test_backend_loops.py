@@ -150,7 +150,7 @@ def test_a_state_without_the_masks_is_refused():
     weights = [v.value for v in model.trainable_variables]
     pruner = kpk.Pruner(model, kpk.ConstantSparsity(0.5), optimizer=optimizer)
     pruner.start()
-    with pytest.raises(ValueError, match="Take optimizer.variables after"):
+    with pytest.raises(ValueError, match="Take optimizer.variables after the pruner"):
         pruner.stateless_step(weights, early)
     pruner.detach()
     assert len(optimizer.variables) == len(early)
