@@ -23,8 +23,8 @@ class CosineDecay(Schedule):
         begin_step: Steps, `Epochs` or `Fraction`. Defaults to 0.
         end_step: Steps, `Epochs` or `Fraction`. Defaults to `Fraction(0.75)`.
         frequency: Steps between updates. Defaults to `None`, about 100 updates in all,
-            and fewer in a ramp of less than 400 steps, where they would cost much of
-            the time: one in four steps, but ten at least.
+            and fewer in a ramp of less than 600 steps, where they would cost much of
+            the time: one in six steps, but eight at least.
 
     Raises:
         ValueError: If a value is out of range.

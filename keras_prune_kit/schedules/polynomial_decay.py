@@ -25,8 +25,8 @@ class PolynomialDecay(Schedule):
             leaves a quarter of the run for recovery.
         power: Exponent of the ramp, above 0. Defaults to 3.
         frequency: Steps between updates. Defaults to `None`, about 100 updates in all,
-            and fewer in a ramp of less than 400 steps, where they would cost much of
-            the time: one in four steps, but ten at least.
+            and fewer in a ramp of less than 600 steps, where they would cost much of
+            the time: one in six steps, but eight at least.
 
     Raises:
         ValueError: If a value is out of range.

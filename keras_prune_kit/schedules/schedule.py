@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 # Relative to the ramp: every 100 steps, TFMOT's default, never prunes short runs.
 UPDATES_PER_RAMP = 100
 # In a short ramp, an update may cost as much as a step: fewer of them are enough.
-_LEAST_INTERVAL = 4
-_LEAST_UPDATES = 10
+_LEAST_INTERVAL = 6
+_LEAST_UPDATES = 8
 
 
 class Schedule(abc.ABC):

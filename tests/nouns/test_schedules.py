@@ -125,12 +125,12 @@ def test_a_part_of_an_epoch_is_rounded_to_a_step():
 
 def test_updates_are_spread_over_the_ramp_whenever_it_begins():
     late = kpk.PolynomialDecay(0, 0.8, 10_000, 10_200)
-    assert [late.last_update(step) for step in (10_001, 10_004, 10_009)] == [
-        *(10_000, 10_004, 10_008)
+    assert [late.last_update(step) for step in (10_001, 10_006, 10_013)] == [
+        *(10_000, 10_006, 10_012)
     ]
 
 
-@pytest.mark.parametrize("ramp,updates", [(5, 6), (12, 13), (48, 13), (1000, 101)])
+@pytest.mark.parametrize("ramp,updates", [(5, 6), (12, 13), (48, 9), (1000, 101)])
 def test_short_ramps_have_fewer_updates_and_end_exactly(ramp, updates):
     schedule = kpk.PolynomialDecay(0, 0.8, 0, ramp)
     seen = [schedule.last_update(step) for step in range(ramp + 3)]
