@@ -185,6 +185,7 @@ def test_a_compiled_step_of_torch():
 
 
 @pytest.mark.slow  # the compiler of torch takes half a minute
+@pytest.mark.filterwarnings("ignore")  # of the compiler, about Keras' own code
 @pytest.mark.skipif(BACKEND != "torch", reason="torch.compile is torch's")
 def test_fit_with_the_compiler_of_torch():
     model, look = classifier(jit_compile=True), EachStep()
