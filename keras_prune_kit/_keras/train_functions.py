@@ -2,7 +2,8 @@
 
 A function that was compiled before a constraint was set ignores it. One that was
 compiled with masks is kept beside the plain one, as a later run may have the same
-weights under the same masks: it then compiles nothing.
+weights under the same masks: it then compiles nothing. Both, and the masks with their
+byte a weight, go when the model is compiled anew.
 """
 
 from __future__ import annotations
