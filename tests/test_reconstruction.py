@@ -458,6 +458,8 @@ BAD_DATA = {
     "NaN": (with_nan(), ValueError, "are finite"),
     "two arrays": ([random(9, 8), random(9, 8)], ValueError, "one array for each"),
     "empty": ([], ValueError, "one array for each"),
+    "empty batches": ([{}, {}], ValueError, "at least one"),
+    "numbers": ([1, 2], TypeError, "one row per sample"),
     "text": ("x.npy", TypeError, "some hundred inputs"),
 }
 

@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit import _keras
-from keras_prune_kit._keras.datasets import as_arrays, elements, join, length
+from keras_prune_kit._keras.datasets import (
+    as_arrays,
+    check_samples,
+    elements,
+    join,
+    length,
+)
 from keras_prune_kit._tools.names import keys_of
 
 # Of a dataset, whose length may be unknown: more would add little.
@@ -76,11 +82,7 @@ def _of_dataset(data: Any) -> Any:
     count = 0
     for element in elements(data):
         batch = as_arrays(element[0] if isinstance(element, tuple) else element, "data")
-        if not hasattr(batch, "shape") and not isinstance(batch, list | dict):
-            raise TypeError(
-                "data of a dataset are batches of inputs. Received: a batch of type "
-                f"{type(batch).__name__}."
-            )
+        check_samples(batch, "data")
         taken.append(batch)
         count += length(batch)
         if count >= _MOST_OF_A_DATASET:
