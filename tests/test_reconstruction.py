@@ -536,6 +536,45 @@ def test_models_with_other_calls_do_not_match(K):
     assert_same(pruned.get_weights(), before)
 
 
+def test_a_layer_that_only_the_dense_model_calls_does_not_match(K):
+    class Net(K.Model):
+        def __init__(self, is_whole):
+            super().__init__()
+            self.is_whole = is_whole
+            self.first = K.layers.Dense(8)
+            self.last = K.layers.Dense(8)
+
+        def call(self, inputs):
+            hidden = self.first(inputs)
+            return self.last(hidden) if self.is_whole else hidden
+
+    dense, pruned = Net(True), Net(True)
+    for model in (dense, pruned):
+        model(np.zeros((1, 8), "float32"))
+        randomize(model)
+    prune(pruned).is_whole = False
+    with pytest.raises(ValueError, match="is called 0 times"):
+        kpk.reconstruct(pruned, dense, data=random(20, 8))
+    pruned.is_whole, dense.is_whole = True, False
+    reasons = left(kpk.reconstruct(pruned, dense, data=random(20, 8)))
+    assert list(reasons.values()) == ["the model does not call it"]
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision(K, policy):
+    global_policy = (
+        K.config.set_dtype_policy
+        if K.__name__ == "keras"
+        else K.mixed_precision.set_global_policy
+    )
+    global_policy(policy)
+    dense, x = mlp(K), random(200, 12)
+    pruned = prune(copied(K, dense))
+    before = difference(pruned, dense, x)
+    kpk.reconstruct(pruned, dense, data=x)
+    assert difference(pruned, dense, x) < 0.7 * before
+
+
 def test_layers_are_left_without_a_mark(K):
     dense, x = mlp(K), random(40, 12)
     pruned = prune(copied(K, dense))

@@ -38,6 +38,7 @@ def prune_in_rounds(
     mask = weights != 0
     mask[statistics.inputs :] = True
     left = int(mask[: statistics.inputs].sum())
+    kept = min(kept, left)
     solved = solve(statistics, weights, mask, damping)
     # More rounds than weights to remove would remove none in some.
     rounds = max(1, min(rounds, left - kept))

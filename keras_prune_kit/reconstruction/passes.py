@@ -53,14 +53,21 @@ def run_pruned(model: Any, x: Any, repairs: Sequence[Repair]) -> list[Repair]:
         one = _Pass()
         _run(model, x, [(r.pruned.weight.layer, r) for r in repairs], one.seen)
         if one.waiting is not None:
-            raise ValueError(
-                "The models must be of the same architecture. Received: "
-                f"{one.waiting.pruned.path} is called {one.calls} times in the pruned "
-                f"model, {len(one.waiting.calls)} in the dense one."
-            )
+            raise _other_calls(one.waiting, one.calls)
         solved += one.solved
         is_stale = one.is_stale
+    for repair in repairs:
+        if repair.outcome is None:
+            raise _other_calls(repair, 0)
     return solved
+
+
+def _other_calls(repair: Repair, calls: int) -> ValueError:
+    return ValueError(
+        "The models must be of the same architecture. Received: "
+        f"{repair.pruned.path} is called {calls} times in the pruned model, "
+        f"{len(repair.calls)} in the dense one."
+    )
 
 
 class _Pass:
@@ -84,7 +91,7 @@ class _Pass:
         if repair.outcome is not None or not is_in_turn:
             return
         if x is None:
-            repair.outcome = Skipped(repair.pruned.path, _UNSEEN)
+            repair.outcome, self.waiting = Skipped(repair.pruned.path, _UNSEEN), None
             return
         if self.waiting is None:
             self.waiting, self.calls = repair, 0

@@ -216,6 +216,14 @@ def test_surgeon_has_no_more_rounds_than_weights_to_remove():
     np.testing.assert_array_equal(once[1], often[1])
 
 
+def test_surgeon_revives_no_zero():
+    x, t, weights = problem(40, 6, 3)
+    weights[:4] = 0
+    solved, mask = prune_in_rounds(statistics_of(x, t, True), weights, 17, 3)
+    np.testing.assert_array_equal(solved[:6] != 0, weights[:6] != 0)
+    assert mask[:6].sum() == 6
+
+
 def test_surgeon_keeps_zeros_and_the_bias():
     x, t, weights = problem(40, 6, 3)
     weights[2] = 0
