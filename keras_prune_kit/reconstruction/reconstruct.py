@@ -44,7 +44,8 @@ def reconstruct(
         dense_model: The model before it was pruned, with the same layers.
         data: Inputs like those of training: an array `(n, ...)`, a list or dict of
             arrays for several inputs, or a dataset of batches, of which 1,024 samples
-            are taken. They pass the models in one batch; 512 are plenty.
+            are taken. They pass the models in one batch, so all activations are in
+            memory at once. 512 are plenty, and 100 of large pictures.
         memory_bytes: The most that the sums of one kernel may take. A kernel with more
             inputs is solved from fewer rows. Defaults to 1 GiB.
         surgery_rounds: Rounds of Optimal Brain Surgeon, which choose anew where the

@@ -17,6 +17,8 @@ from keras_prune_kit.reconstruction.symmetric import solve_symmetric
 # input is 1, whatever the scale of theirs.
 _OF_BIAS = 1e-6
 
+_ROUNDING = 1e-12
+
 
 class Statistics(abc.ABC):
     """The inputs of a kernel and the outputs that they shall give.
@@ -55,7 +57,9 @@ class Statistics(abc.ABC):
 
     @property
     def spread(self) -> float:
-        return max(0.0, self._squares - float(np.square(self._sums).sum()) / self.rows)
+        spread = self._squares - float(np.square(self._sums).sum()) / self.rows
+        # The difference of two equal sums is not zero, but for rounding.
+        return spread if spread > _ROUNDING * self._squares else 0.0
 
     def damping(self, share: float) -> np.ndarray:
         """Return what is added to the diagonal, as a share of its mean over inputs."""

@@ -118,6 +118,11 @@ def test_the_weight_of_a_dead_input_stays_as_it_was(kind):
     assert (solved[0] == 0).all()
 
 
+def test_outputs_that_do_not_vary_have_no_spread():
+    x = np.full((1000, 3), 0.1)
+    assert statistics_of(x, x @ [[0.3], [0.7], [0.1]], True).spread == 0
+
+
 def test_damping_does_not_hold_the_bias_back():
     """Pixels of 0 to 255 outweigh the 1 of the bias by far."""
     rng = np.random.default_rng(0)
