@@ -42,11 +42,15 @@ from .pruner import ZerosGrowBackWarning as ZerosGrowBackWarning
 from .pruner import merge_lora as merge_lora
 from .quantization import quantize_aware as quantize_aware
 from .quantization import strip_quantization as strip_quantization
+from .reconstruction import prune_at_once as prune_at_once
+from .reconstruction import reconstruct as reconstruct
+from .reconstruction import reestimate_batch_norm as reestimate_batch_norm
 from .reports import ClusteringReport as ClusteringReport
 from .reports import Comparison as Comparison
 from .reports import CompressionReport as CompressionReport
 from .reports import EntropyBound as EntropyBound
 from .reports import ParetoFront as ParetoFront
+from .reports import ReconstructionReport as ReconstructionReport
 from .reports import SensitivityReport as SensitivityReport
 from .reports import SparsityReport as SparsityReport
 from .reports.plots import plot_sparsity as plot_sparsity

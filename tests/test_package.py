@@ -26,6 +26,7 @@ LAYERS = (
     {"layers", "pruner", "tflite"},
     {"clustering", "measuring"},
     {"callbacks", "tfmot"},
+    {"reconstruction"},
     {"quantization"},  # above the bridge, which it hands tf_keras models to
     {"compression"},
     {"registration", "tuning"},

@@ -100,6 +100,7 @@ from keras_prune_kit._keras.variables import (
     state_of,
     variables_of,
 )
+from keras_prune_kit._keras.watching import watched_pass
 from keras_prune_kit._keras.weights import (
     check_not_wrapped,
     find_weights,
@@ -203,6 +204,7 @@ __all__ = [
     "uncompiled",
     "variables_among",
     "variables_of",
+    "watched_pass",
     "weights_ending",
     "weights_h5",
     "with_masks",

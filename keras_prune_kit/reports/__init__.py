@@ -9,6 +9,10 @@ from keras_prune_kit.reports.environment import Environment
 from keras_prune_kit.reports.front import ParetoFront, SearchTrial
 from keras_prune_kit.reports.layers import Converted, LayerReport
 from keras_prune_kit.reports.measurement import Histogram, Measurement
+from keras_prune_kit.reports.reconstruction import (
+    ReconstructionReport,
+    RepairedWeight,
+)
 from keras_prune_kit.reports.samples import Prediction, Samples
 from keras_prune_kit.reports.search import Attempt, Search
 from keras_prune_kit.reports.sensitivity import SensitivityReport, WeightSensitivity
@@ -33,6 +37,8 @@ __all__ = [
     "Measurement",
     "ParetoFront",
     "Prediction",
+    "ReconstructionReport",
+    "RepairedWeight",
     "Samples",
     "Search",
     "SensitivityReport",

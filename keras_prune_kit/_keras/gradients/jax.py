@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
-import jax
 import keras
 
 
@@ -16,6 +16,7 @@ def make_gradients(model: Any, variables: list[Any]) -> Callable[..., list[Any]]
         model: A compiled model.
         variables: The variables to differentiate with respect to.
     """
+    jax = sys.modules["jax"]  # The backend has imported it.
     chosen = {id(variable) for variable in variables}
 
     def loss_of(values: list[Any], rest: list[Any], x: Any, y: Any) -> Any:

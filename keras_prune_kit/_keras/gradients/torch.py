@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import keras
-import torch
 
 
 def make_gradients(model: Any, variables: list[Any]) -> Callable[..., list[Any]]:
@@ -16,6 +16,7 @@ def make_gradients(model: Any, variables: list[Any]) -> Callable[..., list[Any]]
         model: A compiled model.
         variables: The variables to differentiate with respect to.
     """
+    torch = sys.modules["torch"]  # The backend has imported it.
 
     def gradients(x: Any, y: Any) -> list[Any]:
         x = keras.tree.map_structure(keras.ops.convert_to_tensor, x)

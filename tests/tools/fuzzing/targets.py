@@ -10,7 +10,8 @@ import keras_prune_kit as kpk
 # Records are what functions give, and are not made by hand.
 RESULTS = {"ClusteringReport", "Comparison", "CompressionReport", "EntropyBound"}
 RESULTS |= {"ChannelGroup", "ChannelGroups"}
-RESULTS |= {"ParetoFront", "PrunePlan", "SensitivityReport", "SparsityReport"}
+RESULTS |= {"ParetoFront", "PrunePlan", "ReconstructionReport", "SensitivityReport"}
+RESULTS |= {"SparsityReport"}
 RESULTS |= {"tfmot.Converted", "tfmot.LayerReport", "tfmot.Wrapped"}
 # A protocol, to be implemented.
 RESULTS |= {"PrunableLayer"}
@@ -42,6 +43,8 @@ VALID = {
     "max_bytes": lambda f: 1000,
     "model": lambda f: f.model,
     "of_run": lambda f: 0.5,
+    "dense_model": lambda f: f.model,
+    "pruned": lambda f: f.build(),
     "oracle": lambda f: keras_tuner.oracles.RandomSearchOracle(max_trials=1),
     "path": lambda f: str(f.folder / "out.png"),
     "directory": lambda f: str(f.folder / "out"),
@@ -73,6 +76,9 @@ VALID = {
     "CompressionHyperModel.quantization": lambda f: ("none",),
     "Pruner.stateless_step.trainable_variables": lambda f: f.state("trainable"),
     "Pruner.stateless_step.optimizer_variables": lambda f: f.state("optimizer"),
+    "prune_at_once.data": lambda f: f.x,
+    "reconstruct.data": lambda f: f.x,
+    "reestimate_batch_norm.data": lambda f: f.x,
     "PrunePolicy.from_dict.data": lambda f: kpk.PrunePolicy(0.5).to_dict(),
     "compare.y": lambda f: f.y,
     "compare.latency_runs": lambda f: 1,

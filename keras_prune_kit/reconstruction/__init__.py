@@ -1,0 +1,11 @@
+"""Pruning without training: what is left of each kernel is solved anew.
+
+`symmetric`, `statistics`, `solving`, `obs` and `layouts` are pure numpy; `kernels`
+reads layers, `repair` and `passes` walk along a model.
+"""
+
+from keras_prune_kit.reconstruction.batch_norm import reestimate_batch_norm
+from keras_prune_kit.reconstruction.prune_at_once import prune_at_once
+from keras_prune_kit.reconstruction.reconstruct import reconstruct
+
+__all__ = ["prune_at_once", "reconstruct", "reestimate_batch_norm"]

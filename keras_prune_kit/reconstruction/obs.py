@@ -1,0 +1,86 @@
+"""Optimal Brain Surgeon: the zeros that least squares can make up for best."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from keras_prune_kit.reconstruction.solving import default_damping, same_masks, solve
+from keras_prune_kit.reconstruction.statistics import GramStatistics
+from keras_prune_kit.reconstruction.symmetric import inverse_diagonal
+
+
+def prune_in_rounds(
+    statistics: GramStatistics,
+    weights: np.ndarray,
+    kept: int,
+    rounds: int,
+    damping: float | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return weights with zeros where they can be made up for best, and their mask.
+
+    Each round keeps the same share of what was left: it scores each weight by the error
+    that its removal adds once the others are solved anew, removes the lowest, and
+    solves. One weight a round is the original algorithm.
+
+    Args:
+        statistics: The inputs and the outputs that they shall give.
+        weights: `(inputs, outputs)`, with the bias as last row if there is one, which
+            is never removed.
+        kept: The number of weights to keep, without those of the bias.
+        rounds: The number of rounds, at least 1.
+        damping: As in `solve`.
+
+    Source: Hassibi and Stork 1992, "Second order derivatives for network pruning:
+    Optimal Brain Surgeon"; Frantar and Alistarh 2022, arXiv 2208.11580, by layers.
+    """
+    if damping is None:
+        damping = default_damping(statistics)
+    mask = weights != 0
+    mask[statistics.inputs :] = True
+    left = int(mask[: statistics.inputs].sum())
+    kept = min(kept, left)
+    solved = solve(statistics, weights, mask, damping)
+    # More rounds than weights to remove would remove none in some.
+    rounds = max(1, min(rounds, left - kept))
+    for turn in range(1, rounds + 1):
+        share = (kept / left) ** (turn / rounds) if left else 0.0
+        scores = saliencies(statistics, solved, mask, damping)
+        mask = _highest(scores, round(left * share), statistics.inputs)
+        solved = solve(statistics, solved, mask, damping)
+    return solved, mask
+
+
+def saliencies(
+    statistics: GramStatistics, weights: np.ndarray, mask: np.ndarray, damping: float
+) -> np.ndarray:
+    """Return the error that the removal of each weight adds, `w**2 / [H^-1]_jj`.
+
+    Args:
+        statistics: The inputs; `H` are the products of those that are kept.
+        weights: The weights.
+        mask: True for each weight that is left; the others score -1.
+        damping: As in `solve`.
+    """
+    added = np.diag(statistics.damping(damping))
+    scores = np.full(weights.shape, -1.0)
+    for kept, columns in same_masks(mask):
+        place = np.ix_(kept, kept)
+        spans = inverse_diagonal(statistics.gram[place] + added[place])[:, None]
+        squares = np.square(weights[np.ix_(kept, columns)])
+        # The pseudoinverse is zero for an input that is always zero, and its weight
+        # does not matter.
+        scores[np.ix_(kept, columns)] = np.divide(
+            squares, spans, out=np.zeros_like(squares), where=spans > 0
+        )
+    return scores
+
+
+def _highest(scores: np.ndarray, count: int, inputs: int) -> np.ndarray:
+    """Return a mask of the highest scores, and of all in the row of the bias."""
+    ranked = scores[:inputs].ravel()
+    order = np.argsort(-ranked, kind="stable")
+    mask = np.zeros(ranked.size, bool)
+    mask[order[:count]] = True
+    whole = np.ones(scores.shape, bool)
+    whole[:inputs] = mask.reshape(inputs, -1)
+    return whole

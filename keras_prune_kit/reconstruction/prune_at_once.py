@@ -1,0 +1,109 @@
+"""Pruning without training: masks at once, then a repair of what is left."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from keras_prune_kit import _keras
+from keras_prune_kit._tools.checks import check_whole, is_number
+from keras_prune_kit.criteria import lamp
+from keras_prune_kit.policies import PrunePolicy, as_policy
+from keras_prune_kit.pruner import Pruner
+from keras_prune_kit.reconstruction.inputs import one_batch
+from keras_prune_kit.reconstruction.reconstruct import reconstruct
+from keras_prune_kit.schedules import Schedule, check_sparsity
+from keras_prune_kit.structures import Unstructured
+
+_logger = logging.getLogger(__name__)
+
+# Past the end of every schedule.
+_LONG = 1_000
+_LAST_STEP = 2**62
+
+
+def prune_at_once(
+    model: Any,
+    policy: PrunePolicy | Schedule | float,
+    *,
+    data: Any,
+    surgery_rounds: int = 0,
+) -> Any:
+    """Return a copy that is pruned at once and repaired, without any training.
+
+    Use it if there are some hundred inputs, but no labels or no time to train: weights
+    go as the policy says, and `reconstruct` makes up for them with those that are left.
+    With training data, `PruningCallback` prunes further.
+
+    Args:
+        model: A trained model of either world, on any backend. It need not be compiled,
+            and is not changed.
+        policy: A final sparsity (0 to 1) ranks the weights of all layers together, by
+            `lamp`. A `PrunePolicy` or a schedule is taken at its end, by criteria that
+            need no gradients.
+        data: Inputs like those of training, without labels, as in `reconstruct`.
+        surgery_rounds: As in `reconstruct`, for policies without a structure. Defaults
+            to 0.
+
+    Returns:
+        The copy, compiled as the model is. The record of the repair is logged.
+
+    Raises:
+        TypeError: If an argument is of the wrong type.
+        ValueError: If the model is not built or cannot be copied, the policy does not
+            fit it or needs gradients, or inputs are of another shape or not finite.
+
+    Example:
+
+    ```python
+    pruned = kpk.prune_at_once(model, 0.9, data=x_train[:512])
+    ```
+
+    Source: the zeros of Lee et al. 2021 (`lamp`), the repair as in `reconstruct`.
+    """
+    check_whole("surgery_rounds", surgery_rounds, least=0)
+    _keras.world(model)
+    model = _keras.trained_model(model)
+    _keras.check_built(model)
+    chosen = _policy(policy)
+    _check(chosen, surgery_rounds)
+    x = one_batch(model, data)
+    pruned = _keras.copy_model(model)
+    _keras.compile_like(model, pruned)
+    _set_masks(pruned, chosen)
+    report = reconstruct(pruned, model, data=x, surgery_rounds=surgery_rounds)
+    _logger.info("%s", report)
+    return pruned
+
+
+def _set_masks(model: Any, policy: PrunePolicy) -> None:
+    # Nothing is trained, but on JAX masks cannot be held without an optimizer.
+    unused = _keras.world(model).optimizers.SGD()
+    pruner = Pruner(
+        model, policy, steps_per_epoch=_LONG, epochs=_LONG, optimizer=unused
+    )
+    pruner.start(_LAST_STEP)
+    pruner.finalize()
+
+
+def _policy(policy: PrunePolicy | Schedule | float) -> PrunePolicy:
+    if is_number(policy):
+        check_sparsity("policy", policy)
+        return PrunePolicy(policy, criterion=lamp, scope="global")
+    return as_policy(policy)
+
+
+def _check(policy: PrunePolicy, surgery_rounds: int) -> None:
+    if policy.needs_data:
+        raise ValueError(
+            "prune_at_once has inputs alone, so its criterion cannot need gradients of "
+            "a loss. Received: a policy with such a criterion; use kpk.lamp or "
+            "kpk.magnitude, or prune by kpk.Pruner and repair by kpk.reconstruct."
+        )
+    structures = [policy.structure, *(rule.structure for rule in policy.rules)]
+    odd = [s for s in structures if s is not None and not isinstance(s, Unstructured)]
+    if surgery_rounds and odd:
+        raise ValueError(
+            "surgery_rounds move single zeros, so the policy needs Unstructured(). "
+            f"Received: structure={odd[0]} with surgery_rounds={surgery_rounds}."
+        )

@@ -1,0 +1,230 @@
+"""One kernel, from its inputs in both models to its solution."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from keras_prune_kit.reconstruction.kernels import Kernel
+from keras_prune_kit.reconstruction.obs import prune_in_rounds
+from keras_prune_kit.reconstruction.solving import has_enough_rows, solve
+from keras_prune_kit.reconstruction.statistics import (
+    GramStatistics,
+    RowStatistics,
+    Statistics,
+)
+from keras_prune_kit.reports import RepairedWeight, Skipped
+from keras_prune_kit.reports.tables import bytes_text
+
+# Neighbouring patches resemble each other: more of them add time, hardly knowledge.
+_MOST_ROWS = 16_384
+_ROWS_AT_ONCE = 4_096
+_DOUBLE = 8  # bytes
+# An error that is due to rounding of float32.
+_EXACT = 1e-11
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The limits of a repair.
+
+    Attributes:
+        memory_bytes: The most that the statistics of a kernel may take.
+        rounds: The rounds in which Optimal Brain Surgeon chooses the zeros anew; 0 to
+            keep those that there are.
+    """
+
+    memory_bytes: int
+    rounds: int = 0
+
+
+@dataclass
+class Outputs:
+    """Outputs of the dense kernel for some rows of one call.
+
+    Attributes:
+        shape: The shape of the layer's input.
+        chosen: The indices of the rows.
+        values: The outputs, `(groups, rows, outputs)`.
+    """
+
+    shape: tuple[int, ...]
+    chosen: np.ndarray
+    values: np.ndarray
+
+
+@dataclass
+class Repair:
+    """The repair of one kernel, call by call.
+
+    Attributes:
+        pruned: The kernel to repair.
+        dense: The one whose outputs it shall give.
+        budget: The limits.
+        calls: What the dense one gave, by call.
+        outcome: The record, once it is solved or cannot be.
+    """
+
+    pruned: Kernel
+    dense: Kernel
+    budget: Budget
+    calls: list[Outputs] = field(default_factory=list)
+    outcome: RepairedWeight | Skipped | None = None
+    _statistics: list[Statistics] = field(default_factory=list)
+
+    def take_dense(self, x: np.ndarray) -> None:
+        """Take the inputs of the dense kernel in its next call."""
+        weights = self.dense.read()
+        chosen = self._choose(x.shape, weights)
+        parts = [
+            _with_ones(rows, weights.shape[1]) @ weights
+            for rows in self._rows(self.dense, x, chosen)
+        ]
+        values = np.concatenate(parts, axis=1).astype(np.float32)
+        self.calls.append(Outputs(x.shape, chosen, values))
+
+    def start(self) -> None:
+        """Forget the inputs of the pruned kernel, before its first call."""
+        groups, size, outputs = self.pruned.read().shape
+        has_bias = self.pruned.bias is not None
+        is_too_large = self._gram_bytes(groups, size) > self.budget.memory_bytes
+        kind = RowStatistics if is_too_large else GramStatistics
+        self._statistics = [
+            kind(size - has_bias, outputs, has_bias) for _ in range(groups)
+        ]
+
+    def take_pruned(self, x: np.ndarray, call: int) -> None:
+        """Take the inputs of the pruned kernel in a call."""
+        outputs = self.calls[call]
+        if x.shape != outputs.shape:
+            raise ValueError(
+                "The models must be of the same architecture. Received: "
+                f"{self.pruned.path} with inputs of shape {outputs.shape} in the dense "
+                f"model and of {x.shape} in the pruned one."
+            )
+        place = 0
+        for rows in self._rows(self.pruned, x, outputs.chosen):
+            values = outputs.values[:, place : place + rows.shape[1]]
+            place += rows.shape[1]
+            for statistics, part, targets in zip(
+                self._statistics, rows, values, strict=True
+            ):
+                statistics.add(part, targets)
+
+    def finish(self) -> None:
+        """Solve the kernel, once all of its calls are taken in."""
+        weights = self.pruned.read()
+        before, spread = self._error(weights), sum(s.spread for s in self._statistics)
+        if not spread or not any(s.energy() for s in self._statistics):
+            self._leave("its inputs or outputs do not vary on the data")
+        elif before / spread < _EXACT:
+            self._leave("its outputs are those of the dense model already")
+        else:
+            solved = self._solve(weights)
+            self.pruned.write(solved)
+            after = self._error(self.pruned.read())
+            self._record(solved, before / spread, after / spread)
+        self._statistics, self.calls = [], []
+
+    def _leave(self, reason: str) -> None:
+        self.outcome = Skipped(self.pruned.path, reason)
+
+    def _solve(self, weights: np.ndarray) -> np.ndarray:
+        if self.budget.rounds:
+            return np.stack(list(self._surgery(weights)))
+        masks = _masks(weights, self.pruned.bias is not None)
+        groups = zip(self._statistics, weights, masks, strict=True)
+        return np.stack([solve(*group) for group in groups])
+
+    def _surgery(self, weights: np.ndarray) -> Iterator[np.ndarray]:
+        dense = self.dense.read()
+        for number, statistics in enumerate(self._statistics):
+            kept = int(np.count_nonzero(weights[number, : statistics.inputs]))
+            if not isinstance(statistics, GramStatistics):
+                mask = _masks(weights, self.pruned.bias is not None)[number]
+                yield solve(statistics, weights[number], mask)
+                continue
+            rounds = self.budget.rounds
+            yield prune_in_rounds(statistics, dense[number], kept, rounds)[0]
+
+    def _error(self, weights: np.ndarray) -> float:
+        pairs = zip(self._statistics, weights, strict=True)
+        return sum(statistics.error(matrix) for statistics, matrix in pairs)
+
+    def _record(self, solved: np.ndarray, before: float, after: float) -> None:
+        inputs = self._statistics[0].inputs
+        self.outcome = RepairedWeight(
+            self.pruned.path,
+            float(np.mean(solved[:, :inputs] == 0)),
+            self._statistics[0].rows,
+            before,
+            after,
+            self._note(),
+        )
+
+    def _note(self) -> str:
+        statistics, notes = self._statistics[0], []
+        if not has_enough_rows(statistics):
+            notes.append(
+                f"{statistics.rows} rows are fewer than the {statistics.inputs} inputs,"
+                " so changes are held back; more data will help"
+            )
+        if isinstance(statistics, RowStatistics):
+            size = statistics.inputs + statistics.has_bias
+            needed = bytes_text(self._gram_bytes(len(self._statistics), size))
+            notes.append(
+                f"solved from the rows, as the products of all inputs need {needed}"
+            )
+        return "; ".join(notes)
+
+    def _choose(self, shape: tuple[int, ...], weights: np.ndarray) -> np.ndarray:
+        """Return the indices of the rows that are looked at, spread by chance."""
+        groups, size, _ = weights.shape
+        most, total = _MOST_ROWS, self.dense.layout.count(shape)
+        if self._gram_bytes(groups, size) > self.budget.memory_bytes:
+            most = min(most, self.budget.memory_bytes // (_DOUBLE * groups * size))
+        if total <= most:
+            return np.arange(total)
+        # The seed differs between calls, which may have the same shape.
+        random = np.random.default_rng(len(self.calls))
+        return np.sort(random.choice(total, max(1, most), replace=False))
+
+    def _rows(
+        self, kernel: Kernel, x: np.ndarray, chosen: np.ndarray
+    ) -> Iterator[np.ndarray]:
+        """Yield the chosen rows in parts, as a row is many times what it is cut from.
+
+        Raises:
+            ValueError: If they are not finite.
+        """
+        for start in range(0, len(chosen), _ROWS_AT_ONCE):
+            rows = kernel.layout.rows(x, chosen[start : start + _ROWS_AT_ONCE])
+            if not np.isfinite(rows).all():
+                raise ValueError(
+                    f"The inputs of {kernel.path} must be finite on the data. "
+                    "Received: NaN or infinite values; look for the layer before it "
+                    "that makes them."
+                )
+            yield rows.astype(np.float64)
+
+    @staticmethod
+    def _gram_bytes(groups: int, size: int) -> int:
+        return _DOUBLE * groups * size**2
+
+
+def _with_ones(rows: np.ndarray, size: int) -> np.ndarray:
+    """Add the input of the bias, if the weights have a row for it."""
+    if rows.shape[-1] == size:
+        return rows
+    return np.concatenate([rows, np.ones((*rows.shape[:-1], 1))], axis=-1)
+
+
+def _masks(weights: np.ndarray, has_bias: bool) -> np.ndarray:
+    """Return True for each weight that may change."""
+    masks = weights != 0
+    if has_bias:
+        # A channel that is zero with its bias is about to leave the model.
+        masks[:, -1] |= masks[:, :-1].any(1)
+    return masks

@@ -1,0 +1,84 @@
+"""The repair of a pruned model, kernel by kernel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from keras_prune_kit.reports.sparsity import Skipped, skipped_lines
+from keras_prune_kit.reports.tables import percent, render_table
+
+
+@dataclass(frozen=True)
+class RepairedWeight:
+    """The repair of one kernel.
+
+    Attributes:
+        path: Layer path and attribute, such as `"encoder/dense/kernel"`.
+        sparsity: The fraction of zeros, 0 to 1, which stay.
+        rows: The number of inputs of the kernel that were compared: samples, or patches
+            and places of them.
+        error_before: The squared error of its outputs, as a fraction of the variance
+            that they have in the dense model.
+        error_after: The same after the repair.
+        note: A limit that was met, or an empty string.
+    """
+
+    path: str
+    sparsity: float
+    rows: int
+    error_before: float
+    error_after: float
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class ReconstructionReport:
+    """The kernels that were solved anew, and those that were left as they are.
+
+    Attributes:
+        weights: One record per kernel that was solved, in the order of the model's
+            computation.
+        left: The others, each with the reason.
+
+    Example:
+
+    >>> kernel = RepairedWeight("dense/kernel", 0.9, 512, 0.25, 0.01)
+    >>> print(ReconstructionReport((kernel,), (Skipped("lstm/kernel", "recurrent"),)))
+    Reconstruction: error of each kernel's outputs,
+    as a part of their variance
+    <BLANKLINE>
+     weight        sparsity  rows   before   after
+     ─────────────────────────────────────────────
+     dense/kernel   90.00 %   512  25.00 %  1.00 %
+    skipped lstm/kernel: recurrent
+    """
+
+    weights: tuple[RepairedWeight, ...]
+    left: tuple[Skipped, ...] = ()
+
+    def to_dict(self) -> dict:
+        """Return the report as plain data, ready for JSON."""
+        return {
+            "weights": [vars(weight) for weight in self.weights],
+            "left": [vars(item) for item in self.left],
+        }
+
+    def __str__(self) -> str:
+        rows = [
+            (
+                weight.path,
+                percent(weight.sparsity),
+                f"{weight.rows:,}",
+                percent(weight.error_before),
+                percent(weight.error_after),
+            )
+            for weight in self.weights
+        ]
+        table = render_table(
+            "Reconstruction: error of each kernel's outputs, as a part of their "
+            "variance",
+            ("weight", "sparsity", "rows", "before", "after"),
+            rows,
+        )
+        notes = [f"\n{w.path}: {w.note}" for w in self.weights if w.note]
+        return table + "".join(notes) + skipped_lines(self.left)
