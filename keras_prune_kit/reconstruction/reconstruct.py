@@ -49,9 +49,9 @@ def reconstruct(
         memory_bytes: The most that the sums of one kernel may take. A kernel with more
             inputs is solved from fewer rows. Defaults to 1 GiB.
         surgery_rounds: Rounds of Optimal Brain Surgeon, which choose anew where the
-            zeros of each kernel are, not how many, and so break blocks, N:M and channels
-            up. 4 are better at 98 % of zeros, and take 5 to 20 times as long. Defaults
-            to 0: zeros stay where they are.
+            zeros of each kernel are, not how many; blocks, N:M and channels do not
+            survive them. 4 are better at 98 % of zeros, and take 5 to 20 times as long.
+            Defaults to 0: zeros stay where they are.
 
     Returns:
         A record of the error of each kernel's outputs before and after, and of what was
