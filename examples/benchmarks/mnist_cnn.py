@@ -15,6 +15,7 @@ import json
 import keras
 import numpy as np
 import tf_keras
+from models_to_time import build_cnn
 
 import keras_prune_kit as kpk
 
@@ -29,18 +30,7 @@ def load(path):
 
 
 def build(K):
-    model = K.Sequential(
-        [
-            K.layers.Input((28, 28, 1)),
-            K.layers.Conv2D(32, 3, activation="relu"),
-            K.layers.MaxPooling2D(),
-            K.layers.Conv2D(64, 3, activation="relu"),
-            K.layers.MaxPooling2D(),
-            K.layers.Flatten(),
-            K.layers.Dense(256, activation="relu"),
-            K.layers.Dense(10, activation="softmax"),
-        ]
-    )
+    model = build_cnn(K)
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 

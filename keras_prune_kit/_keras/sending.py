@@ -22,6 +22,7 @@ from keras_prune_kit._keras.files import configs_of
 from keras_prune_kit._keras.layer_classes import is_of_keras
 from keras_prune_kit._keras.models import backend_of, check_built, first_line
 from keras_prune_kit._keras.trust import dicts
+from keras_prune_kit._tools.nests import leaves
 
 _ONE_BACKEND = "TorchModuleWrapper"
 _NOWHERE = (None, "builtins")
@@ -143,21 +144,11 @@ def _held_objects(model: Any) -> list[Any]:
     """Return the classes and functions of a model that are not from Keras."""
     parts = parts_of(model)
     compilation = getattr(getattr(model, "_compile_config", None), "config", None)
-    values = [*parts, *_leaves(compilation or {})]
+    values = [*parts, *leaves(compilation or {})]
     values += [value for part in parts for value in vars(part).values()]
     kinds = (types.FunctionType, type)
     items = {value if isinstance(value, kinds) else type(value) for value in values}
     return [item for item in items if not is_of_keras(item)]
-
-
-def _leaves(item: Any) -> Iterator[Any]:
-    if isinstance(item, dict):
-        item = list(item.values())
-    if isinstance(item, list | tuple):
-        for part in item:
-            yield from _leaves(part)
-    else:
-        yield item
 
 
 @contextlib.contextmanager

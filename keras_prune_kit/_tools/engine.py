@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -15,7 +15,18 @@ class Engine(abc.ABC):
 
     In a `with` block it starts at the beginning and checks its result at the end; after
     an error it only lets go of the model.
+
+    Attributes:
+        model: The model.
     """
+
+    model: Any
+    _own_optimizer: Any = None
+
+    @property
+    def _optimizer(self) -> Any:
+        """The optimizer that trains the model, or `None` if it is not known."""
+        return self._own_optimizer or getattr(self.model, "optimizer", None)
 
     @abc.abstractmethod
     def start(self) -> None:

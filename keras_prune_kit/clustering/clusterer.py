@@ -155,11 +155,6 @@ class Clusterer(Engine):
             _keras.retrace(self.model)
         self._is_attached = False
 
-    @property
-    def _optimizer(self) -> Any:
-        """The optimizer that trains the model, or `None` if it is not known."""
-        return self._own_optimizer or getattr(self.model, "optimizer", None)
-
     def _require_attached(self) -> None:
         if not self._is_attached:
             raise RuntimeError(

@@ -416,11 +416,6 @@ class Pruner(Engine):
         for weight in self._masked:
             weight.project_what_constraints_miss()
 
-    @property
-    def _optimizer(self) -> Any:
-        """The optimizer that trains the model, or `None` if it is not known."""
-        return self._own_optimizer or getattr(self.model, "optimizer", None)
-
     def _require_started(self) -> int:
         """Return the current step, or raise an error if the pruner is not active."""
         if self._current_step is None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from keras_prune_kit._keras.datasets import map_arrays
+from keras_prune_kit._tools.nests import leaves
 
 SEED = 0  # Always the same samples, so that runs can be compared.
 HELD_OUT = 0.1
@@ -80,17 +80,6 @@ def tell_held_out(count: int, origin: str) -> None:
         f"{int(HELD_OUT * count):,}",
         SEED,
     )
-
-
-def leaves(item: Any) -> Iterator[Any]:
-    """Yield the arrays of a nest of dicts, lists and tuples."""
-    if isinstance(item, dict):
-        item = list(item.values())
-    if isinstance(item, list | tuple):
-        for inner in item:
-            yield from leaves(inner)
-    else:
-        yield item
 
 
 def _check_numbers(array: Any, name: str, origin: str) -> None:
