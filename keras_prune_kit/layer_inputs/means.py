@@ -34,6 +34,7 @@ class InputMeans:
         self._totals = [self._zeros(groups, inputs, part) for part in self._parts]
         self._sums = np.zeros((groups, inputs))
         self._rows = self._calls = 0
+        self._is_finite = True
 
     def take(self, x: np.ndarray) -> None:
         """Take in the input of a call of the layer."""
@@ -42,12 +43,15 @@ class InputMeans:
         chosen = layout.choose(x.shape, MOST_ROWS, seed=self._calls)
         self._calls += 1
         for rows in layout.parts(x, chosen):
-            self._add(rows.astype(np.float64))
+            # Told later: Keras rewrites an error that is raised in a layer's call.
+            self._is_finite &= bool(np.isfinite(rows).all())
+            if self._is_finite:
+                self._add(rows.astype(np.float64))
 
     @property
     def is_seen(self) -> bool:
         """True if there was an input."""
-        return self._rows > 0
+        return self._calls > 0
 
     def scores(self, criterion: Criterion) -> np.ndarray:
         """Return a criterion's scores in the layout of structures.
@@ -57,7 +61,7 @@ class InputMeans:
                 score per value.
         """
         kernel, matrices = self._kernel, self._kernel.value()
-        if not all(np.isfinite(total).all() for total in self._totals):
+        if not self._is_finite:
             raise ValueError(
                 f"The inputs of {kernel.path} must be finite on the data. Received: "
                 "NaN or infinite values; look for the layer before it that makes them."

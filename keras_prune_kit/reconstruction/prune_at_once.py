@@ -99,7 +99,8 @@ def _check(policy: PrunePolicy, surgery_rounds: int) -> None:
         raise ValueError(
             "prune_at_once has inputs alone, so its criterion cannot need gradients of "
             "a loss. Received: a policy with such a criterion; use kpk.lamp or "
-            "kpk.optimal_brain_surgeon, or prune by kpk.Pruner and repair by kpk.reconstruct."
+            "kpk.optimal_brain_surgeon, or prune by kpk.Pruner and then repair by "
+            "kpk.reconstruct."
         )
     structures = [policy.structure, *(rule.structure for rule in policy.rules)]
     odd = [s for s in structures if s is not None and not isinstance(s, Unstructured)]
