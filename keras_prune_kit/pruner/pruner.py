@@ -393,6 +393,8 @@ class Pruner(Engine):
         """Compute masks on the host and assign them."""
         for weight in due:
             weight.update = weight.last_update(self._current_step or 0)
+        # A jitted loop has them elsewhere, and gradients and inputs are the model's.
+        self._variables.sync()
         self._gradients.give(due)
         self._inputs.give(due)
         together: list[PrunedWeight] = []
