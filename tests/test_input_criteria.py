@@ -350,6 +350,26 @@ def test_prune_at_once_by_inputs(K, criterion, name):
     assert difference(pruned, dense, x) < difference(control, dense, x)
 
 
+def test_two_of_four_by_the_surgeon_loses_less_than_by_magnitude(K):
+    """On inputs that neither the masks nor the repair have seen."""
+    inputs = K.layers.Input((16,))
+    hidden = K.layers.Dense(32, use_bias=False, name="first")(inputs)
+    hidden = K.layers.BatchNormalization()(hidden)
+    hidden = K.layers.Activation("relu")(hidden)
+    dense = randomize(K.Model(inputs, K.layers.Dense(4, name="second")(hidden)))
+    x = random(600, 16) @ random(16, 16, seed=5)
+    pruned = [
+        kpk.prune_at_once(
+            dense,
+            kpk.PrunePolicy(0.5, structure=kpk.NofM(2, 4), criterion=criterion),
+            data=x[:300],
+        )
+        for criterion in (kpk.optimal_brain_surgeon, kpk.magnitude)
+    ]
+    surgeon, magnitude = (difference(model, dense, x[300:]) for model in pruned)
+    assert surgeon < 0.8 * magnitude
+
+
 def test_channels_are_ranked_by_inputs(K):
     inputs = K.layers.Input((6,))
     hidden = K.layers.Dense(8, activation="relu", name="hidden")(inputs)
