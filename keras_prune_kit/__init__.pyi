@@ -18,9 +18,12 @@ from .criteria import lamp as lamp
 from .criteria import magnitude as magnitude
 from .criteria import movement as movement
 from .criteria import needs_gradients as needs_gradients
+from .criteria import needs_inputs as needs_inputs
 from .criteria import optimal_brain_damage as optimal_brain_damage
+from .criteria import optimal_brain_surgeon as optimal_brain_surgeon
 from .criteria import random_scores as random_scores
 from .criteria import taylor as taylor
+from .criteria import wanda as wanda
 from .layers import PrunableDense as PrunableDense
 from .layers import PrunableLayer as PrunableLayer
 from .measuring.comparison import compare as compare

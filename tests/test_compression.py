@@ -206,9 +206,10 @@ def test_a_subclassed_model(K, digits):
 
 
 @pytest.mark.quick_in("keras")
-def test_a_criterion_that_needs_data_gets_training_data(trained, digits):
+@pytest.mark.parametrize("criterion", [kpk.taylor, kpk.wanda])
+def test_a_criterion_that_needs_data_gets_training_data(trained, digits, criterion):
     ramp = kpk.PolynomialDecay(0, 0.75, frequency=5)
-    policy = kpk.PrunePolicy(ramp, criterion=kpk.taylor)
+    policy = kpk.PrunePolicy(ramp, criterion=criterion)
     report = compress(trained, digits, policy=policy, epochs=2)
     assert report.sparsity_report.zeros == sum(
         round(0.75 * size) for size in (72, 9216, 320)

@@ -21,6 +21,7 @@ LAYERS = (
     {"_keras", "criteria"},
     {"schedules", "structures", "worker"},
     {"reports"},
+    {"layer_inputs"},
     {"channels"},
     {"policies"},
     {"layers", "pruner", "tflite"},

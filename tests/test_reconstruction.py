@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import keras_prune_kit as kpk
+from keras_prune_kit.layer_inputs.kernels import Kernel, find_kernels
 from keras_prune_kit.reconstruction import solving
-from keras_prune_kit.reconstruction.kernels import Kernel, find_kernels
 
 
 @pytest.fixture

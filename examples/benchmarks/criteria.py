@@ -26,6 +26,8 @@ CRITERIA = {
     "optimal brain damage": (kpk.optimal_brain_damage, "layer"),
     "global OBD": (kpk.optimal_brain_damage, "global"),
     "movement": (kpk.movement, "layer"),
+    "Wanda": (kpk.wanda, "layer"),
+    "optimal brain surgeon": (kpk.optimal_brain_surgeon, "layer"),
     "random": (kpk.random_scores(0), "layer"),
 }
 

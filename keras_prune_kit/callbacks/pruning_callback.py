@@ -48,7 +48,8 @@ class PruningCallback(TwoWorldCallback):
         on_incomplete: `"warn"` or `"raise"`: what to do if training ends before a
             weight has reached its final sparsity. Defaults to `"warn"`.
         data: `(x, y)`, some hundred training samples for criteria that need gradients,
-            such as `taylor`. Defaults to `None`.
+            such as `taylor`; or inputs alone for those that need no more, such as
+            `wanda`. Defaults to `None`.
 
     Attributes:
         report: A `SparsityReport` of the current weights, once training has ended;

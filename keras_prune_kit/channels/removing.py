@@ -51,7 +51,8 @@ def remove_channels(
             are averaged over each kernel of its group and summed. Or `"batch_norm"`:
             the absolute gammas of the normalization. Defaults to `magnitude`.
         data: `(x, y)`, some hundred training samples for criteria that need gradients,
-            such as `taylor`. The model must be compiled then. Defaults to `None`.
+            such as `taylor`; the model must be compiled then. Inputs alone are enough
+            for those that need no more, such as `wanda`. Defaults to `None`.
         layers: A regex for the full paths of the layers whose channels may leave.
             Defaults to `".*"`, all.
         scope: `"group"`: each group loses the same fraction. `"global"`: all channels

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import check_flag, is_number, is_one_of
-from keras_prune_kit.criteria import Criterion, gradients_needed, magnitude
+from keras_prune_kit.criteria import (
+    Criterion,
+    gradients_needed,
+    inputs_needed,
+    magnitude,
+)
+from keras_prune_kit.layer_inputs.kernels import unsolvable
 from keras_prune_kit.policies.assignment import Assignment
 from keras_prune_kit.policies.channels import tie_channels
 from keras_prune_kit.policies.matching import WeightIndex
@@ -142,10 +148,11 @@ class PrunePolicy:
         _keras.check_not_wrapped(model)
         found = list(_keras.find_weights(model))
         winners = self._winners(found)
+        unseen = unsolvable(model) if any(map(inputs_needed, self._criteria())) else {}
         decisions = [
             Skipped(item.layer_path, item.reason)
             if isinstance(item, _keras.Unprunable)
-            else self._assign(item, winners.get(id(item)))
+            else self._assign(item, winners.get(id(item)), unseen)
             for item in found
         ]
         decisions = tie_channels(model, found, decisions)
@@ -160,9 +167,13 @@ class PrunePolicy:
 
     @property
     def needs_data(self) -> bool:
-        """True if a criterion uses gradients and so needs a sample of data."""
-        criteria = [self.criterion, *(rule.criterion for rule in self.rules)]
-        return any(criterion and gradients_needed(criterion) for criterion in criteria)
+        """True if a criterion uses gradients or inputs, and so a sample of data."""
+        return self.needs_labels or any(map(inputs_needed, self._criteria()))
+
+    @property
+    def needs_labels(self) -> bool:
+        """True if a criterion uses gradients, and so a sample with labels."""
+        return any(map(gradients_needed, self._criteria()))
 
     @property
     def zeroes_channels(self) -> bool:
@@ -223,6 +234,10 @@ class PrunePolicy:
                 f"Received: data={data!r} ({error})."
             ) from error
 
+    def _criteria(self) -> list[Criterion]:
+        own = [rule.criterion for rule in self.rules if rule.criterion is not None]
+        return [self.criterion, *own]
+
     def _winners(self, found: Iterable[Any]) -> dict[int, Rule]:
         """Return the rule that decides, by the id of each weight that a rule covers."""
         index = WeightIndex(w for w in found if isinstance(w, _keras.PrunableWeight))
@@ -233,7 +248,10 @@ class PrunePolicy:
         return winners
 
     def _assign(
-        self, weight: _keras.PrunableWeight, winner: Rule | None
+        self,
+        weight: _keras.PrunableWeight,
+        winner: Rule | None,
+        unseen: Mapping[str, str],
     ) -> Assignment | Skipped:
         if winner is None and weight.kept_because:
             return Skipped(weight.path, weight.kept_because)
@@ -247,9 +265,11 @@ class PrunePolicy:
         schedule = rule.schedule
         if not isinstance(schedule, Schedule):
             schedule = self._timing().with_final_sparsity(schedule)
+        criterion = rule.criterion or self.criterion
+        if inputs_needed(criterion) and weight.path in unseen:
+            return Skipped(weight.path, _unscored(unseen[weight.path], criterion))
         structure = rule.structure or self.structure
         _check_fit(weight, structure, schedule)
-        criterion = rule.criterion or self.criterion
         return Assignment(weight, schedule, structure, criterion, reason)
 
     def _timing(self) -> Schedule:
@@ -297,6 +317,14 @@ def described(policy: PrunePolicy) -> Any:
         return policy.to_dict()
     except ValueError:
         return repr(policy)
+
+
+def _unscored(reason: str, criterion: Criterion) -> str:
+    name = getattr(criterion, "__name__", repr(criterion))
+    return (
+        f"{reason}, so {name} cannot score it; "
+        "Rule(..., criterion=magnitude) prunes it all the same"
+    )
 
 
 def _check_fit(

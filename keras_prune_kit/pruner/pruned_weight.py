@@ -10,8 +10,10 @@ from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import widened
 from keras_prune_kit.channels import TiedAxis
 from keras_prune_kit.criteria import (
+    Criterion,
     GradientsNeeded,
     gradients_needed,
+    inputs_needed,
     magnitude,
     scored_by,
 )
@@ -41,6 +43,7 @@ class PrunedWeight(MaskedWeight):
         self._weight = weight
         self._assignment = assignment
         self._gradients: np.ndarray | None = None
+        self._scores_by_inputs: np.ndarray | None = None
         self.schedule: Schedule = assignment.schedule
         self.reached = 0.0
         self.update: int | None = None
@@ -50,6 +53,12 @@ class PrunedWeight(MaskedWeight):
     def gradients_needed(self) -> GradientsNeeded | None:
         """The gradients that the criterion needs."""
         return gradients_needed(self._assignment.criterion)
+
+    @property
+    def criterion_of_inputs(self) -> Criterion | None:
+        """The criterion, if it needs inputs."""
+        criterion = self._assignment.criterion
+        return criterion if inputs_needed(criterion) else None
 
     @property
     def is_adapted(self) -> bool:
@@ -153,14 +162,14 @@ class PrunedWeight(MaskedWeight):
     def reader_scores(self, reader: TiedAxis, roots: np.ndarray) -> np.ndarray:
         """Return likewise the mean scores in a kernel that reads the channels.
 
-        They are zero for a criterion that needs gradients, which are those of pruned
-        weights alone.
+        They are zero for a criterion that needs gradients or inputs, which are those of
+        pruned weights alone.
 
         Args:
             reader: The axis of that kernel.
             roots: The sets, sorted.
         """
-        if self.gradients_needed is not None:
+        if self.gradients_needed is not None or self.criterion_of_inputs is not None:
             return np.zeros(len(roots))
         value = widened(self._variables.read(reader.variable))
         scores = scored_by(self._assignment.criterion, self.path, value, None)
@@ -183,6 +192,13 @@ class PrunedWeight(MaskedWeight):
                 "for divergence."
             )
         self._gradients = gradients
+
+    def set_scores(self, scores: np.ndarray) -> None:
+        """Set the scores of a criterion that needs inputs, in the layout of structures.
+
+        The inputs themselves take the memory of many kernels.
+        """
+        self._scores_by_inputs = scores
 
     def kept(self, there: float) -> float:
         """Return the part of an existing sparsity that counts as a mask, 0 to 1.
@@ -214,6 +230,8 @@ class PrunedWeight(MaskedWeight):
         return np.where(structure.mask(magnitude(kernel), there), scores, -np.inf)
 
     def _criterion_scores(self, kernel: np.ndarray) -> np.ndarray:
+        if self._scores_by_inputs is not None:
+            return self._scores_by_inputs
         gradients = self._gradients
         if gradients is not None:
             gradients = self._weight.to_canonical(gradients)

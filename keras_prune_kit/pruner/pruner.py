@@ -29,6 +29,7 @@ from keras_prune_kit.pruner.errors import (
 )
 from keras_prune_kit.pruner.global_ranking import global_masks
 from keras_prune_kit.pruner.gradients import Gradients
+from keras_prune_kit.pruner.inputs import Inputs
 from keras_prune_kit.pruner.last_good import LastGood
 from keras_prune_kit.pruner.masked_training import MaskedTraining
 from keras_prune_kit.pruner.messages import (
@@ -71,7 +72,9 @@ class Pruner(Engine):
             `Epochs` or `Fraction`, as the default one does.
         epochs: Epochs in the run. Defaults to 1 if `steps_per_epoch` is given.
         data: `(x, y)`, some hundred training samples for criteria that need gradients,
-            such as `taylor`. The model must be compiled then. Defaults to `None`.
+            such as `taylor`; the model must be compiled then. Inputs alone are enough
+            for those that need no more, such as `wanda`: arrays, or a dataset of
+            batches, of which 1,024 samples are taken. Defaults to `None`.
         optimizer: The optimizer of a hand-written loop. Defaults to `None`: the one
             that the model is compiled with. On JAX it must be known when the pruner
             starts; elsewhere only if it has `use_ema=True`.
@@ -118,6 +121,7 @@ class Pruner(Engine):
         self._masked = [*self._weights, *self._channels.followers]
         self._compiled = MaskedTraining(model, self._masked)
         self._gradients = Gradients(model, self._weights, data)
+        self._inputs = Inputs(model, self._weights, data)
         self._initial_step = initial_step
         self._current_step: int | None = None
         self._is_global = policy.scope == "global"
@@ -389,7 +393,10 @@ class Pruner(Engine):
         """Compute masks on the host and assign them."""
         for weight in due:
             weight.update = weight.last_update(self._current_step or 0)
+        # A jitted loop has them elsewhere, and gradients and inputs are the model's.
+        self._variables.sync()
         self._gradients.give(due)
+        self._inputs.give(due)
         together: list[PrunedWeight] = []
         if any(weight.channels is not None for weight in due):
             self._channels.update()

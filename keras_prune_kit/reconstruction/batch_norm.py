@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit import _keras
+from keras_prune_kit.layer_inputs.one_batch import one_batch
 from keras_prune_kit.reconstruction.divergence import divergence
-from keras_prune_kit.reconstruction.inputs import one_batch
 from keras_prune_kit.reconstruction.reconstruct import checked_pair
 
 

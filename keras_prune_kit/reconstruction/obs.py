@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from keras_prune_kit.reconstruction.solving import default_damping, same_masks, solve
+from keras_prune_kit.criteria import removal_costs
+from keras_prune_kit.reconstruction.solving import default_damping, solve
 from keras_prune_kit.reconstruction.statistics import GramStatistics
-from keras_prune_kit.reconstruction.symmetric import inverse_diagonal
 
 
 def prune_in_rounds(
@@ -61,18 +61,8 @@ def saliencies(
         mask: True for each weight that is left; the others score -1.
         damping: As in `solve`.
     """
-    added = np.diag(statistics.damping(damping))
-    scores = np.full(weights.shape, -1.0)
-    for kept, columns in same_masks(mask):
-        place = np.ix_(kept, kept)
-        spans = inverse_diagonal(statistics.gram[place] + added[place])[:, None]
-        squares = np.square(weights[np.ix_(kept, columns)])
-        # The pseudoinverse is zero for an input that is always zero, and its weight
-        # does not matter.
-        scores[np.ix_(kept, columns)] = np.divide(
-            squares, spans, out=np.zeros_like(squares), where=spans > 0
-        )
-    return scores
+    damped = statistics.gram + np.diag(statistics.damping(damping))
+    return removal_costs(damped, weights, mask)
 
 
 def _highest(scores: np.ndarray, count: int, inputs: int) -> np.ndarray:

@@ -8,9 +8,9 @@ from typing import Any
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import check_whole, is_number
 from keras_prune_kit.criteria import lamp
+from keras_prune_kit.layer_inputs.one_batch import one_batch
 from keras_prune_kit.policies import PrunePolicy, as_policy
 from keras_prune_kit.pruner import Pruner
-from keras_prune_kit.reconstruction.inputs import one_batch
 from keras_prune_kit.reconstruction.reconstruct import reconstruct
 from keras_prune_kit.schedules import Schedule, check_sparsity
 from keras_prune_kit.structures import Unstructured
@@ -40,7 +40,8 @@ def prune_at_once(
             and is not changed.
         policy: A final sparsity (0 to 1) ranks the weights of all layers together, by
             `lamp`. A `PrunePolicy` or a schedule is taken at its end, by criteria that
-            need no gradients.
+            need no gradients. For `structure=NofM(2, 4)`, `optimal_brain_surgeon` is
+            the better one.
         data: Inputs like those of training, without labels, as in `reconstruct`.
         surgery_rounds: As in `reconstruct`, for policies without a structure. Defaults
             to 0.
@@ -70,17 +71,17 @@ def prune_at_once(
     x = one_batch(model, data)
     pruned = _keras.copy_model(model)
     _keras.compile_like(model, pruned)
-    _set_masks(pruned, chosen)
+    _set_masks(pruned, chosen, x)
     report = reconstruct(pruned, model, data=x, surgery_rounds=surgery_rounds)
     _logger.info("%s", report)
     return pruned
 
 
-def _set_masks(model: Any, policy: PrunePolicy) -> None:
+def _set_masks(model: Any, policy: PrunePolicy, x: Any) -> None:
     # Nothing is trained, but on JAX masks cannot be held without an optimizer.
     unused = _keras.world(model).optimizers.SGD()
     pruner = Pruner(
-        model, policy, steps_per_epoch=_LONG, epochs=_LONG, optimizer=unused
+        model, policy, steps_per_epoch=_LONG, epochs=_LONG, data=x, optimizer=unused
     )
     pruner.start(_LAST_STEP)
     pruner.finalize()
@@ -94,11 +95,12 @@ def _policy(policy: PrunePolicy | Schedule | float) -> PrunePolicy:
 
 
 def _check(policy: PrunePolicy, surgery_rounds: int) -> None:
-    if policy.needs_data:
+    if policy.needs_labels:
         raise ValueError(
             "prune_at_once has inputs alone, so its criterion cannot need gradients of "
             "a loss. Received: a policy with such a criterion; use kpk.lamp or "
-            "kpk.magnitude, or prune by kpk.Pruner and repair by kpk.reconstruct."
+            "kpk.optimal_brain_surgeon, or prune by kpk.Pruner and then repair by "
+            "kpk.reconstruct."
         )
     structures = [policy.structure, *(rule.structure for rule in policy.rules)]
     odd = [s for s in structures if s is not None and not isinstance(s, Unstructured)]

@@ -10,8 +10,8 @@ import numpy as np
 
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import check_whole
-from keras_prune_kit.reconstruction.inputs import one_batch
-from keras_prune_kit.reconstruction.kernels import Kernel, find_kernels
+from keras_prune_kit.layer_inputs.kernels import Kernel, find_kernels
+from keras_prune_kit.layer_inputs.one_batch import one_batch
 from keras_prune_kit.reconstruction.passes import run_dense, run_pruned
 from keras_prune_kit.reconstruction.repair import Budget, Repair
 from keras_prune_kit.reports import ReconstructionReport, RepairedWeight, Skipped

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from keras_prune_kit.reconstruction.kernels import Kernel
+from keras_prune_kit.layer_inputs.kernels import Kernel
+from keras_prune_kit.layer_inputs.layouts import MOST_ROWS
 from keras_prune_kit.reconstruction.obs import prune_in_rounds
 from keras_prune_kit.reconstruction.solving import has_enough_rows, solve
 from keras_prune_kit.reconstruction.statistics import (
@@ -18,9 +19,6 @@ from keras_prune_kit.reconstruction.statistics import (
 from keras_prune_kit.reports import RepairedWeight, Skipped
 from keras_prune_kit.reports.tables import bytes_text
 
-# Neighbouring patches resemble each other: more of them add time, hardly knowledge.
-_MOST_ROWS = 16_384
-_ROWS_AT_ONCE = 4_096
 _DOUBLE = 8  # bytes
 # An error that is due to rounding of float32.
 _EXACT = 1e-11
@@ -182,25 +180,21 @@ class Repair:
     def _choose(self, shape: tuple[int, ...], weights: np.ndarray) -> np.ndarray:
         """Return the indices of the rows that are looked at, spread by chance."""
         groups, size, _ = weights.shape
-        most, total = _MOST_ROWS, self.dense.layout.count(shape)
+        most = MOST_ROWS
         if self._gram_bytes(groups, size) > self.budget.memory_bytes:
             most = min(most, self.budget.memory_bytes // (_DOUBLE * groups * size))
-        if total <= most:
-            return np.arange(total)
         # The seed differs between calls, which may have the same shape.
-        random = np.random.default_rng(len(self.calls))
-        return np.sort(random.choice(total, max(1, most), replace=False))
+        return self.dense.layout.choose(shape, most, seed=len(self.calls))
 
     def _rows(
         self, kernel: Kernel, x: np.ndarray, chosen: np.ndarray
     ) -> Iterator[np.ndarray]:
-        """Yield the chosen rows in parts, as a row is many times what it is cut from.
+        """Yield the chosen rows in parts.
 
         Raises:
             ValueError: If they are not finite.
         """
-        for start in range(0, len(chosen), _ROWS_AT_ONCE):
-            rows = kernel.layout.rows(x, chosen[start : start + _ROWS_AT_ONCE])
+        for rows in kernel.layout.parts(x, chosen):
             if not np.isfinite(rows).all():
                 raise ValueError(
                     f"The inputs of {kernel.path} must be finite on the data. "

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
+from keras_prune_kit._tools.symmetric import same_masks
+from keras_prune_kit.layer_inputs.means import DAMPING, DAMPING_OF_FEW_ROWS
 from keras_prune_kit.reconstruction.statistics import Statistics
-
-DAMPING = 0.01
-# A solution that fits few rows exactly says little about others.
-DAMPING_OF_FEW_ROWS = 0.1
 
 
 def solve(
@@ -48,16 +44,3 @@ def default_damping(statistics: Statistics) -> float:
 def has_enough_rows(statistics: Statistics) -> bool:
     """Return True if there are at least as many rows as inputs."""
     return statistics.rows >= statistics.inputs
-
-
-def same_masks(mask: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield the kept rows and the columns of each set of columns with equal masks."""
-    packed = np.packbits(mask, axis=0)
-    _, numbers = np.unique(packed, axis=1, return_inverse=True)
-    numbers = numbers.ravel()
-    order = np.argsort(numbers, kind="stable")
-    starts = np.flatnonzero(np.diff(numbers[order])) + 1
-    for columns in np.split(order, starts):
-        kept = np.flatnonzero(mask[:, columns[0]])
-        if kept.size:
-            yield kept, columns

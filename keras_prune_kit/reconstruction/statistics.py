@@ -11,7 +11,7 @@ import abc
 
 import numpy as np
 
-from keras_prune_kit.reconstruction.symmetric import solve_symmetric
+from keras_prune_kit._tools.symmetric import solve_symmetric
 
 # Damping keeps the bias at its value a million times less than other weights: its
 # input is 1, whatever the scale of theirs.

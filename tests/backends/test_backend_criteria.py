@@ -78,6 +78,56 @@ def test_gradients_are_those_of_the_current_weights_at_each_update():
         np.testing.assert_allclose(gradients, expected, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["wanda", "surgeon"])
+def test_input_criteria_rank_as_numpy_does(name):
+    model, (x, _), weight, _ = linear(rows=40)
+    products = x.T.astype(float) @ x / 40
+    if name == "wanda":
+        criterion, scores = kpk.wanda, abs(weight) * np.sqrt(np.diag(products))[:, None]
+    else:
+        damped = products + 0.01 * np.trace(products) / 4 * np.eye(4)
+        spans = np.diag(np.linalg.inv(damped))[:, None]
+        criterion, scores = kpk.optimal_brain_surgeon, weight**2 / spans
+    zeros = zeros_after(model, x, criterion)
+    assert set(np.flatnonzero(zeros)) == set(scores.ravel().argsort()[:4])
+
+
+def test_inputs_are_those_of_the_current_weights_at_each_update():
+    """On JAX, the weights of a running epoch are outside of the model."""
+    seen, hidden = [], []
+    model, (x, _) = classifier(), data()
+
+    @kpk.needs_inputs("squares")
+    def noting(weights, squares):
+        if weights.shape == (24, 8):
+            seen.append(squares)
+            first = model.layers[0]
+            kernel, bias = map(keras.ops.convert_to_numpy, (first.kernel, first.bias))
+            hidden.append(np.square(np.maximum(x @ kernel + bias, 0)).mean(0))
+        return abs(weights)
+
+    policy = kpk.PrunePolicy(
+        kpk.PolynomialDecay(0.0, 0.5, end_step=6, frequency=1), criterion=noting
+    )
+    fit(model, kpk.PruningCallback(policy, data=x), epochs=1)
+    assert len(seen) == 7
+    np.testing.assert_allclose(seen, hidden, rtol=1e-4)
+    assert not np.allclose(seen[0], seen[-1])
+
+
+@pytest.mark.parametrize("scope", ["layer", "global"])
+def test_surgeon_prunes_in_fit(scope):
+    model, (x, y) = classifier(), data()
+    policy = kpk.PrunePolicy(
+        kpk.PolynomialDecay(0, 0.6, frequency=4),
+        criterion=kpk.optimal_brain_surgeon,
+        scope=scope,
+    )
+    fit(model, kpk.PruningCallback(policy, data=(x, y)), epochs=2)
+    values = np.concatenate([k.ravel() for k in kernels(model)])
+    assert np.mean(values == 0) == pytest.approx(0.6, abs=0.01)
+
+
 def test_dropout_is_off_and_unused_weights_have_no_gradient():
     inputs = keras.Input((4,))
     hidden = keras.layers.Dropout(0.9)(keras.layers.Dense(8)(inputs))

@@ -1,6 +1,7 @@
 """Hand-written loops on each backend."""
 
 import keras
+import numpy as np
 import pytest
 from contract import (
     BACKEND,
@@ -127,6 +128,34 @@ def test_a_jitted_loop_with_its_state_outside_of_the_model(is_averaged):
     for kernel, last in zip(kernels(model), look.before, strict=True):
         assert (kernel == last).all()  # The block has written them into the model.
     assert len(optimizer.variables) == 2 + 6 * (3 if is_averaged else 2)
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="the state is in the model elsewhere")
+def test_inputs_of_a_jitted_loop_are_made_by_its_weights():
+    """Also at an update before which nothing else looks at the model."""
+    model, (x, _), seen, given = classifier(), data(), [], {}
+    optimizer = keras.optimizers.Adam(0.01)
+    optimizer.build(model.trainable_variables)
+
+    @kpk.needs_inputs("squares")
+    def noting(weights, squares):
+        if weights.shape == (24, 8):
+            seen.append(squares)
+        return abs(weights)
+
+    class Loop:
+        def stateless_step(self, weights, state):
+            given[len(given) + 1] = [np.asarray(value) for value in weights[:2]]
+            return pruner.stateless_step(weights, state)
+
+    ramp = kpk.PolynomialDecay(0.0, 0.8, end_step=12, frequency=4)
+    policy = kpk.PrunePolicy(ramp, criterion=noting)
+    with kpk.Pruner(model, policy, optimizer=optimizer, data=x) as pruner:
+        stateless_loop(model, optimizer, Loop(), 12)
+    for step, squares in zip((4, 8, 12), seen[1:], strict=True):
+        kernel, bias = given[step]
+        hidden = np.maximum(x @ kernel + bias, 0)
+        np.testing.assert_allclose(squares, np.square(hidden).mean(0), rtol=1e-4)
 
 
 @pytest.mark.skipif(BACKEND != "jax", reason="the state is in the model elsewhere")

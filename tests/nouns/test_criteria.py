@@ -4,23 +4,31 @@ import numpy as np
 import pytest
 
 import keras_prune_kit as kpk
-from keras_prune_kit.criteria import gradients_needed, is_criterion
+from keras_prune_kit.criteria import gradients_needed, inputs_needed, is_criterion
 
 CRITERIA = [kpk.random_scores(3)]
 CRITERIA += [item for name in kpk.__all__ if is_criterion(item := getattr(kpk, name))]
 
 
 def scores_of(criterion, weights):
-    """The scores, with gradients of 0.5 for criteria that look at them."""
-    if gradients_needed(criterion) is None:
-        return criterion(weights)
-    return criterion(weights, np.full(weights.shape, 0.5))
+    """The scores, with gradients or inputs of 0.5 for criteria that look at them."""
+    needed = inputs_needed(criterion)
+    if needed is not None:
+        # They are called with matrices.
+        matrix = weights.reshape(len(weights), -1)
+        inputs = np.full(len(weights), 0.5)
+        inputs = inputs if needed.statistic == "squares" else np.diag(inputs)
+        return criterion(matrix, inputs).reshape(weights.shape)
+    if gradients_needed(criterion) is not None:
+        return criterion(weights, np.full(weights.shape, 0.5))
+    return criterion(weights)
 
 
 def test_every_criterion_is_found():
-    assert len(CRITERIA) >= 6
-    assert {kpk.magnitude, kpk.movement} <= set(CRITERIA)
+    assert len(CRITERIA) >= 8
+    assert {kpk.magnitude, kpk.movement, kpk.wanda} <= set(CRITERIA)
     assert not is_criterion(kpk.needs_gradients) and not is_criterion(kpk.Block)
+    assert not is_criterion(kpk.needs_inputs)
 
 
 @pytest.mark.parametrize("criterion", CRITERIA)
@@ -85,3 +93,61 @@ def test_a_bad_seed_is_named(seed):
 def test_unknown_gradients_are_named(statistic):
     with pytest.raises(ValueError, match="statistic is one of"):
         kpk.needs_gradients(statistic, 32)(lambda w, g: g)
+
+
+@pytest.mark.parametrize("statistic", ["signed", None])
+def test_unknown_inputs_are_named(statistic):
+    with pytest.raises(ValueError, match="statistic is one of"):
+        kpk.needs_inputs(statistic)
+
+
+def test_wanda_is_the_size_of_what_a_weight_adds():
+    weights = np.array([[1.0, -2.0], [0.5, 0.0], [3.0, 1.0]])
+    squares = np.array([4.0, 100.0, 0.0])
+    assert kpk.wanda(weights, squares).tolist() == [[2, 4], [5, 0], [0, 0]]
+
+
+def test_surgeon_by_hand():
+    """The inverse of [[2, 1], [1, 2]] has 2/3 on its diagonal."""
+    products = np.array([[2.0, 1.0], [1.0, 2.0]])
+    weights = np.array([[2.0, 1.0], [-4.0, 0.0]])
+    # Alone in its column, a weight has nothing that makes up for it.
+    expected = [[4 * 1.5, 2.0], [16 * 1.5, -1]]
+    assert np.allclose(kpk.optimal_brain_surgeon(weights, products), expected)
+
+
+def test_surgeon_scores_the_error_that_least_squares_leaves():
+    rng = np.random.default_rng(0)
+    x, weights = (
+        rng.normal(size=(20, 3)) @ rng.normal(size=(3, 3)),
+        rng.normal(size=(3, 2)),
+    )
+    weights[1, 1] = 0
+    scores = kpk.optimal_brain_surgeon(weights, x.T @ x / len(x))
+    for row, column in np.argwhere(weights != 0):
+        left = (weights[:, column] != 0) & (np.arange(3) != row)
+        # The targets are what the kernel gives now, so that all of its error is new.
+        wanted = x @ weights[:, column]
+        solved = np.linalg.lstsq(x[:, left], wanted, rcond=None)[0]
+        error = np.square(x[:, left] @ solved - wanted).mean()
+        assert scores[row, column] == pytest.approx(error, rel=1e-9)
+
+
+def test_inputs_that_are_always_zero_do_not_matter():
+    weights = np.array([[3.0], [0.1]])
+    assert kpk.wanda(weights, np.array([0.0, 1.0]))[0] == 0
+    assert kpk.optimal_brain_surgeon(weights, np.zeros((2, 2))).tolist() == [[0], [0]]
+
+
+@pytest.mark.parametrize(
+    ("criterion", "weights", "inputs", "name"),
+    [
+        (kpk.wanda, np.ones(3), np.ones(3), "squares"),
+        (kpk.wanda, np.ones((3, 2)), np.ones(2), "squares"),
+        (kpk.optimal_brain_surgeon, np.ones((3, 2)), np.ones((2, 2)), "products"),
+        (kpk.optimal_brain_surgeon, np.ones((3, 2)), np.ones(3), "products"),
+    ],
+)
+def test_shapes_that_do_not_match_are_named(criterion, weights, inputs, name):
+    with pytest.raises(ValueError, match=f"weights are a matrix .* and {name} of"):
+        criterion(weights, inputs)

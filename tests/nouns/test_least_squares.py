@@ -5,8 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
+from keras_prune_kit._tools.symmetric import same_masks
 from keras_prune_kit.reconstruction.obs import prune_in_rounds, saliencies
-from keras_prune_kit.reconstruction.solving import same_masks, solve
+from keras_prune_kit.reconstruction.solving import solve
 from keras_prune_kit.reconstruction.statistics import GramStatistics, RowStatistics
 
 KINDS = (GramStatistics, RowStatistics)

@@ -4,6 +4,7 @@ import functools
 import inspect
 
 import keras_tuner
+import numpy as np
 
 import keras_prune_kit as kpk
 
@@ -49,11 +50,13 @@ VALID = {
     "path": lambda f: str(f.folder / "out.png"),
     "directory": lambda f: str(f.folder / "out"),
     "policy": lambda f: kpk.ConstantSparsity(0.5),
+    "products": lambda f: np.eye(len(f.x)),
     "schedule": lambda f: 0.5,
     "scores": lambda f: f.x,
     "shape": lambda f: (8, 16),
     "source": lambda f: f.path("model.tflite"),
     "sparsity": lambda f: 0.5,
+    "squares": lambda f: np.ones(len(f.x)),
     "statistic": lambda f: "mean",
     "step": lambda f: 1,
     "steps_per_epoch": lambda f: 2,
@@ -93,6 +96,7 @@ VALID = {
     "tfmot.load.path": lambda f: f.path("model.keras"),
     "ParetoFront.size_ratio.trial": lambda f: f.front.trials[0],
     "needs_gradients.batch_size": lambda f: 2,
+    "needs_inputs.statistic": lambda f: "squares",
 }
 
 # Objects whose methods take arguments, one for each case.

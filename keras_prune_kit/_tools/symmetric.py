@@ -1,6 +1,11 @@
-"""Systems of equations with a symmetric matrix that has no negative eigenvalue."""
+"""Systems of equations with a symmetric matrix that has no negative eigenvalue.
+
+Columns of weights with the same mask share one such system.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 import scipy.linalg
@@ -26,6 +31,19 @@ def inverse_diagonal(matrix: np.ndarray) -> np.ndarray:
     (invert,) = scipy.linalg.get_lapack_funcs(("trtri",), (factor,))
     inverse, _ = invert(factor, lower=True)
     return np.square(inverse).sum(0)
+
+
+def same_masks(mask: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the kept rows and the columns of each set of columns with equal masks."""
+    packed = np.packbits(mask, axis=0)
+    _, numbers = np.unique(packed, axis=1, return_inverse=True)
+    numbers = numbers.ravel()
+    order = np.argsort(numbers, kind="stable")
+    starts = np.flatnonzero(np.diff(numbers[order])) + 1
+    for columns in np.split(order, starts):
+        kept = np.flatnonzero(mask[:, columns[0]])
+        if kept.size:
+            yield kept, columns
 
 
 def _cholesky(matrix: np.ndarray) -> np.ndarray | None:

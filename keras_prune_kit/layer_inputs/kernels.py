@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit import _keras
-from keras_prune_kit.reconstruction.layouts import (
+from keras_prune_kit._tools.checks import widened
+from keras_prune_kit.layer_inputs.layouts import (
     DenseRows,
     EinsumRows,
     Layout,
@@ -58,6 +59,11 @@ class Kernel:
     def path(self) -> str:
         return self.weight.path
 
+    def value(self) -> np.ndarray:
+        """Return the kernel as `(groups, inputs, outputs)`, at least in float32."""
+        value = self.handle.read_finite(self.weight.variable, self.path)
+        return self.layout.matrices(self.weight.to_canonical(widened(value)))
+
     @property
     def variables(self) -> list[Any]:
         """The variables that `write` changes."""
@@ -65,9 +71,7 @@ class Kernel:
 
     def read(self) -> np.ndarray:
         """Return kernel and bias as `(groups, inputs (+ 1), outputs)`, in float64."""
-        value = self.handle.read_finite(self.weight.variable, self.path)
-        matrices = self.layout.matrices(self.weight.to_canonical(value))
-        matrices = matrices.astype(np.float64)
+        matrices = self.value().astype(np.float64)
         if self.bias is None:
             return matrices
         bias = self.handle.read_finite(self.bias, f"{self.weight.layer_path}/bias")
@@ -107,6 +111,12 @@ def find_kernels(model: Any) -> Iterator[Kernel | Skipped]:
         else:
             bias = _bias(weight)
             yield Kernel(weight, _layout(weight.layer), bias, handle)
+
+
+def unsolvable(model: Any) -> dict[str, str]:
+    """Return the reason why a kernel cannot be solved, by its path."""
+    kernels = find_kernels(model)
+    return {item.path: item.reason for item in kernels if isinstance(item, Skipped)}
 
 
 def _reason(weight: _keras.PrunableWeight, owners: int) -> str:

@@ -1,4 +1,4 @@
-"""Inputs to repair a model with: one batch, without labels."""
+"""Inputs of a model from what people have: one batch, without labels."""
 
 from __future__ import annotations
 
@@ -50,6 +50,17 @@ def one_batch(model: Any, data: Any) -> Any:
             f"Received: {[len(array) for array in checked]}."
         )
     return signature.pack(checked)
+
+
+def inputs_alone(model: Any, data: Any) -> Any:
+    """Return inputs as `one_batch` does, also from `(x, y)`, whose labels are left out.
+
+    Args:
+        model: A built model, or one that trains another.
+        data: As in `one_batch`, or `(x, y)`.
+    """
+    x = data[0] if isinstance(data, tuple) and data else data
+    return one_batch(_keras.trained_model(model), x)
 
 
 def _arrays(data: Any, names: list[str]) -> list[Any]:

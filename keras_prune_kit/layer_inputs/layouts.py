@@ -10,9 +10,14 @@ from __future__ import annotations
 
 import abc
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+
+# Neighbouring patches resemble each other: more of them add time, hardly knowledge.
+MOST_ROWS = 16_384
+_ROWS_AT_ONCE = 4_096
 
 
 class Layout(abc.ABC):
@@ -25,6 +30,19 @@ class Layout(abc.ABC):
     @abc.abstractmethod
     def rows(self, x: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         """Return the rows of some indices as `(groups, rows, inputs)`."""
+
+    def choose(self, shape: tuple[int, ...], most: int, seed: int) -> np.ndarray:
+        """Return the indices of the rows that are looked at, spread by chance."""
+        total = self.count(shape)
+        if total <= most:
+            return np.arange(total)
+        random = np.random.default_rng(seed)
+        return np.sort(random.choice(total, max(1, most), replace=False))
+
+    def parts(self, x: np.ndarray, chosen: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield rows in parts, as a row is many times what it is cut from."""
+        for start in range(0, len(chosen), _ROWS_AT_ONCE):
+            yield self.rows(x, chosen[start : start + _ROWS_AT_ONCE])
 
     def matrices(self, kernel: np.ndarray) -> np.ndarray:
         """Return a canonical kernel as `(groups, inputs, outputs)`."""
