@@ -10,7 +10,7 @@ from keras_prune_kit._tools.checks import check_whole, is_number
 from keras_prune_kit.criteria import lamp
 from keras_prune_kit.policies import PrunePolicy, as_policy
 from keras_prune_kit.pruner import Pruner
-from keras_prune_kit.reconstruction.inputs import one_batch
+from keras_prune_kit.reconstruction.inputs import checked_arrays, in_batches
 from keras_prune_kit.reconstruction.reconstruct import reconstruct
 from keras_prune_kit.schedules import Schedule, check_sparsity
 from keras_prune_kit.structures import Unstructured
@@ -27,6 +27,7 @@ def prune_at_once(
     policy: PrunePolicy | Schedule | float,
     *,
     data: Any,
+    batch_size: int | None = None,
     surgery_rounds: int = 0,
 ) -> Any:
     """Return a copy that is pruned at once and repaired, without any training.
@@ -67,11 +68,18 @@ def prune_at_once(
     _keras.check_built(model)
     chosen = _policy(policy)
     _check(chosen, surgery_rounds)
-    x = one_batch(model, data)
+    arrays = checked_arrays(model, data)
+    in_batches(model, arrays, batch_size)
     pruned = _keras.copy_model(model)
     _keras.compile_like(model, pruned)
     _set_masks(pruned, chosen)
-    report = reconstruct(pruned, model, data=x, surgery_rounds=surgery_rounds)
+    report = reconstruct(
+        pruned,
+        model,
+        data=arrays,
+        batch_size=batch_size,
+        surgery_rounds=surgery_rounds,
+    )
     _logger.info("%s", report)
     return pruned
 

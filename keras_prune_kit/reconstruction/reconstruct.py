@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import check_whole
-from keras_prune_kit.reconstruction.inputs import one_batch
+from keras_prune_kit.reconstruction.inputs import in_batches
 from keras_prune_kit.reconstruction.kernels import Kernel, find_kernels
 from keras_prune_kit.reconstruction.passes import run_dense, run_pruned
 from keras_prune_kit.reconstruction.repair import Budget, Repair
@@ -24,6 +24,7 @@ def reconstruct(
     dense_model: Any,
     *,
     data: Any,
+    batch_size: int | None = None,
     memory_bytes: int = _GIBIBYTE,
     surgery_rounds: int = 0,
 ) -> ReconstructionReport:
@@ -75,11 +76,11 @@ def reconstruct(
     check_whole("memory_bytes", memory_bytes)
     check_whole("surgery_rounds", surgery_rounds, least=0)
     pruned, dense_model = checked_pair(pruned, dense_model)
-    x = one_batch(dense_model, data)
+    batches = in_batches(dense_model, data, batch_size)
     repairs, left = _pairs(pruned, dense_model, Budget(memory_bytes, surgery_rounds))
     with _restored_on_error(repairs):
-        run_dense(dense_model, x, repairs)
-        solved = run_pruned(pruned, x, repairs)
+        run_dense(dense_model, batches, repairs)
+        solved = run_pruned(pruned, batches, repairs)
     outcomes = [*(r.outcome for r in solved), *(r.outcome for r in repairs)]
     unique = list({id(item): item for item in outcomes}.values())
     return ReconstructionReport(

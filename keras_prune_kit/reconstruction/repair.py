@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -15,10 +16,12 @@ from keras_prune_kit.reconstruction.statistics import (
     RowStatistics,
     Statistics,
 )
+from keras_prune_kit.reconstruction.walk import Step
 from keras_prune_kit.reports import RepairedWeight, Skipped
 from keras_prune_kit.reports.tables import bytes_text
 
-# Neighbouring patches resemble each other: more of them add time, hardly knowledge.
+# Of all calls. Neighbouring patches resemble each other: more of them add time, hardly
+# knowledge.
 _MOST_ROWS = 16_384
 _ROWS_AT_ONCE = 4_096
 _DOUBLE = 8  # bytes
@@ -56,34 +59,59 @@ class Outputs:
 
 
 @dataclass
-class Repair:
+class Repair(Step):
     """The repair of one kernel, call by call.
 
     Attributes:
         pruned: The kernel to repair.
         dense: The one whose outputs it shall give.
         budget: The limits.
-        calls: What the dense one gave, by call.
+        calls: What the dense one gave, by batch and call.
         outcome: The record, once it is solved or cannot be.
     """
 
     pruned: Kernel
     dense: Kernel
     budget: Budget
-    calls: list[Outputs] = field(default_factory=list)
+    calls: dict[int, list[Outputs]] = field(default_factory=dict)
     outcome: RepairedWeight | Skipped | None = None
     _statistics: list[Statistics] = field(default_factory=list)
 
-    def take_dense(self, x: np.ndarray) -> None:
-        """Take the inputs of the dense kernel in its next call."""
+    @property
+    def layer(self) -> Any:
+        return self.pruned.weight.layer
+
+    @property
+    def operand(self) -> int:
+        return self.pruned.operand
+
+    @property
+    def is_done(self) -> bool:
+        return self.outcome is not None
+
+    def calls_in(self, batch: int) -> int:
+        return len(self.calls.get(batch, ()))
+
+    def take_dense(self, x: np.ndarray | None, batch: int, share: float) -> None:
+        """Take the inputs of the dense kernel in its next call.
+
+        Args:
+            x: The inputs, or `None` if they have no values.
+            batch: The number of the batch.
+            share: What part of all rows that are looked at may be from this call.
+        """
+        if x is None:
+            self.give_up()
+        if self.is_done:
+            return
         weights = self.dense.read()
-        chosen = self._choose(x.shape, weights)
+        chosen = self._choose(x.shape, weights, share)
         parts = [
             _with_ones(rows, weights.shape[1]) @ weights
             for rows in self._rows(self.dense, x, chosen)
         ]
         values = np.concatenate(parts, axis=1).astype(np.float32)
-        self.calls.append(Outputs(x.shape, chosen, values))
+        self.calls.setdefault(batch, []).append(Outputs(x.shape, chosen, values))
 
     def start(self) -> None:
         """Forget the inputs of the pruned kernel, before its first call."""
@@ -95,9 +123,11 @@ class Repair:
             kind(size - has_bias, outputs, has_bias) for _ in range(groups)
         ]
 
-    def take_pruned(self, x: np.ndarray, call: int) -> None:
+    def take(self, x: np.ndarray, batch: int, call: int) -> None:
         """Take the inputs of the pruned kernel in a call."""
-        outputs = self.calls[call]
+        if call >= self.calls_in(batch):
+            raise self.missed(call + 1)
+        outputs = self.calls[batch][call]
         if x.shape != outputs.shape:
             raise ValueError(
                 "The models must be of the same architecture. Received: "
@@ -113,6 +143,16 @@ class Repair:
             ):
                 statistics.add(part, targets)
 
+    def give_up(self) -> None:
+        self._leave("its inputs cannot be seen: it runs inside a loop that is compiled")
+
+    def missed(self, calls: int) -> ValueError:
+        return ValueError(
+            "The models must be of the same architecture. Received: "
+            f"{self.pruned.path} is called {calls} times in the pruned model, "
+            f"{self.calls_in(0)} in the dense one."
+        )
+
     def finish(self) -> None:
         """Solve the kernel, once all of its calls are taken in."""
         weights = self.pruned.read()
@@ -126,7 +166,7 @@ class Repair:
             self.pruned.write(solved)
             after = self._error(self.pruned.read())
             self._record(solved, before / spread, after / spread)
-        self._statistics, self.calls = [], []
+        self._statistics, self.calls = [], {}
 
     def _leave(self, reason: str) -> None:
         self.outcome = Skipped(self.pruned.path, reason)
@@ -179,17 +219,20 @@ class Repair:
             )
         return "; ".join(notes)
 
-    def _choose(self, shape: tuple[int, ...], weights: np.ndarray) -> np.ndarray:
+    def _choose(
+        self, shape: tuple[int, ...], weights: np.ndarray, share: float
+    ) -> np.ndarray:
         """Return the indices of the rows that are looked at, spread by chance."""
         groups, size, _ = weights.shape
         most, total = _MOST_ROWS, self.dense.layout.count(shape)
         if self._gram_bytes(groups, size) > self.budget.memory_bytes:
             most = min(most, self.budget.memory_bytes // (_DOUBLE * groups * size))
+        most = max(1, round(share * most))
         if total <= most:
             return np.arange(total)
         # The seed differs between calls, which may have the same shape.
-        random = np.random.default_rng(len(self.calls))
-        return np.sort(random.choice(total, max(1, most), replace=False))
+        random = np.random.default_rng(sum(map(len, self.calls.values())))
+        return np.sort(random.choice(total, most, replace=False))
 
     def _rows(
         self, kernel: Kernel, x: np.ndarray, chosen: np.ndarray
