@@ -34,7 +34,8 @@ def watched_pass(model: Any, x: Any, layers: Iterable[Any], seen: Seen) -> Any:
     Args:
         model: A built model.
         x: Its inputs.
-        layers: The layers to watch, at any depth; cells of recurrent layers, too.
+        layers: The layers to watch, at any depth; cells of recurrent layers, too. One
+            that is named twice is watched once.
         seen: Called with the layer and its inputs as arrays just before it computes, so
             that it may change the layer's weights; a cell's states follow its input.
             An input without values, in a loop that is compiled, is `None`. True ends
@@ -44,7 +45,7 @@ def watched_pass(model: Any, x: Any, layers: Iterable[Any], seen: Seen) -> Any:
         The outputs, or `None` if the pass was ended.
     """
     ops, tree = ops_of(world(model)), tree_of(world(model))
-    watched, errors = list(layers), []
+    watched, errors = list({id(layer): layer for layer in layers}.values()), []
 
     def values(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
         first = args or tuple(kwargs.values())[:1]

@@ -43,6 +43,8 @@ def prune_at_once(
             `lamp`. A `PrunePolicy` or a schedule is taken at its end, by criteria that
             need no gradients.
         data: Inputs like those of training, without labels, as in `reconstruct`.
+        batch_size: As in `reconstruct`: fewer samples at once take less memory and more
+            time. Defaults to `None`: all at once.
         surgery_rounds: As in `reconstruct`, for policies without a structure. Defaults
             to 0.
 

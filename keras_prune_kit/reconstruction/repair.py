@@ -51,11 +51,15 @@ class Outputs:
         shape: The shape of the layer's input.
         chosen: The indices of the rows.
         values: The outputs, `(groups, rows, outputs)`.
+        rows: The inputs that gave them, for a recurrent kernel. States that a pruned
+            cell gives lead away from the dense ones: solved from them, it is worse than
+            without a repair.
     """
 
     shape: tuple[int, ...]
     chosen: np.ndarray
     values: np.ndarray
+    rows: np.ndarray | None = None
 
 
 @dataclass
@@ -106,12 +110,13 @@ class Repair(Step):
             return
         weights = self.dense.read()
         chosen = self._choose(x.shape, weights, share)
-        parts = [
-            _with_ones(rows, weights.shape[1]) @ weights
-            for rows in self._rows(self.dense, x, chosen)
-        ]
-        values = np.concatenate(parts, axis=1).astype(np.float32)
-        self.calls.setdefault(batch, []).append(Outputs(x.shape, chosen, values))
+        given, values = [], []
+        for rows in self._rows(self.dense, x, chosen):
+            values.append(_with_ones(rows, weights.shape[1]) @ weights)
+            given += [rows] if self.operand else []
+        self.calls.setdefault(batch, []).append(
+            Outputs(x.shape, chosen, _joined(values), _joined(given))
+        )
 
     def start(self) -> None:
         """Forget the inputs of the pruned kernel, before its first call."""
@@ -134,8 +139,8 @@ class Repair(Step):
                 f"{self.pruned.path} with inputs of shape {outputs.shape} in the dense "
                 f"model and of {x.shape} in the pruned one."
             )
-        place = 0
-        for rows in self._rows(self.pruned, x, outputs.chosen):
+        place, own = 0, self._rows(self.pruned, x, outputs.chosen)
+        for rows in own if outputs.rows is None else [outputs.rows]:
             values = outputs.values[:, place : place + rows.shape[1]]
             place += rows.shape[1]
             for statistics, part, targets in zip(
@@ -255,6 +260,11 @@ class Repair(Step):
     @staticmethod
     def _gram_bytes(groups: int, size: int) -> int:
         return _DOUBLE * groups * size**2
+
+
+def _joined(parts: list[np.ndarray]) -> Any:
+    """Return parts of rows together in float32, or `None` if there are none."""
+    return np.concatenate(parts, axis=1).astype(np.float32) if parts else None
 
 
 def _with_ones(rows: np.ndarray, size: int) -> np.ndarray:
