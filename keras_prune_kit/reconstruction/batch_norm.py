@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from keras_prune_kit import _keras
 from keras_prune_kit.reconstruction.inputs import Batches, in_batches
-from keras_prune_kit.reconstruction.passes import calls_of
 from keras_prune_kit.reconstruction.reconstruct import checked_pair
 from keras_prune_kit.reconstruction.walk import Step, run_steps
 
@@ -61,10 +62,17 @@ def reestimate_batch_norm(
     # Copies: on some backends `read` returns a view.
     before = [np.array(handle.read(variable)) for variable in variables]
     wanted = _outputs(dense_model, batches)
-    old = _divergence(wanted, _outputs(pruned, batches))
-    calls = calls_of(pruned, batches.least, layers)
+    calls: Counter[int] = Counter()
+
+    def count(layer: Any, arrays: list[np.ndarray | None]) -> bool:
+        calls[id(layer)] += 1
+        return False
+
+    old = _divergence(wanted, _outputs(pruned, batches, layers, count))
     steps = [
-        _Averages(part, calls[id(part)], handle) for part in layers if calls[id(part)]
+        _Averages(part, calls[id(part)] // len(batches.inputs), handle)
+        for part in layers
+        if calls[id(part)]
     ]
     is_better = False
     try:
@@ -130,17 +138,21 @@ def _powers(flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return flat.sum(0), np.einsum("rc,rc->c", flat, flat)
 
 
-def _outputs(model: Any, batches: Batches) -> list[np.ndarray]:
-    """Return each output for all samples, without its shape."""
-    parts = [_flat(_keras.watched_pass(model, x, (), _ignore)) for x in batches.inputs]
-    return [
-        np.concatenate([a.ravel() for a in one]) for one in zip(*parts, strict=True)
-    ]
-
-
 def _ignore(layer: Any, arrays: list[np.ndarray | None]) -> bool:
     """See nothing: the outputs of the pass are all that is wanted."""
     return False
+
+
+def _outputs(
+    model: Any,
+    batches: Batches,
+    layers: Sequence[Any] = (),
+    seen: Callable[[Any, Any], bool] = _ignore,
+) -> list[np.ndarray]:
+    """Return each output for all samples, without its shape."""
+    passes = [_keras.watched_pass(model, x, layers, seen) for x in batches.inputs]
+    parts = zip(*(_flat(outputs) for outputs in passes), strict=True)
+    return [np.concatenate([array.ravel() for array in one]) for one in parts]
 
 
 def _divergence(wanted: list[np.ndarray], given: list[np.ndarray]) -> float:

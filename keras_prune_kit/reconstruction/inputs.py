@@ -31,12 +31,10 @@ class Batches:
     Attributes:
         inputs: The argument, batch by batch.
         shares: What part of all samples each batch has.
-        least: The smallest batch that the model takes.
     """
 
     inputs: list[Any]
     shares: list[float]
-    least: Any
 
 
 def in_batches(model: Any, data: Any, batch_size: int | None) -> Batches:
@@ -70,7 +68,6 @@ def in_batches(model: Any, data: Any, batch_size: int | None) -> Batches:
     return Batches(
         [part(*pair) for pair in pairs],
         [(end - start) / count for start, end in pairs],
-        part(0, fixed or 1),
     )
 
 

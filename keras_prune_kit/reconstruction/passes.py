@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
 
 from keras_prune_kit import _keras
 from keras_prune_kit.reconstruction.inputs import Batches
@@ -27,16 +25,17 @@ def run_dense(model: Any, batches: Batches, repairs: Sequence[Repair]) -> None:
     for repair in repairs:
         repairs_of[id(repair.dense.weight.layer)].append(repair)
     layers = [repair.dense.weight.layer for repair in repairs]
-    calls = calls_of(model, batches.least, layers)
     for number, x in enumerate(batches.inputs):
 
         def seen(layer: Any, arrays: list[Any], batch: int = number) -> bool:
-            part = batches.shares[batch] / max(1, calls[id(layer)])
             for repair in repairs_of[id(layer)]:
-                repair.take_dense(arrays[repair.dense.operand], batch, part)
+                x = arrays[repair.dense.operand]
+                repair.take_dense(x, batch, batches.shares[batch])
             return False
 
         _keras.watched_pass(model, x, layers, seen)
+        for repair in repairs:
+            repair.share(number)
     for repair in repairs:
         if not repair.calls and not repair.is_done:
             repair.outcome = Skipped(repair.pruned.path, _UNREACHED)
@@ -53,15 +52,3 @@ def run_pruned(model: Any, batches: Batches, repairs: Sequence[Repair]) -> list[
             model.
     """
     return run_steps(model, batches.inputs, repairs)
-
-
-def calls_of(model: Any, x: Any, layers: Sequence[Any]) -> Counter[int]:
-    """Return how often a forward pass calls each layer, by its id."""
-    calls: Counter[int] = Counter()
-
-    def seen(layer: Any, arrays: list[np.ndarray | None]) -> bool:
-        calls[id(layer)] += 1
-        return False
-
-    _keras.watched_pass(model, x, layers, seen)
-    return calls

@@ -61,6 +61,11 @@ class Outputs:
     values: np.ndarray
     rows: np.ndarray | None = None
 
+    def part(self, kept: np.ndarray) -> Outputs:
+        """Return those of some of the rows."""
+        rows = None if self.rows is None else self.rows[:, kept]
+        return Outputs(self.shape, self.chosen[kept], self.values[:, kept], rows)
+
 
 @dataclass
 class Repair(Step):
@@ -80,6 +85,7 @@ class Repair(Step):
     calls: dict[int, list[Outputs]] = field(default_factory=dict)
     outcome: RepairedWeight | Skipped | None = None
     _statistics: list[Statistics] = field(default_factory=list)
+    _most: dict[int, int] = field(default_factory=dict)
 
     @property
     def layer(self) -> Any:
@@ -102,14 +108,16 @@ class Repair(Step):
         Args:
             x: The inputs, or `None` if they have no values.
             batch: The number of the batch.
-            share: What part of all rows that are looked at may be from this call.
+            share: What part of all rows that are looked at may be from this batch.
         """
-        if x is None:
-            self.give_up()
         if self.is_done:
             return
+        if x is None:
+            self.give_up()
+            return
         weights = self.dense.read()
-        chosen = self._choose(x.shape, weights, share)
+        self._most[batch] = self._most_rows(weights, share)
+        chosen = self._choose(x.shape, self._most[batch])
         given, values = [], []
         for rows in self._rows(self.dense, x, chosen):
             values.append(_with_ones(rows, weights.shape[1]) @ weights)
@@ -117,6 +125,17 @@ class Repair(Step):
         self.calls.setdefault(batch, []).append(
             Outputs(x.shape, chosen, _joined(values), _joined(given))
         )
+
+    def share(self, batch: int) -> None:
+        """Leave each call of a batch its part of the rows that one alone may have."""
+        calls = self.calls.get(batch, [])
+        for number, outputs in enumerate(calls):
+            count = len(outputs.chosen)
+            most = max(1, self._most.get(batch, count) // len(calls))
+            if count > most:
+                random = np.random.default_rng(number)
+                kept = np.sort(random.choice(count, most, replace=False))
+                calls[number] = outputs.part(kept)
 
     def start(self) -> None:
         """Forget the inputs of the pruned kernel, before its first call."""
@@ -224,15 +243,16 @@ class Repair(Step):
             )
         return "; ".join(notes)
 
-    def _choose(
-        self, shape: tuple[int, ...], weights: np.ndarray, share: float
-    ) -> np.ndarray:
-        """Return the indices of the rows that are looked at, spread by chance."""
+    def _most_rows(self, weights: np.ndarray, share: float) -> int:
         groups, size, _ = weights.shape
-        most, total = _MOST_ROWS, self.dense.layout.count(shape)
+        most = _MOST_ROWS
         if self._gram_bytes(groups, size) > self.budget.memory_bytes:
             most = min(most, self.budget.memory_bytes // (_DOUBLE * groups * size))
-        most = max(1, round(share * most))
+        return max(1, round(share * most))
+
+    def _choose(self, shape: tuple[int, ...], most: int) -> np.ndarray:
+        """Return the indices of the rows that are looked at, spread by chance."""
+        total = self.dense.layout.count(shape)
         if total <= most:
             return np.arange(total)
         # The seed differs between calls, which may have the same shape.
