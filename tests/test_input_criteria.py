@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import keras_prune_kit as kpk
-from keras_prune_kit.layer_inputs import means
+from keras_prune_kit.layer_inputs import kernels, means
 
 CRITERIA = [kpk.wanda, kpk.optimal_brain_surgeon]
 
@@ -236,15 +236,14 @@ def of_many_kinds(K):
 def test_the_plan_says_what_has_no_score_and_what_to_do(K):
     model = of_many_kinds(K)
     plan = kpk.PrunePolicy(0.5, criterion=kpk.wanda).plan(model)
-    assert [weight.path for weight in plan.weights] == ["head/kernel"]
-    reasons = {item.path: item.reason for item in plan.skipped}
-    assert set(reasons) == {
-        *("table/embeddings", "memory/kernel", "memory/recurrent_kernel")
-    }
-    for reason in reasons.values():
-        assert "so wanda cannot score it; Rule(..., criterion=magnitude)" in reason
+    assert [weight.path for weight in plan.weights] == [
+        *("memory/kernel", "memory/recurrent_kernel", "head/kernel")
+    ]
+    ((path, reason),) = [(item.path, item.reason) for item in plan.skipped]
+    assert path == "table/embeddings"
+    assert "so wanda cannot score it; Rule(..., criterion=magnitude)" in reason
     assert "cannot score it" in " ".join(str(plan).split())
-    rule = kpk.Rule("table|memory", 0.5, criterion=kpk.magnitude)
+    rule = kpk.Rule("table", 0.5, criterion=kpk.magnitude)
     whole = kpk.PrunePolicy(0.5, [rule], criterion=kpk.wanda).plan(model)
     assert len(whole.weights) == 4 and not whole.skipped
 
@@ -387,7 +386,8 @@ def test_channels_are_ranked_by_inputs(K):
         kpk.remove_channels(model, 0.5, criterion=kpk.wanda)
 
 
-def test_channels_without_a_score_are_refused(K):
+def test_channels_without_a_score_are_refused(K, monkeypatch):
+    monkeypatch.delitem(kernels._SOLVED, "LSTMCell")
     inputs = K.layers.Input((5,), dtype="int32")
     hidden = K.layers.Embedding(9, 6, name="table")(inputs)
     hidden = K.layers.LSTM(8, name="memory")(hidden)

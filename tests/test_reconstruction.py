@@ -8,7 +8,7 @@ import pytest
 
 import keras_prune_kit as kpk
 from keras_prune_kit.layer_inputs.kernels import Kernel, find_kernels
-from keras_prune_kit.reconstruction import solving
+from keras_prune_kit.reconstruction import repair, solving
 
 
 @pytest.fixture
@@ -87,6 +87,52 @@ LAYERS = {
         (7, 6, 2),
     ),
     "separable 1d": (lambda K: K.layers.SeparableConv1D(3, 3), (7, 4)),
+    "transposed 1d": (
+        lambda K: K.layers.Conv1DTranspose(3, 4, strides=3, padding="same"),
+        (5, 4),
+    ),
+    "transposed 1d dilation": (
+        lambda K: K.layers.Conv1DTranspose(3, 3, dilation_rate=2),
+        (5, 4),
+    ),
+    "transposed": (lambda K: K.layers.Conv2DTranspose(3, (3, 2)), (4, 5, 2)),
+    "transposed strides": (
+        lambda K: K.layers.Conv2DTranspose(3, 3, strides=2, padding="same"),
+        (4, 5, 2),
+    ),
+    "transposed gaps": (
+        lambda K: K.layers.Conv2DTranspose(3, 2, strides=(3, 2)),
+        (4, 5, 2),
+    ),
+    "transposed gaps same": (
+        lambda K: K.layers.Conv2DTranspose(3, 2, strides=(3, 1), padding="same"),
+        (4, 5, 2),
+    ),
+    "transposed output padding": (
+        lambda K: K.layers.Conv2DTranspose(
+            3, 3, strides=2, padding="same", output_padding=1
+        ),
+        (4, 5, 2),
+    ),
+    "transposed output padding valid": (
+        lambda K: K.layers.Conv2DTranspose(3, 4, strides=3, output_padding=(2, 1)),
+        (4, 5, 2),
+    ),
+    "transposed 3d": (
+        lambda K: K.layers.Conv3DTranspose(2, 3, strides=2, padding="same"),
+        (2, 3, 2, 2),
+    ),
+    "depthwise": (
+        lambda K: K.layers.DepthwiseConv2D(
+            3, depth_multiplier=2, strides=2, padding="same"
+        ),
+        (7, 6, 3),
+    ),
+    "depthwise dilation": (
+        lambda K: K.layers.DepthwiseConv2D(2, dilation_rate=2, use_bias=False),
+        (7, 6, 3),
+    ),
+    "depthwise 1d": (lambda K: K.layers.DepthwiseConv1D(3), (7, 4)),
     "einsum": (
         lambda K: K.layers.EinsumDense("abc,cde->abde", (5, 2, 3), bias_axes="de"),
         (5, 6),
@@ -150,7 +196,8 @@ def with_twins(K, make, shape):
 
 
 # In the others no two inputs of the kernel are equal.
-TWINS = [name for name in LAYERS if "separable" not in name and "groups" not in name]
+ALONE = ("separable", "groups", "depthwise")
+TWINS = [name for name in LAYERS if not any(word in name for word in ALONE)]
 
 
 @pytest.mark.parametrize("name", TWINS)
@@ -160,7 +207,9 @@ def test_what_is_left_takes_over_what_its_twins_did(name, K, undamped):
     pruned, x = copied(K, dense), random(80, *shape)
     (kernel,) = find_kernels(pruned)
     weights = kernel.read()
-    rows = kernel.layout.rows(np.concatenate([x, x], -1), np.arange(30))[0]
+    twice = np.concatenate([x[:9], x[:9]], -1)
+    every = np.arange(kernel.layout.count(twice.shape))
+    rows = kernel.layout.rows(twice, every)[0]
     _, first = np.unique(rows, axis=1, return_index=True)
     weights[:, np.setdiff1d(np.arange(rows.shape[1]), first)] = 0
     kernel.write(weights)
@@ -231,7 +280,7 @@ SMALL = {
     "nested": (models.nested, (8,), 2),
     "residual": (models.residual, (8,), 2),
     "attention": (models.attention, (6, 8), 5),
-    "convolutional": (models.convolutional, (8, 8, 3), 3),
+    "convolutional": (models.convolutional, (8, 8, 3), 4),
 }
 
 
@@ -250,18 +299,111 @@ def test_models_come_closer_to_the_dense_one(name, K):
 
 def test_what_cannot_be_solved_is_left_with_a_reason(K):
     dense, x = randomize(models.convolutional(K)), random(50, 8, 8, 3)
-    reasons = left(kpk.reconstruct(prune(copied(K, dense)), dense, data=x))
-    assert [reason.split()[0] for reason in reasons.values()] == [
-        *("depthwise:", "transposed")
+    ((path, reason),) = left(
+        kpk.reconstruct(prune(copied(K, dense)), dense, data=x)
+    ).items()
+    assert "depthwise" in path and reason.startswith(
+        "depthwise: each output has too few"
+    )
+    inputs = K.layers.Input((4, 5, 5, 2))
+    hidden = K.layers.ConvLSTM2D(2, 3)(inputs)
+    model = randomize(K.Model(inputs, hidden))
+    report = kpk.reconstruct(prune(copied(K, model)), model, data=random(9, 4, 5, 5, 2))
+    assert [*left(report).values()] == [
+        "recurrent convolutions are left as they are"
+    ] * 2
+    inputs = K.layers.Input((6, 4))
+    model = randomize(K.Model(inputs, K.layers.GRU(3, reset_after=False)(inputs)))
+    report = kpk.reconstruct(prune(copied(K, model)), model, data=random(50, 6, 4))
+    assert [*left(report).values()] == [
+        "its inputs are behind a gate: reset_after=False"
     ]
-    dense, x = randomize(models.recurrent(K)), random(50, 6, 4)
-    pruned = prune(copied(K, dense))
-    report = kpk.reconstruct(pruned, dense, data=x)
-    reasons = list(left(report).values())
-    assert reasons.count("recurrent: its inputs depend on its own outputs") == 8
-    # Keras 3 calls the layer of a TimeDistributed six times, Keras 2 once.
     ((path, rows),) = [(weight.path, weight.rows) for weight in report.weights]
-    assert path.startswith("time_distributed") and rows == 300
+    assert path.endswith("/kernel") and rows == 350
+
+
+def test_a_depthwise_kernel_with_zeros_is_solved(K, undamped):
+    inputs = K.layers.Input((7, 6, 3))
+    dense = randomize(K.Model(inputs, K.layers.DepthwiseConv2D(3)(inputs)))
+    pruned, x = copied(K, dense), random(20, 7, 6, 3)
+    (kernel,) = find_kernels(pruned)
+    weights, wanted = kernel.read(), kernel.read()
+    weights[:, [0, 4]] = 0
+    kernel.write(weights)
+    kpk.reconstruct(pruned, dense, data=x)
+    rows = kernel.layout.rows(x, np.arange(20 * 5 * 4)).astype(np.float64)
+    for channel, solved in enumerate(kernel.read()):
+        own = np.hstack([rows[channel], np.ones((400, 1))])
+        mask = weights[channel] != 0
+        expected = lstsq(own, own @ wanted[channel], mask)
+        np.testing.assert_allclose(solved, expected, atol=1e-4)
+
+
+def states(x, weights, steps):
+    """The states before and after each step of a SimpleRNN, by numpy."""
+    kernel, recurrent, bias = weights
+    found = [np.zeros((len(x), len(recurrent)))]
+    for step in range(steps):
+        found.append(np.tanh(x[:, step] @ kernel + bias + found[-1] @ recurrent))
+    return np.stack(found, 1)
+
+
+def test_a_cell_is_solved_from_all_steps(K, undamped):
+    inputs = K.layers.Input((5, 4))
+    dense = randomize(K.Model(inputs, K.layers.SimpleRNN(6)(inputs)))
+    pruned, x = prune(copied(K, dense)), random(60, 5, 4)
+    values = [value.astype(np.float64) for value in dense.get_weights()]
+    masks = [value != 0 for value in pruned.get_weights()]
+    report = kpk.reconstruct(pruned, dense, data=x)
+    kernel, _, bias = pruned.get_weights()
+    # TensorFlow takes the first step twice, to see its outputs' shapes.
+    steps = [0, *range(5)]
+    rows, ones = x[:, steps].reshape(-1, 4).astype(np.float64), np.ones((360, 1))
+    expected = lstsq(
+        np.hstack([rows, ones]),
+        rows @ values[0] + values[2],
+        np.vstack([masks[0], np.ones((1, 6), bool)]),
+    )
+    np.testing.assert_allclose(np.vstack([kernel, bias]), expected, atol=1e-4)
+    # From the states of the dense model.
+    given = states(x, values, 5)[:, steps].reshape(-1, 6)
+    expected = lstsq(given, given @ values[1], masks[1])
+    np.testing.assert_allclose(pruned.get_weights()[1], expected, atol=1e-4)
+    assert [w.rows for w in report.weights] == [360, 360]
+
+
+def lstsq(rows, targets, mask):
+    """Column by column, with zeros where the mask has them."""
+    found = np.zeros(mask.shape)
+    for column, kept in enumerate(mask.T):
+        found[kept, column] = np.linalg.lstsq(
+            rows[:, kept], targets[:, column], rcond=None
+        )[0]
+    return found
+
+
+CELLS = {
+    "lstm": lambda K: K.layers.LSTM(5),
+    "lstm backwards": lambda K: K.layers.LSTM(5, go_backwards=True, use_bias=False),
+    "gru": lambda K: K.layers.GRU(5),
+    "cell": lambda K: K.layers.RNN(K.layers.LSTMCell(5)),
+    "cells": lambda K: K.layers.RNN([K.layers.LSTMCell(5), K.layers.GRUCell(5)]),
+    "bidirectional": lambda K: K.layers.Bidirectional(K.layers.GRU(5)),
+}
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_twins_of_a_recurrent_layer_take_over(name, K, undamped):
+    dense = with_twins(K, CELLS[name], (5, 3))
+    pruned, x = copied(K, dense), random(80, 5, 3)
+    for kernel in find_kernels(pruned):
+        weights = kernel.read()
+        if kernel.weight.shape[0] == 6:
+            weights[:, :3] = 0
+            kernel.write(weights)
+    before = difference(pruned, dense, x)
+    kpk.reconstruct(pruned, dense, data=x)
+    assert difference(pruned, dense, x) < 1e-6 < before
 
 
 def test_a_shared_layer_is_solved_once_for_all_of_its_calls(K, undamped):
@@ -618,3 +760,130 @@ def test_batch_norm_averages_that_make_it_worse_are_not_kept(K):
     # The stored averages are not those of the data, but the dense outputs are theirs.
     assert kpk.reestimate_batch_norm(same, dense, data=x) is False
     assert_same(same.get_weights(), before)
+
+
+def shared(K):
+    """Twins, with a layer between their calls."""
+    inputs = K.layers.Input((8,))
+    twin = K.layers.Dense(8, activation="relu", name="twin")
+    hidden = K.layers.Dense(8, name="between")(twin(inputs))
+    return K.Model(inputs, K.layers.Dense(3, name="last")(twin(hidden)))
+
+
+BATCHED = {
+    **{name: (build, shape) for name, (build, shape, _) in SMALL.items()},
+    "recurrent": (models.recurrent, (6, 4)),
+    "shared": (shared, (8,)),
+    "subclassed": (models.subclassed, (8,)),
+}
+
+
+@pytest.mark.parametrize("name", BATCHED)
+@pytest.mark.parametrize("batch_size", [16, 23])
+def test_batches_give_what_all_samples_at_once_give(name, batch_size, K):
+    build, shape = BATCHED[name]
+    dense, x = randomize(build(K)), random(64, *shape)
+    whole, parts = build(K), build(K)
+    for model in (whole, parts):
+        model.set_weights(dense.get_weights())
+        prune(model)
+    one = kpk.reconstruct(whole, dense, data=x)
+    other = kpk.reconstruct(parts, dense, data=x, batch_size=batch_size)
+    for a, b in zip(whole.get_weights(), parts.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+    for a, b in zip(one.weights, other.weights, strict=True):
+        # Names of layers are numbered through.
+        assert (a.path.rpartition("/")[2], a.rows) == (
+            b.path.rpartition("/")[2],
+            b.rows,
+        )
+        assert a.error_after == pytest.approx(b.error_after, rel=1e-3, abs=1e-6)
+
+
+def test_rows_are_shared_by_batches_and_calls(K, monkeypatch):
+    monkeypatch.setattr(repair, "MOST_ROWS", 40)
+    dense, x = randomize(shared(K)), random(80, 8)
+    for batch_size, rows in ((None, (40, 40, 40)), (20, (40, 40, 40))):
+        pruned = prune(copied(K, dense))
+        report = kpk.reconstruct(pruned, dense, data=x, batch_size=batch_size)
+        assert tuple(w.rows for w in report.weights) == rows
+
+
+@pytest.mark.parametrize("batch_size", [None, 8])
+def test_a_model_of_a_fixed_batch_size_gets_batches_of_it(K, batch_size):
+    inputs = K.layers.Input((12,), batch_size=8)
+    # Other batches have another shape there.
+    hidden = K.layers.Reshape((2, 6))(inputs)
+    hidden = K.layers.LSTM(5, stateful=True)(hidden)
+    dense = randomize(K.Model(inputs, K.layers.Dense(3)(hidden)))
+    pruned, x = prune(copied(K, dense)), random(84, 12)
+    report = kpk.reconstruct(pruned, dense, data=x, batch_size=batch_size)
+    assert [w.rows for w in report.weights] == [240, 240, 80]
+    assert kpk.prune_at_once(dense, 0.5, data=x).count_params() == dense.count_params()
+    assert kpk.reestimate_batch_norm(pruned, dense, data=x) is False
+    with pytest.raises(ValueError, match="samples each. Received: 7"):
+        kpk.reconstruct(pruned, dense, data=x[:7])
+    with pytest.raises(ValueError, match=", 8, or None. Received: 4"):
+        kpk.reconstruct(pruned, dense, data=x, batch_size=4)
+
+
+def test_a_stateful_layer_starts_each_pass_anew(K):
+    inputs = K.layers.Input((5, 4), batch_size=10)
+    dense = randomize(K.Model(inputs, K.layers.LSTM(6, stateful=True)(inputs)))
+    plain = K.layers.Input((5, 4))
+    reference = K.Model(plain, K.layers.LSTM(6)(plain))
+    # Weights alone, as Keras 2 lists states among them.
+    reference.set_weights([np.array(w) for w in dense.trainable_weights])
+    pruned, wanted, x = copied(K, dense), copied(K, reference), random(30, 5, 4)
+    kpk.reconstruct(prune(pruned), dense, data=x)
+    kpk.reconstruct(prune(wanted), reference, data=x)
+    for a, b in zip(pruned.trainable_weights, wanted.trainable_weights, strict=True):
+        np.testing.assert_allclose(np.array(a), np.array(b), atol=1e-5)
+
+
+def test_a_bad_batch_size(K):
+    dense, x = mlp(K), random(20, 12)
+    pruned = prune(copied(K, dense))
+    before = pruned.get_weights()
+    for call in (
+        lambda size: kpk.reconstruct(pruned, dense, data=x, batch_size=size),
+        lambda size: kpk.prune_at_once(dense, 0.5, data=x, batch_size=size),
+        lambda size: kpk.reestimate_batch_norm(pruned, dense, data=x, batch_size=size),
+    ):
+        for size in (0, -2, 1.5, True, "8"):
+            with pytest.raises(ValueError, match="batch_size is a whole number"):
+                call(size)
+    assert_same(pruned.get_weights(), before)
+
+
+def test_an_error_in_a_later_batch_leaves_the_model_unchanged(K):
+    inputs = K.layers.Input((12,))
+    hidden = K.layers.Dense(10, name="first")(inputs)
+    # Infinite in the last batch alone.
+    hidden = K.layers.Activation("exponential")(hidden)
+    dense = randomize(K.Model(inputs, K.layers.Dense(3, name="second")(hidden)))
+    pruned, x = prune(copied(K, dense)), random(20, 12)
+    x[17] *= 1e9
+    before = pruned.get_weights()
+    with pytest.raises(ValueError, match="inputs of second/kernel must be finite"):
+        kpk.reconstruct(pruned, dense, data=x, batch_size=5)
+    assert_same(pruned.get_weights(), before)
+
+
+def test_batch_norm_sums_over_batches(K):
+    inputs = K.layers.Input((12,))
+    hidden, one = inputs, K.layers.Dense(10, activation="relu", name="first")
+    for layer in (one, K.layers.BatchNormalization(), K.layers.Dense(10)):
+        hidden = layer(hidden)
+    norm = K.layers.BatchNormalization(name="twice")
+    hidden = K.layers.Dense(10)(norm(hidden))
+    outputs_ = K.layers.Dense(3)(norm(hidden))
+    dense, x = randomize(K.Model(inputs, outputs_)), random(64, 12)
+    found = []
+    for batch_size in (None, 16, 23):
+        pruned = prune(copied(K, dense), 0.5)
+        kpk.reestimate_batch_norm(pruned, dense, data=x, batch_size=batch_size)
+        found.append(pruned.get_weights())
+    for values in found[1:]:
+        for a, b in zip(found[0], values, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)

@@ -14,23 +14,32 @@ import scipy.linalg
 _SMALLEST_PIVOT = 1e-7
 
 
-def solve_symmetric(matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Solve a system; the shortest of its least squares if the matrix is singular."""
-    factor = _cholesky(matrix)
-    if factor is None:
-        return np.linalg.lstsq(matrix, right, rcond=None)[0]
-    return scipy.linalg.cho_solve((factor, True), right, check_finite=False)
+class Symmetric:
+    """A symmetric matrix without negative eigenvalues, factored once.
 
+    Args:
+        matrix: The matrix.
+    """
 
-def inverse_diagonal(matrix: np.ndarray) -> np.ndarray:
-    """Return the diagonal of the inverse; of the pseudoinverse if it is singular."""
-    factor = _cholesky(matrix)
-    if factor is None:
-        return np.diagonal(np.linalg.pinv(matrix, hermitian=True))
-    # A third of the work of solving for the identity.
-    (invert,) = scipy.linalg.get_lapack_funcs(("trtri",), (factor,))
-    inverse, _ = invert(factor, lower=True)
-    return np.square(inverse).sum(0)
+    def __init__(self, matrix: np.ndarray) -> None:
+        self._matrix = matrix
+        self._factor = _cholesky(matrix)
+
+    def solve(self, right: np.ndarray) -> np.ndarray:
+        """Solve a system; the shortest of its least squares if it is singular."""
+        if self._factor is None:
+            return np.linalg.lstsq(self._matrix, right, rcond=None)[0]
+        factor = self._factor, True
+        return scipy.linalg.cho_solve(factor, right, check_finite=False)
+
+    def inverse_diagonal(self) -> np.ndarray:
+        """Return the diagonal of the inverse; of the pseudoinverse if singular."""
+        if self._factor is None:
+            return np.diagonal(np.linalg.pinv(self._matrix, hermitian=True))
+        # A third of the work of solving for the identity.
+        (invert,) = scipy.linalg.get_lapack_funcs(("trtri",), (self._factor,))
+        inverse, _ = invert(self._factor, lower=True)
+        return np.einsum("ij,ij->j", inverse, inverse)
 
 
 def same_masks(mask: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

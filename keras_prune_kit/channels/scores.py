@@ -18,7 +18,7 @@ from keras_prune_kit.criteria import (
     inputs_needed,
     scored_by,
 )
-from keras_prune_kit.layer_inputs.one_batch import inputs_alone
+from keras_prune_kit.layer_inputs.model_inputs import inputs_alone
 from keras_prune_kit.layer_inputs.scoring import scores_by_inputs
 
 BATCH_NORM = "batch_norm"

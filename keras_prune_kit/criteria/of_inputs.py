@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from keras_prune_kit._tools.checks import as_array
-from keras_prune_kit._tools.symmetric import inverse_diagonal, same_masks
+from keras_prune_kit._tools.symmetric import Symmetric, same_masks
 from keras_prune_kit.criteria.declaring import needs_inputs
 
 
@@ -77,30 +77,24 @@ def optimal_brain_surgeon(weights: np.ndarray, products: np.ndarray) -> np.ndarr
     [[3.0], [0.75]]
     """
     weights, products = _pair(weights, products, "products", 2)
-    return removal_costs(products, weights, weights != 0)
+    scores = np.full(weights.shape, -1.0)
+    for kept, columns in same_masks(weights != 0):
+        system, place = Symmetric(products[np.ix_(kept, kept)]), np.ix_(kept, columns)
+        scores[place] = removal_costs(system, weights[place])
+    return scores
 
 
-def removal_costs(
-    products: np.ndarray, weights: np.ndarray, mask: np.ndarray
-) -> np.ndarray:
+def removal_costs(system: Symmetric, weights: np.ndarray) -> np.ndarray:
     """Return the error that the removal of each weight adds, `w**2 / [H^-1]_jj`.
 
     Args:
-        products: The products of all inputs; `H` are those of the ones that are left.
+        system: `H`, the products of all pairs of inputs.
         weights: Matrix `(inputs, outputs)`.
-        mask: True for each weight that is left; the others score -1.
     """
-    scores = np.full(weights.shape, -1.0)
-    for kept, columns in same_masks(mask):
-        place = np.ix_(kept, columns)
-        spans = inverse_diagonal(products[np.ix_(kept, kept)])[:, None]
-        squares = np.square(weights[place])
-        # The pseudoinverse is zero for an input that is always zero, and its weight
-        # does not matter.
-        scores[place] = np.divide(
-            squares, spans, out=np.zeros_like(squares), where=spans > 0
-        )
-    return scores
+    spans, squares = system.inverse_diagonal()[:, None], np.square(weights)
+    # The pseudoinverse is zero for an input that is always zero, and its weight does
+    # not matter.
+    return np.divide(squares, spans, out=np.zeros_like(squares), where=spans > 0)
 
 
 def _pair(

@@ -1,6 +1,6 @@
 """The inputs that kernels are multiplied by, seen in a pass over a sample of data.
 
-`layouts` cuts rows of inputs out of what a layer receives, `kernels` finds the kernels
-whose layers are understood, `one_batch` checks the data, `means` and `scoring` serve
-the criteria that need inputs.
+`layouts` and `patches` cut rows of inputs out of what a layer receives, `kernels` finds
+the kernels whose layers are understood, `model_inputs` checks the data, `means` and
+`scoring` serve the criteria that need inputs.
 """

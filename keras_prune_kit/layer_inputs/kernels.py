@@ -11,30 +11,30 @@ import numpy as np
 
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import widened
-from keras_prune_kit.layer_inputs.layouts import (
-    DenseRows,
-    EinsumRows,
-    Layout,
+from keras_prune_kit.layer_inputs.layouts import DenseRows, EinsumRows, Layout
+from keras_prune_kit.layer_inputs.patches import (
+    DepthwisePatches,
     Patches,
     SeparableRows,
+    TransposedPatches,
 )
 from keras_prune_kit.reports import Skipped
 
 _CONVOLUTIONS = ("Conv1D", "Conv2D", "Conv3D")
+_TRANSPOSED = ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose")
 _SEPARABLE = ("SeparableConv1D", "SeparableConv2D")
+_DEPTHWISE = ("DepthwiseConv1D", "DepthwiseConv2D")
+_CELLS = ("LSTMCell", "GRUCell", "SimpleRNNCell")
+# `kernel` in Keras 3, `depthwise_kernel` in Keras 2.
+_SOLVED = {
+    **dict.fromkeys(("Dense", "EinsumDense"), ("kernel",)),
+    **dict.fromkeys((*_CONVOLUTIONS, *_TRANSPOSED), ("kernel",)),
+    **dict.fromkeys(_SEPARABLE, ("pointwise_kernel",)),
+    **dict.fromkeys(_DEPTHWISE, ("kernel", "depthwise_kernel")),
+    **dict.fromkeys(_CELLS, ("kernel", "recurrent_kernel")),
+}
 _LEFT = {
-    **dict.fromkeys(
-        ("Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose"),
-        "transposed convolutions are left as they are",
-    ),
-    **dict.fromkeys(
-        ("DepthwiseConv1D", "DepthwiseConv2D"),
-        "depthwise: each output has too few inputs to make up for one",
-    ),
-    **dict.fromkeys(
-        ("LSTMCell", "GRUCell", "SimpleRNNCell", "ConvLSTMCell"),
-        "recurrent: its inputs depend on its own outputs",
-    ),
+    "ConvLSTMCell": "recurrent convolutions are left as they are",
     "Embedding": "a table: its rows do not make up for each other",
 }
 
@@ -48,12 +48,18 @@ class Kernel:
         layout: How its layer applies it.
         bias: The variable that is added to its outputs, or `None`.
         handle: Access to variables of the model's world.
+        part: The index of that part of the bias that is for this kernel. Defaults to
+            all of it.
+        operand: The number of that input of the layer that it is multiplied by; 1 for
+            the state of a cell. Defaults to 0.
     """
 
     weight: _keras.PrunableWeight
     layout: Layout
     bias: Any = field(repr=False)
     handle: _keras.Variables = field(repr=False)
+    part: Any = ...
+    operand: int = 0
 
     @property
     def path(self) -> str:
@@ -75,8 +81,27 @@ class Kernel:
         if self.bias is None:
             return matrices
         bias = self.handle.read_finite(self.bias, f"{self.weight.layer_path}/bias")
-        rows = bias.astype(np.float64).reshape(len(matrices), 1, -1)
+        rows = bias[self.part].astype(np.float64).reshape(len(matrices), 1, -1)
         return np.concatenate([matrices, rows], axis=1)
+
+    def rows(self, x: np.ndarray, chosen: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield rows of inputs in parts, as `(groups, rows, inputs)` in float64.
+
+        Args:
+            x: An input of the layer.
+            chosen: The indices of the rows, as `Layout.choose` returns them.
+
+        Raises:
+            ValueError: If they are not finite.
+        """
+        for rows in self.layout.parts(x, chosen):
+            if not np.isfinite(rows).all():
+                raise ValueError(
+                    f"The inputs of {self.path} must be finite on the data. Received: "
+                    "NaN or infinite values; look for the layer before it that makes "
+                    "them."
+                )
+            yield rows.astype(np.float64)
 
     def write(self, matrices: np.ndarray) -> None:
         """Assign what `read` returned, with other values."""
@@ -85,7 +110,10 @@ class Kernel:
         canonical = self.layout.kernel(matrices[:, :inputs], shape)
         self._assign(self.weight.variable, self.weight.from_canonical(canonical))
         if self.bias is not None:
-            self._assign(self.bias, matrices[:, inputs:].reshape(self.bias.shape))
+            # A copy: on some backends `read` returns a view.
+            bias = np.array(self.handle.read(self.bias))
+            bias[self.part] = matrices[:, inputs:].reshape(bias[self.part].shape)
+            self._assign(self.bias, bias)
 
     def _assign(self, variable: Any, value: np.ndarray) -> None:
         dtype = self.handle.read(variable).dtype
@@ -109,8 +137,27 @@ def find_kernels(model: Any) -> Iterator[Kernel | Skipped]:
         if reason:
             yield Skipped(weight.path, reason)
         else:
-            bias = _bias(weight)
-            yield Kernel(weight, _layout(weight.layer), bias, handle)
+            yield _kernel(weight, handle)
+
+
+def _kernel(weight: _keras.PrunableWeight, handle: _keras.Variables) -> Kernel:
+    layout, operand = _layout(weight.layer), int(_is_recurrent(weight))
+    bias, part = getattr(weight.layer, "bias", None), ...
+    if bias is not None and _has_two_biases(weight.layer):
+        part = operand
+    elif operand or (bias is not None and tuple(bias.shape) != _outputs(weight)):
+        # Other shapes of an EinsumDense's: it stays as it is, which is as well.
+        bias = None
+    return Kernel(weight, layout, bias, handle, part, operand)
+
+
+def _is_recurrent(weight: _keras.PrunableWeight) -> bool:
+    return weight.attribute == "recurrent_kernel"
+
+
+def _has_two_biases(layer: Any) -> bool:
+    """Return True for a GRU, of which each kernel may have a bias of its own."""
+    return _keras.known_kind(layer) == "GRUCell" and layer.reset_after
 
 
 def unsolvable(model: Any) -> dict[str, str]:
@@ -123,11 +170,12 @@ def _reason(weight: _keras.PrunableWeight, owners: int) -> str:
     layer, kind = weight.layer, _keras.known_kind(weight.layer)
     if kind in _LEFT:
         return _LEFT[kind]
-    solved = ("Dense", "EinsumDense", *_CONVOLUTIONS, *_SEPARABLE)
-    if kind not in solved or weight.attribute not in ("kernel", "pointwise_kernel"):
+    if weight.attribute not in _SOLVED.get(kind or "", ()):
         return f"{type(layer).__name__} has a computation of its own"
     if kind == "EinsumDense" and EinsumRows(layer.equation).sums_elsewhere():
         return f"the equation {layer.equation} sums over an axis of one operand alone"
+    if kind == "GRUCell" and _is_recurrent(weight) and not layer.reset_after:
+        return "its inputs are behind a gate: reset_after=False"
     if weight.is_adapted:
         return "under a LoRA adapter; merge it first with kpk.merge_lora(model)"
     return "tied to another layer" if owners > 1 else ""
@@ -137,7 +185,7 @@ def _layout(layer: Any) -> Layout:
     kind = _keras.known_kind(layer)
     if kind == "EinsumDense":
         return EinsumRows(layer.equation)
-    if kind == "Dense":
+    if kind in ("Dense", *_CELLS):
         return DenseRows()
     window = (
         tuple(layer.kernel_size),
@@ -146,25 +194,35 @@ def _layout(layer: Any) -> Layout:
         layer.padding,
         layer.data_format == "channels_first",
     )
+    if kind in _TRANSPOSED:
+        return TransposedPatches(*window, output_padding=_each(layer))
+    if kind in _DEPTHWISE:
+        return DepthwisePatches(*window, groups=_depthwise(layer).shape[-2])
     if kind in _SEPARABLE:
-        depthwise = np.asarray(_keras.as_array(layer.depthwise_kernel), np.float64)
+        depthwise = np.asarray(_keras.as_array(_depthwise(layer)), np.float64)
         return SeparableRows(*window, depthwise=depthwise)
     return Patches(*window, groups=layer.groups)
 
 
-def _bias(weight: _keras.PrunableWeight) -> Any:
-    """Return the bias, or `None` if there is none with one value for each output."""
-    bias = getattr(weight.layer, "bias", None)
-    # Other shapes of an EinsumDense's: it stays as it is, which is as well.
-    is_plain = bias is not None and tuple(bias.shape) == _outputs(weight)
-    return bias if is_plain else None
+def _depthwise(layer: Any) -> Any:
+    own = getattr(layer, "depthwise_kernel", None)
+    return layer.kernel if own is None else own
+
+
+def _each(layer: Any) -> tuple[int, ...] | None:
+    """Return the output padding along each dimension of a transposed convolution."""
+    given = layer.output_padding
+    is_one = isinstance(given, int)
+    return (given,) * len(layer.kernel_size) if is_one else given and tuple(given)
 
 
 def _outputs(weight: _keras.PrunableWeight) -> tuple[int, ...]:
     """Return the sizes of the outputs of a kernel, or of none if they are reordered."""
-    axes = weight.axes[weight.leading + weight.inputs :]
     if isinstance(layout := _layout(weight.layer), EinsumRows):
         if weight.leading or not layout.keeps_order_of_outputs():
             return ()
+        axes = weight.axes[weight.leading + weight.inputs :]
         return tuple(weight.shape[axis] for axis in axes)
-    return (weight.shape[-1],)
+    *_, channels, outputs = weight.canonical_shape()
+    is_depthwise = isinstance(layout, DepthwisePatches)
+    return (channels * outputs if is_depthwise else outputs,)

@@ -2,8 +2,8 @@
 
 A layout turns the layer's input into `(groups, rows, inputs)` and its kernel into
 `(groups, inputs, outputs)`, so that their product has all outputs of the layer before
-bias and activation. There is one group but in grouped convolutions and in an
-EinsumDense with a batch axis in its kernel.
+bias and activation. There is one group but in grouped and depthwise convolutions and in
+an EinsumDense with a batch axis in its kernel.
 """
 
 from __future__ import annotations
@@ -115,103 +115,3 @@ def _letters(equation: str, rank: int) -> tuple[str, str, str]:
     # Equations are of Latin letters, so Greek ones are free.
     names = "".join(chr(ord("\u03b1") + number) for number in range(hidden))
     return data.replace("...", names), kernel, output.replace("...", names)
-
-
-@dataclass(frozen=True)
-class Patches(Layout):
-    """The inputs of a convolution in any number of dimensions.
-
-    Attributes:
-        size: The kernel's size along each dimension.
-        strides: The strides.
-        dilation: The dilation rates.
-        padding: `"valid"`, `"same"` or `"causal"`.
-        is_channels_first: True for `data_format="channels_first"`.
-        groups: The number of groups that the channels are divided into.
-    """
-
-    size: tuple[int, ...]
-    strides: tuple[int, ...]
-    dilation: tuple[int, ...]
-    padding: str = "valid"
-    is_channels_first: bool = False
-    groups: int = 1
-
-    def count(self, shape: tuple[int, ...]) -> int:
-        return shape[0] * math.prod(self._places(self._spatial(shape)))
-
-    def rows(self, x: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-        patches = self.patches(x, chosen)
-        split = patches.reshape(*patches.shape[:-1], self.groups, -1)
-        moved = np.moveaxis(split, -2, 0)
-        return moved.reshape(self.groups, len(chosen), -1)
-
-    def patches(self, x: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-        """Return patches of shape `(rows, *size, channels)`."""
-        if self.is_channels_first:
-            x = np.moveaxis(x, 1, -1)
-        spatial = x.shape[1:-1]
-        padding = [self._padding(axis, length) for axis, length in enumerate(spatial)]
-        x = np.pad(x, [(0, 0), *padding, (0, 0)])
-        sample, *places = np.unravel_index(chosen, (len(x), *self._places(spatial)))
-        rank = len(spatial)
-        index = [sample.reshape(-1, *[1] * rank)]
-        for axis, place in enumerate(places):
-            taps = np.arange(self.size[axis]) * self.dilation[axis]
-            at = place[:, None] * self.strides[axis] + taps
-            shape = [1] * rank
-            shape[axis] = len(taps)
-            index.append(at.reshape(-1, *shape))
-        return x[tuple(index)]
-
-    def matrices(self, kernel: np.ndarray) -> np.ndarray:
-        inputs = math.prod(kernel.shape[:-1])
-        return np.moveaxis(kernel.reshape(inputs, self.groups, -1), 1, 0)
-
-    def kernel(self, matrices: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-        return np.moveaxis(matrices, 0, 1).reshape(shape)
-
-    def _spatial(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        return shape[2:] if self.is_channels_first else shape[1:-1]
-
-    def _places(self, spatial: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the number of outputs along each dimension."""
-        return tuple(
-            (length + sum(self._padding(axis, length)) - self._reach(axis))
-            // self.strides[axis]
-            + 1
-            for axis, length in enumerate(spatial)
-        )
-
-    def _padding(self, axis: int, length: int) -> tuple[int, int]:
-        """Return the zeros before and after a dimension, as TensorFlow adds them."""
-        if self.padding == "valid":
-            return 0, 0
-        if self.padding == "causal":
-            return self._reach(axis) - 1, 0
-        stride = self.strides[axis]
-        steps = -(-length // stride) - 1
-        total = max(0, steps * stride + self._reach(axis) - length)
-        return total // 2, total - total // 2
-
-    def _reach(self, axis: int) -> int:
-        return (self.size[axis] - 1) * self.dilation[axis] + 1
-
-
-@dataclass(frozen=True, eq=False)
-class SeparableRows(Patches):
-    """The inputs of a separable convolution's second step: the outputs of the first.
-
-    Attributes:
-        depthwise: The kernel of the first step, `(*size, channels, multiplier)`.
-    """
-
-    depthwise: np.ndarray | None = None
-
-    def rows(self, x: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-        products = self.patches(x, chosen)[..., None] * self.depthwise
-        sums = products.sum(tuple(range(1, 1 + len(self.size))))
-        return sums.reshape(1, len(chosen), -1)
-
-    def matrices(self, kernel: np.ndarray) -> np.ndarray:
-        return kernel.reshape(1, *kernel.shape[-2:])

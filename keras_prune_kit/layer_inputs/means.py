@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from keras_prune_kit.criteria import Criterion, InputsNeeded, scored_by
@@ -34,19 +36,21 @@ class InputMeans:
         self._totals = [self._zeros(groups, inputs, part) for part in self._parts]
         self._sums = np.zeros((groups, inputs))
         self._rows = self._calls = 0
-        self._is_finite = True
 
-    def take(self, x: np.ndarray) -> None:
-        """Take in the input of a call of the layer."""
-        layout = self._kernel.layout
+    def take(self, arrays: Sequence[np.ndarray | None]) -> None:
+        """Take in the inputs of a call of the layer.
+
+        Raises:
+            ValueError: If they are not finite.
+        """
+        x = arrays[self._kernel.operand]
+        if x is None:
+            return
         # The seed differs between calls, which may have the same shape.
-        chosen = layout.choose(x.shape, MOST_ROWS, seed=self._calls)
+        chosen = self._kernel.layout.choose(x.shape, MOST_ROWS, seed=self._calls)
         self._calls += 1
-        for rows in layout.parts(x, chosen):
-            # Told later: Keras rewrites an error that is raised in a layer's call.
-            self._is_finite &= bool(np.isfinite(rows).all())
-            if self._is_finite:
-                self._add(rows.astype(np.float64))
+        for rows in self._kernel.rows(x, chosen):
+            self._add(rows)
 
     @property
     def is_seen(self) -> bool:
@@ -57,15 +61,9 @@ class InputMeans:
         """Return a criterion's scores in the layout of structures.
 
         Raises:
-            ValueError: If an input is not finite, or the criterion does not return one
-                score per value.
+            ValueError: If the criterion does not return one score per value.
         """
         kernel, matrices = self._kernel, self._kernel.value()
-        if not self._is_finite:
-            raise ValueError(
-                f"The inputs of {kernel.path} must be finite on the data. Received: "
-                "NaN or infinite values; look for the layer before it that makes them."
-            )
         scores = np.empty(matrices.shape)
         for part, means in zip(self._parts, self._means(), strict=True):
             for group, matrix in enumerate(matrices):

@@ -11,16 +11,17 @@ from keras_prune_kit import _keras
 from keras_prune_kit.criteria import Criterion, inputs_needed
 from keras_prune_kit.layer_inputs.kernels import Kernel, find_kernels
 from keras_prune_kit.layer_inputs.means import InputMeans
+from keras_prune_kit.layer_inputs.model_inputs import Batches
 
 
 def scores_by_inputs(
-    model: Any, x: Any, criteria: Mapping[int, Criterion]
+    model: Any, batches: Batches, criteria: Mapping[int, Criterion]
 ) -> dict[int, np.ndarray]:
-    """Return the scores of kernels, from one pass over a sample.
+    """Return the scores of kernels, from a pass over a sample.
 
     Args:
         model: A built model.
-        x: The sample, as `one_batch` returns it.
+        batches: The sample.
         criteria: Criteria that need inputs, by the id of the variable they score.
 
     Returns:
@@ -45,12 +46,13 @@ def scores_by_inputs(
             by_layer.setdefault(id(kernel.weight.layer), []).append(found)
             layers.append(kernel.weight.layer)
 
-    def seen(layer: Any, values: np.ndarray | None) -> None:
+    def seen(layer: Any, arrays: list[np.ndarray | None]) -> bool:
         for found in by_layer[id(layer)]:
-            if values is not None:
-                found.take(values)
+            found.take(arrays)
+        return False
 
-    _keras.watched_pass(model, x, layers, seen)
+    for x in batches.inputs:
+        _keras.watched_pass(model, x, layers, seen)
     return {
         key: found.scores(criteria[key])
         for key, found in means.items()

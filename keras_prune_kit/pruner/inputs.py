@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from keras_prune_kit.layer_inputs.one_batch import inputs_alone
+from keras_prune_kit.layer_inputs.model_inputs import Batches, inputs_alone
 from keras_prune_kit.layer_inputs.scoring import scores_by_inputs
 from keras_prune_kit.pruner.pruned_weight import PrunedWeight
 
@@ -32,7 +32,7 @@ class Inputs:
                 f"The criterion of {blind[0]} needs inputs of its layer, and so some "
                 "hundred inputs of the model like those of training: pass data=x."
             )
-        self._x = inputs_alone(model, data) if blind else None
+        self._batches = inputs_alone(model, data) if blind else Batches([], [])
 
     def give(self, due: Sequence[PrunedWeight]) -> None:
         """Score the due weights by the inputs that the current weights make.
@@ -44,7 +44,7 @@ class Inputs:
         criteria = {key: one for key, one in found.items() if one is not None}
         if not criteria:
             return
-        scores = scores_by_inputs(self._model, self._x, criteria)
+        scores = scores_by_inputs(self._model, self._batches, criteria)
         for weight in due:
             if id(weight.variable) not in criteria:
                 continue

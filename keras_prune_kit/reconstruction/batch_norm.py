@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from keras_prune_kit import _keras
-from keras_prune_kit.layer_inputs.one_batch import one_batch
-from keras_prune_kit.reconstruction.divergence import divergence
+from keras_prune_kit.layer_inputs.model_inputs import Batches, in_batches
+from keras_prune_kit.reconstruction.divergence import divergence, flat_outputs
 from keras_prune_kit.reconstruction.reconstruct import checked_pair
+from keras_prune_kit.reconstruction.walk import Step, run_steps
 
 
-def reestimate_batch_norm(pruned: Any, dense_model: Any, *, data: Any) -> bool:
+def reestimate_batch_norm(
+    pruned: Any, dense_model: Any, *, data: Any, batch_size: int | None = None
+) -> bool:
     """Set the averages of batch normalization anew, if outputs come closer to dense.
 
     The zeros of a model that was pruned without `reconstruct` change the means and
@@ -24,6 +28,8 @@ def reestimate_batch_norm(pruned: Any, dense_model: Any, *, data: Any) -> bool:
         pruned: A pruned model of either world, on any backend. It is changed in place.
         dense_model: The model before it was pruned.
         data: Inputs like those of training, without labels, as in `reconstruct`.
+        batch_size: As in `reconstruct`; the averages are of all batches together.
+            Defaults to `None`: all samples at once.
 
     Returns:
         True if the new averages were kept: the squared difference of the outputs from
@@ -43,7 +49,10 @@ def reestimate_batch_norm(pruned: Any, dense_model: Any, *, data: Any) -> bool:
     Source: Frantar and Alistarh 2022, arXiv 2208.11580, "batchnorm tuning".
     """
     pruned, dense_model = checked_pair(pruned, dense_model)
-    x, handle = one_batch(dense_model, data), _keras.variables_of(pruned)
+    batches, handle = (
+        in_batches(dense_model, data, batch_size),
+        _keras.variables_of(pruned),
+    )
     handle.sync()
     layers = [
         part
@@ -53,13 +62,23 @@ def reestimate_batch_norm(pruned: Any, dense_model: Any, *, data: Any) -> bool:
     variables = [v for part in layers for v in (part.moving_mean, part.moving_variance)]
     # Copies: on some backends `read` returns a view.
     before = [np.array(handle.read(variable)) for variable in variables]
-    wanted = _keras.watched_pass(dense_model, x, (), _ignore)
-    old = divergence(wanted, _keras.watched_pass(pruned, x, (), _ignore))
+    wanted = _outputs(dense_model, batches)
+    calls: Counter[int] = Counter()
+
+    def count(layer: Any, arrays: list[np.ndarray | None]) -> bool:
+        calls[id(layer)] += 1
+        return False
+
+    old = divergence(wanted, _outputs(pruned, batches, layers, count))
+    steps = [
+        _Averages(part, calls[id(part)] // len(batches.inputs), handle)
+        for part in layers
+        if calls[id(part)]
+    ]
     is_better = False
     try:
-        _keras.watched_pass(pruned, x, layers, _Averages(handle))
-        new = divergence(wanted, _keras.watched_pass(pruned, x, (), _ignore))
-        is_better = new < old
+        run_steps(pruned, batches.inputs, steps)
+        is_better = divergence(wanted, _outputs(pruned, batches)) < old
     finally:
         if not is_better:
             for variable, value in zip(variables, before, strict=True):
@@ -67,29 +86,71 @@ def reestimate_batch_norm(pruned: Any, dense_model: Any, *, data: Any) -> bool:
     return is_better
 
 
-class _Averages:
-    """Mean and variance of the inputs of each layer, over all of its calls."""
+class _Averages(Step):
+    """Mean and variance of the inputs of a layer, over all of its calls."""
 
-    def __init__(self, handle: _keras.Variables) -> None:
+    def __init__(self, layer: Any, calls: int, handle: _keras.Variables) -> None:
+        self.layer = layer
+        self._calls = calls
         self._handle = handle
-        self._sums: dict[int, Any] = defaultdict(lambda: 0.0)
+        self._sums: Any = 0.0
+        self._is_done = False
 
-    def __call__(self, layer: Any, x: np.ndarray | None) -> None:
-        if x is None:
-            return
-        (axis,) = np.atleast_1d(np.asarray(layer.axis))
+    @property
+    def is_done(self) -> bool:
+        return self._is_done
+
+    def calls_in(self, batch: int) -> int:
+        return self._calls
+
+    def start(self) -> None:
+        self._sums = 0.0
+
+    def take(self, x: np.ndarray, batch: int, call: int) -> None:
+        (axis,) = np.atleast_1d(np.asarray(self.layer.axis))
         flat = np.moveaxis(x.astype(np.float64), int(axis), -1)
         flat = flat.reshape(-1, flat.shape[-1])
-        ones = np.ones_like(flat)
-        self._sums[id(layer)] += np.stack([ones, flat, flat**2]).sum(1)
-        count, total, squares = self._sums[id(layer)]
+        self._sums += np.stack([np.full(flat.shape[1], len(flat)), *_powers(flat)])
+
+    def finish(self) -> None:
+        count, total, squares = self._sums
         mean = total / count
-        self._write(layer.moving_mean, mean)
-        self._write(layer.moving_variance, np.maximum(squares / count - mean**2, 0))
+        self._write(self.layer.moving_mean, mean)
+        self._write(
+            self.layer.moving_variance, np.maximum(squares / count - mean**2, 0)
+        )
+        self._is_done = True
+
+    def give_up(self) -> None:
+        self._is_done = True
+
+    def missed(self, calls: int) -> ValueError:
+        return ValueError(
+            f"Layers are called equally often for all batches. Received: "
+            f"{self.layer.name} is called {calls} times, then {self._calls}."
+        )
 
     def _write(self, variable: Any, value: np.ndarray) -> None:
         self._handle.write(variable, value.astype(self._handle.read(variable).dtype))
 
 
-def _ignore(layer: Any, x: np.ndarray | None) -> None:
+def _powers(flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the sums of values and of their squares, by channel."""
+    return flat.sum(0), np.einsum("rc,rc->c", flat, flat)
+
+
+def _ignore(layer: Any, arrays: list[np.ndarray | None]) -> bool:
     """See nothing: the outputs of the pass are all that is wanted."""
+    return False
+
+
+def _outputs(
+    model: Any,
+    batches: Batches,
+    layers: Sequence[Any] = (),
+    seen: Callable[[Any, Any], bool] = _ignore,
+) -> list[np.ndarray]:
+    """Return each output for all samples, without its shape."""
+    passes = [_keras.watched_pass(model, x, layers, seen) for x in batches.inputs]
+    parts = zip(*(flat_outputs(outputs) for outputs in passes), strict=True)
+    return [np.concatenate([array.ravel() for array in one]) for one in parts]

@@ -12,7 +12,7 @@ from keras_prune_kit._keras.two_world_callback import TwoWorldCallback
 from keras_prune_kit._tools.checks import check_number, check_whole
 from keras_prune_kit._tools.nests import leaves
 from keras_prune_kit.callbacks import PruningCallback
-from keras_prune_kit.layer_inputs.one_batch import one_batch
+from keras_prune_kit.layer_inputs.model_inputs import one_batch
 from keras_prune_kit.reconstruction.divergence import divergence
 from keras_prune_kit.reconstruction.reconstruct import checked_pair
 from keras_prune_kit.schedules import KeepZeros

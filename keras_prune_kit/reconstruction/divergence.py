@@ -13,7 +13,7 @@ def divergence(wanted: Any, given: Any) -> float:
     Raises:
         ValueError: If they are not of the same shapes.
     """
-    a, b = _flat(wanted), _flat(given)
+    a, b = flat_outputs(wanted), flat_outputs(given)
     shapes = [[array.shape for array in outputs] for outputs in (a, b)]
     if shapes[0] != shapes[1]:
         raise ValueError(
@@ -26,9 +26,10 @@ def divergence(wanted: Any, given: Any) -> float:
     )
 
 
-def _flat(outputs: Any) -> list[np.ndarray]:
+def flat_outputs(outputs: Any) -> list[np.ndarray]:
+    """Return the arrays of a nest of outputs, dicts by key."""
     if isinstance(outputs, dict):
         outputs = [outputs[key] for key in sorted(outputs)]
     if isinstance(outputs, list | tuple):
-        return [array for item in outputs for array in _flat(item)]
+        return [array for item in outputs for array in flat_outputs(item)]
     return [np.asarray(outputs, np.float64)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from keras_prune_kit._tools.symmetric import same_masks
 from keras_prune_kit.criteria import removal_costs
 from keras_prune_kit.reconstruction.solving import default_damping, solve
 from keras_prune_kit.reconstruction.statistics import GramStatistics
@@ -39,21 +40,23 @@ def prune_in_rounds(
     mask[statistics.inputs :] = True
     left = int(mask[: statistics.inputs].sum())
     kept = min(kept, left)
-    solved = solve(statistics, weights, mask, damping)
+    solved = np.where(mask, weights, 0.0)
     # More rounds than weights to remove would remove none in some.
     rounds = max(1, min(rounds, left - kept))
     for turn in range(1, rounds + 1):
         share = (kept / left) ** (turn / rounds) if left else 0.0
-        scores = saliencies(statistics, solved, mask, damping)
+        solved, scores = solve_and_score(statistics, solved, mask, damping)
         mask = _highest(scores, round(left * share), statistics.inputs)
-        solved = solve(statistics, solved, mask, damping)
-    return solved, mask
+    return solve(statistics, solved, mask, damping), mask
 
 
-def saliencies(
+def solve_and_score(
     statistics: GramStatistics, weights: np.ndarray, mask: np.ndarray, damping: float
-) -> np.ndarray:
-    """Return the error that the removal of each weight adds, `w**2 / [H^-1]_jj`.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what `solve` does, and the error that the removal of each weight adds.
+
+    That is `w**2 / [H^-1]_jj`. Both need the factor of `H`, which takes most of the
+    time.
 
     Args:
         statistics: The inputs; `H` are the products of those that are kept.
@@ -61,8 +64,14 @@ def saliencies(
         mask: True for each weight that is left; the others score -1.
         damping: As in `solve`.
     """
-    damped = statistics.gram + np.diag(statistics.damping(damping))
-    return removal_costs(damped, weights, mask)
+    added = statistics.damping(damping)
+    solved, scores = np.where(mask, weights, 0.0), np.full(weights.shape, -1.0)
+    residual = statistics.residual(solved)
+    for kept, columns in same_masks(mask):
+        place, system = np.ix_(kept, columns), statistics.system(kept, added[kept])
+        solved[place] += system.solve(residual[place])
+        scores[place] = removal_costs(system, solved[place])
+    return solved, scores
 
 
 def _highest(scores: np.ndarray, count: int, inputs: int) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import check_whole, is_number
 from keras_prune_kit.criteria import lamp
-from keras_prune_kit.layer_inputs.one_batch import one_batch
+from keras_prune_kit.layer_inputs.model_inputs import checked_arrays, in_batches
 from keras_prune_kit.policies import PrunePolicy, as_policy
 from keras_prune_kit.pruner import Pruner
 from keras_prune_kit.reconstruction.reconstruct import reconstruct
@@ -27,6 +27,7 @@ def prune_at_once(
     policy: PrunePolicy | Schedule | float,
     *,
     data: Any,
+    batch_size: int | None = None,
     surgery_rounds: int = 0,
 ) -> Any:
     """Return a copy that is pruned at once and repaired, without any training.
@@ -43,6 +44,8 @@ def prune_at_once(
             need no gradients. For `structure=NofM(2, 4)`, `optimal_brain_surgeon` is
             the better one.
         data: Inputs like those of training, without labels, as in `reconstruct`.
+        batch_size: As in `reconstruct`: fewer samples at once take less memory and more
+            time. Defaults to `None`: all at once.
         surgery_rounds: As in `reconstruct`, for policies without a structure. Defaults
             to 0.
 
@@ -68,11 +71,18 @@ def prune_at_once(
     _keras.check_built(model)
     chosen = _policy(policy)
     _check(chosen, surgery_rounds)
-    x = one_batch(model, data)
+    arrays = checked_arrays(model, data)
+    in_batches(model, arrays, batch_size)
     pruned = _keras.copy_model(model)
     _keras.compile_like(model, pruned)
-    _set_masks(pruned, chosen, x)
-    report = reconstruct(pruned, model, data=x, surgery_rounds=surgery_rounds)
+    _set_masks(pruned, chosen, arrays)
+    report = reconstruct(
+        pruned,
+        model,
+        data=arrays,
+        batch_size=batch_size,
+        surgery_rounds=surgery_rounds,
+    )
     _logger.info("%s", report)
     return pruned
 

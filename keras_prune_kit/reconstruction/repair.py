@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from keras_prune_kit.reconstruction.statistics import (
     RowStatistics,
     Statistics,
 )
+from keras_prune_kit.reconstruction.walk import Step
 from keras_prune_kit.reports import RepairedWeight, Skipped
 from keras_prune_kit.reports.tables import bytes_text
 
@@ -46,42 +48,91 @@ class Outputs:
         shape: The shape of the layer's input.
         chosen: The indices of the rows.
         values: The outputs, `(groups, rows, outputs)`.
+        rows: The inputs that gave them, for a recurrent kernel. States that a pruned
+            cell gives lead away from the dense ones: solved from them, it is worse than
+            without a repair.
     """
 
     shape: tuple[int, ...]
     chosen: np.ndarray
     values: np.ndarray
+    rows: np.ndarray | None = None
+
+    def part(self, kept: np.ndarray) -> Outputs:
+        """Return those of some of the rows."""
+        rows = None if self.rows is None else self.rows[:, kept]
+        return Outputs(self.shape, self.chosen[kept], self.values[:, kept], rows)
 
 
 @dataclass
-class Repair:
+class Repair(Step):
     """The repair of one kernel, call by call.
 
     Attributes:
         pruned: The kernel to repair.
         dense: The one whose outputs it shall give.
         budget: The limits.
-        calls: What the dense one gave, by call.
+        calls: What the dense one gave, by batch and call.
         outcome: The record, once it is solved or cannot be.
     """
 
     pruned: Kernel
     dense: Kernel
     budget: Budget
-    calls: list[Outputs] = field(default_factory=list)
+    calls: dict[int, list[Outputs]] = field(default_factory=dict)
     outcome: RepairedWeight | Skipped | None = None
     _statistics: list[Statistics] = field(default_factory=list)
+    _most: dict[int, int] = field(default_factory=dict)
 
-    def take_dense(self, x: np.ndarray) -> None:
-        """Take the inputs of the dense kernel in its next call."""
+    @property
+    def layer(self) -> Any:
+        return self.pruned.weight.layer
+
+    @property
+    def operand(self) -> int:
+        return self.pruned.operand
+
+    @property
+    def is_done(self) -> bool:
+        return self.outcome is not None
+
+    def calls_in(self, batch: int) -> int:
+        return len(self.calls.get(batch, ()))
+
+    def take_dense(self, x: np.ndarray | None, batch: int, share: float) -> None:
+        """Take the inputs of the dense kernel in its next call.
+
+        Args:
+            x: The inputs, or `None` if they have no values.
+            batch: The number of the batch.
+            share: What part of all rows that are looked at may be from this batch.
+        """
+        if self.is_done:
+            return
+        if x is None:
+            self.give_up()
+            return
         weights = self.dense.read()
-        chosen = self._choose(x.shape, weights)
-        parts = [
-            _with_ones(rows, weights.shape[1]) @ weights
-            for rows in self._rows(self.dense, x, chosen)
-        ]
-        values = np.concatenate(parts, axis=1).astype(np.float32)
-        self.calls.append(Outputs(x.shape, chosen, values))
+        self._most[batch] = self._most_rows(weights, share)
+        chosen = self._choose(x.shape, self._most[batch])
+        given, values = [], []
+        for rows in self.dense.rows(x, chosen):
+            values.append(_with_ones(rows, weights.shape[1]) @ weights)
+            given += [rows] if self.operand else []
+        self.calls.setdefault(batch, []).append(
+            Outputs(x.shape, chosen, _joined(values), _joined(given))
+        )
+
+    def share(self, batch: int) -> None:
+        """Leave each call of a batch its part of the rows that one alone may have."""
+        calls = self.calls.get(batch, [])
+        for number, outputs in enumerate(calls):
+            count = len(outputs.chosen)
+            most = max(1, self._most.get(batch, count) // len(calls))
+            if count > most:
+                random = np.random.default_rng(number)
+                kept = np.sort(random.choice(count, most, replace=False))
+                calls[number] = outputs.part(kept)
 
     def start(self) -> None:
         """Forget the inputs of the pruned kernel, before its first call."""
@@ -93,23 +144,35 @@ class Repair:
             kind(size - has_bias, outputs, has_bias) for _ in range(groups)
         ]
 
-    def take_pruned(self, x: np.ndarray, call: int) -> None:
+    def take(self, x: np.ndarray, batch: int, call: int) -> None:
         """Take the inputs of the pruned kernel in a call."""
-        outputs = self.calls[call]
+        if call >= self.calls_in(batch):
+            raise self.missed(call + 1)
+        outputs = self.calls[batch][call]
         if x.shape != outputs.shape:
             raise ValueError(
                 "The models must be of the same architecture. Received: "
                 f"{self.pruned.path} with inputs of shape {outputs.shape} in the dense "
                 f"model and of {x.shape} in the pruned one."
             )
-        place = 0
-        for rows in self._rows(self.pruned, x, outputs.chosen):
+        place, own = 0, self.pruned.rows(x, outputs.chosen)
+        for rows in own if outputs.rows is None else [outputs.rows]:
             values = outputs.values[:, place : place + rows.shape[1]]
             place += rows.shape[1]
             for statistics, part, targets in zip(
                 self._statistics, rows, values, strict=True
             ):
                 statistics.add(part, targets)
+
+    def give_up(self) -> None:
+        self._leave("its inputs cannot be seen: it runs inside a loop that is compiled")
+
+    def missed(self, calls: int) -> ValueError:
+        return ValueError(
+            "The models must be of the same architecture. Received: "
+            f"{self.pruned.path} is called {calls} times in the pruned model, "
+            f"{self.calls_in(0)} in the dense one."
+        )
 
     def finish(self) -> None:
         """Solve the kernel, once all of its calls are taken in."""
@@ -124,7 +187,7 @@ class Repair:
             self.pruned.write(solved)
             after = self._error(self.pruned.read())
             self._record(solved, before / spread, after / spread)
-        self._statistics, self.calls = [], []
+        self._statistics, self.calls = [], {}
 
     def _leave(self, reason: str) -> None:
         self.outcome = Skipped(self.pruned.path, reason)
@@ -177,35 +240,27 @@ class Repair:
             )
         return "; ".join(notes)
 
-    def _choose(self, shape: tuple[int, ...], weights: np.ndarray) -> np.ndarray:
-        """Return the indices of the rows that are looked at, spread by chance."""
+    def _most_rows(self, weights: np.ndarray, share: float) -> int:
         groups, size, _ = weights.shape
         most = MOST_ROWS
         if self._gram_bytes(groups, size) > self.budget.memory_bytes:
             most = min(most, self.budget.memory_bytes // (_DOUBLE * groups * size))
+        return max(1, round(share * most))
+
+    def _choose(self, shape: tuple[int, ...], most: int) -> np.ndarray:
+        """Return the indices of the rows that are looked at, spread by chance."""
         # The seed differs between calls, which may have the same shape.
-        return self.dense.layout.choose(shape, most, seed=len(self.calls))
-
-    def _rows(
-        self, kernel: Kernel, x: np.ndarray, chosen: np.ndarray
-    ) -> Iterator[np.ndarray]:
-        """Yield the chosen rows in parts.
-
-        Raises:
-            ValueError: If they are not finite.
-        """
-        for rows in kernel.layout.parts(x, chosen):
-            if not np.isfinite(rows).all():
-                raise ValueError(
-                    f"The inputs of {kernel.path} must be finite on the data. "
-                    "Received: NaN or infinite values; look for the layer before it "
-                    "that makes them."
-                )
-            yield rows.astype(np.float64)
+        seed = sum(map(len, self.calls.values()))
+        return self.dense.layout.choose(shape, most, seed)
 
     @staticmethod
     def _gram_bytes(groups: int, size: int) -> int:
         return _DOUBLE * groups * size**2
+
+
+def _joined(parts: list[np.ndarray]) -> Any:
+    """Return parts of rows together in float32, or `None` if there are none."""
+    return np.concatenate(parts, axis=1).astype(np.float32) if parts else None
 
 
 def _with_ones(rows: np.ndarray, size: int) -> np.ndarray:

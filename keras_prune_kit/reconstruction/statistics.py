@@ -11,7 +11,7 @@ import abc
 
 import numpy as np
 
-from keras_prune_kit._tools.symmetric import solve_symmetric
+from keras_prune_kit._tools.symmetric import Symmetric
 
 # Damping keeps the bias at its value a million times less than other weights: its
 # input is 1, whatever the scale of theirs.
@@ -121,8 +121,11 @@ class GramStatistics(Statistics):
     def correction(
         self, residual: np.ndarray, kept: np.ndarray, damping: np.ndarray
     ) -> np.ndarray:
-        gram = self.gram[np.ix_(kept, kept)]
-        return solve_symmetric(gram + np.diag(damping), residual[kept])
+        return self.system(kept, damping).solve(residual[kept])
+
+    def system(self, kept: np.ndarray, damping: np.ndarray) -> Symmetric:
+        """Return the matrix of the equations for some weights."""
+        return Symmetric(self.gram[np.ix_(kept, kept)] + np.diag(damping))
 
     def _take(self, rows: np.ndarray, targets: np.ndarray) -> None:
         self.gram += rows.T @ rows
@@ -152,11 +155,11 @@ class RowStatistics(Statistics):
         rows = self._rows[:, kept]
         if len(kept) <= len(rows) or not damping.all():
             gram = rows.T @ rows + np.diag(damping)
-            return solve_symmetric(gram, rows.T @ residual)
+            return Symmetric(gram).solve(rows.T @ residual)
         # The same, by a matrix of rows instead of inputs.
         scaled = rows / damping
         gram = rows @ scaled.T + np.eye(len(rows))
-        return scaled.T @ solve_symmetric(gram, residual)
+        return scaled.T @ Symmetric(gram).solve(residual)
 
     def _take(self, rows: np.ndarray, targets: np.ndarray) -> None:
         self._rows = np.vstack([self._rows, rows])

@@ -74,3 +74,43 @@ def test_outputs_come_closer_by_training_without_labels():
     assert error < 0.9 * np.square(before - wanted).mean()
     for old, value in zip(zeros, pruned.get_weights(), strict=True):
         np.testing.assert_array_equal(np.array(value) == 0, old)
+
+
+def recurrent_and_transposed():
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((3, 4))
+    hidden = keras.layers.Conv1DTranspose(6, 3, strides=2, padding="same")(inputs)
+    both = keras.layers.Bidirectional(keras.layers.GRU(5, return_sequences=True))
+    hidden = keras.layers.LSTM(5)(both(hidden))
+    return keras.Model(inputs, keras.layers.Dense(3)(hidden))
+
+
+def test_recurrent_and_transposed_kernels_in_batches():
+    model, rng = recurrent_and_transposed(), np.random.default_rng(0)
+    x = rng.normal(size=(40, 3, 4)).astype("float32")
+    policy = kpk.PrunePolicy(kpk.ConstantSparsity(0.5))
+    found = []
+    for batch_size in (None, 12):
+        pruned = kpk.prune_at_once(model, policy, data=x, batch_size=batch_size)
+        found.append(pruned)
+    for a, b in zip(*(pruned.get_weights() for pruned in found), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+    masked = keras.models.clone_model(model)
+    values = zip(model.get_weights(), found[0].get_weights(), strict=True)
+    masked.set_weights([np.where(new == 0, 0, old) for old, new in values])
+    wanted = outputs(model, x)
+    error = np.square(outputs(found[1], x) - wanted).mean()
+    assert error < np.square(outputs(masked, x) - wanted).mean()
+    report = kpk.reconstruct(masked, model, data=x)
+    assert len(report.weights) == 8 and not report.left
+    assert all(w.error_after < w.error_before for w in report.weights)
+
+
+def test_stopped_passes_leave_layers_as_they_were():
+    model = recurrent_and_transposed()
+    x = np.random.default_rng(0).normal(size=(8, 3, 4)).astype("float32")
+    before = outputs(model, x)
+    kpk.prune_at_once(model, 0.5, data=x, batch_size=3)
+    for layer in model.layers:
+        assert "call" not in vars(layer)
+    np.testing.assert_array_equal(outputs(model, x), before)

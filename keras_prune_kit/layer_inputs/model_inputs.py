@@ -1,8 +1,10 @@
-"""Inputs of a model from what people have: one batch, without labels."""
+"""Inputs of a model from what people have, without labels, in batches or at once."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,14 +17,82 @@ from keras_prune_kit._keras.datasets import (
     join,
     length,
 )
+from keras_prune_kit._tools.checks import check_whole
 from keras_prune_kit._tools.names import keys_of
 
 # Of a dataset, whose length may be unknown: more would add little.
 _MOST_OF_A_DATASET = 1_024
 
 
-def one_batch(model: Any, data: Any) -> Any:
-    """Return inputs as the argument of a model's call.
+@dataclass(frozen=True)
+class Batches:
+    """Inputs as arguments of a model's call.
+
+    Attributes:
+        inputs: The argument, batch by batch.
+        shares: What part of all samples each batch has.
+    """
+
+    inputs: list[Any]
+    shares: list[float]
+
+
+def in_batches(model: Any, data: Any, batch_size: int | None) -> Batches:
+    """Return inputs in batches.
+
+    Args:
+        model: A built model.
+        data: As in `checked_arrays`.
+        batch_size: The number of samples in a batch; the last may have fewer. `None`
+            is all of them, or as many as the inputs of the model say.
+
+    Raises:
+        TypeError: If the data or the batch size are of another type.
+        ValueError: If they do not match the model.
+    """
+    if batch_size is not None:
+        check_whole("batch_size", batch_size)
+    arrays = checked_arrays(model, data)
+    count, fixed = len(arrays[0]), _fixed_size(model, batch_size)
+    if fixed:
+        _check_fills(count, fixed, model)
+        # The rest does not fill a batch.
+        count -= count % fixed
+    size = fixed or batch_size or count
+    starts = [*range(0, count, size), count]
+
+    def part(start: int, end: int) -> Any:
+        return _keras.signature_of(model).pack([a[start:end] for a in arrays])
+
+    pairs = list(itertools.pairwise(starts))
+    return Batches(
+        [part(*pair) for pair in pairs],
+        [(end - start) / count for start, end in pairs],
+    )
+
+
+def _fixed_size(model: Any, batch_size: int | None) -> int:
+    """Return the batch size that the inputs of a model have, or 0."""
+    sizes = {item.shape[0] for item in _keras.signature_of(model).inputs} - {None}
+    fixed = int(sizes.pop() or 0) if sizes else 0
+    if fixed and batch_size not in (None, fixed):
+        raise ValueError(
+            f"batch_size is that of the inputs of model '{model.name}', {fixed}, or "
+            f"None. Received: {batch_size}."
+        )
+    return fixed
+
+
+def _check_fills(count: int, size: int, model: Any) -> None:
+    if count < size:
+        raise ValueError(
+            f"data fill a batch of model '{model.name}', whose inputs are of {size} "
+            f"samples each. Received: {count}."
+        )
+
+
+def checked_arrays(model: Any, data: Any) -> list[np.ndarray]:
+    """Return an array for each input of a model.
 
     Args:
         model: A built model.
@@ -34,8 +104,7 @@ def one_batch(model: Any, data: Any) -> Any:
         ValueError: If they do not match the inputs of the model, are none, or are not
             finite.
     """
-    signature = _keras.signature_of(model)
-    inputs = signature.inputs
+    inputs = _keras.signature_of(model).inputs
     arrays = _arrays(as_arrays(data, "data"), [item.name for item in inputs])
     if len(arrays) != len(inputs):
         raise ValueError(
@@ -49,18 +118,26 @@ def one_batch(model: Any, data: Any) -> Any:
             "data have the same number of samples for each input, at least one. "
             f"Received: {[len(array) for array in checked]}."
         )
-    return signature.pack(checked)
+    return checked
 
 
-def inputs_alone(model: Any, data: Any) -> Any:
-    """Return inputs as `one_batch` does, also from `(x, y)`, whose labels are left out.
+def one_batch(model: Any, data: Any) -> Any:
+    """Return inputs, all at once, as the argument of a model's call.
+
+    Args and errors are those of `checked_arrays`.
+    """
+    return _keras.signature_of(model).pack(checked_arrays(model, data))
+
+
+def inputs_alone(model: Any, data: Any) -> Batches:
+    """Return inputs in as few batches as may be, also of `(x, y)`, without the labels.
 
     Args:
         model: A built model, or one that trains another.
-        data: As in `one_batch`, or `(x, y)`.
+        data: As in `checked_arrays`, or `(x, y)`.
     """
     x = data[0] if isinstance(data, tuple) and data else data
-    return one_batch(_keras.trained_model(model), x)
+    return in_batches(_keras.trained_model(model), x, None)
 
 
 def _arrays(data: Any, names: list[str]) -> list[Any]:
