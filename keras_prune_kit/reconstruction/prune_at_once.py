@@ -10,6 +10,7 @@ from keras_prune_kit._tools.checks import check_whole, is_number
 from keras_prune_kit.criteria import lamp
 from keras_prune_kit.policies import PrunePolicy, as_policy
 from keras_prune_kit.pruner import Pruner
+from keras_prune_kit.reconstruction.grids import Rounding
 from keras_prune_kit.reconstruction.inputs import one_batch
 from keras_prune_kit.reconstruction.reconstruct import reconstruct
 from keras_prune_kit.schedules import Schedule, check_sparsity
@@ -28,6 +29,8 @@ def prune_at_once(
     *,
     data: Any,
     surgery_rounds: int = 0,
+    weight_bits: int | None = None,
+    for_quantize_aware: bool = False,
 ) -> Any:
     """Return a copy that is pruned at once and repaired, without any training.
 
@@ -44,6 +47,9 @@ def prune_at_once(
         data: Inputs like those of training, without labels, as in `reconstruct`.
         surgery_rounds: As in `reconstruct`, for policies without a structure. Defaults
             to 0.
+        weight_bits: As in `reconstruct`. With a policy of 0.0 weights are only rounded.
+            Defaults to `None`, no rounding.
+        for_quantize_aware: As in `reconstruct`. Defaults to `False`.
 
     Returns:
         The copy, compiled as the model is. The record of the repair is logged.
@@ -62,6 +68,7 @@ def prune_at_once(
     Source: the zeros of Lee et al. 2021 (`lamp`), the repair as in `reconstruct`.
     """
     check_whole("surgery_rounds", surgery_rounds, least=0)
+    Rounding(weight_bits, for_quantize_aware)  # Before the model is copied.
     _keras.world(model)
     model = _keras.trained_model(model)
     _keras.check_built(model)
@@ -71,7 +78,14 @@ def prune_at_once(
     pruned = _keras.copy_model(model)
     _keras.compile_like(model, pruned)
     _set_masks(pruned, chosen)
-    report = reconstruct(pruned, model, data=x, surgery_rounds=surgery_rounds)
+    report = reconstruct(
+        pruned,
+        model,
+        data=x,
+        surgery_rounds=surgery_rounds,
+        weight_bits=weight_bits,
+        for_quantize_aware=for_quantize_aware,
+    )
     _logger.info("%s", report)
     return pruned
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import check_whole
+from keras_prune_kit.reconstruction.grids import Rounding
 from keras_prune_kit.reconstruction.inputs import one_batch
 from keras_prune_kit.reconstruction.kernels import Kernel, find_kernels
 from keras_prune_kit.reconstruction.passes import run_dense, run_pruned
@@ -26,6 +27,8 @@ def reconstruct(
     data: Any,
     memory_bytes: int = _GIBIBYTE,
     surgery_rounds: int = 0,
+    weight_bits: int | None = None,
+    for_quantize_aware: bool = False,
 ) -> ReconstructionReport:
     """Solve what is left of each pruned kernel, so that outputs are the dense model's.
 
@@ -52,6 +55,16 @@ def reconstruct(
             zeros of each kernel are, not how many; blocks, N:M and channels do not
             survive them. 4 are better at 98 % of zeros, and take 5 to 20 times as long.
             Defaults to 0: zeros stay where they are.
+        weight_bits: Bits of a weight, 8, 6, 5, 4, 3 or 2: each kernel is rounded once
+            it is solved, and what rounding takes is made up for by its other weights,
+            its bias and the kernels after it. A float model with
+            `2 ** weight_bits - 1` values in each output of each kernel is left. With 8
+            bits an int8 file has just these values, with 4 an int4 file, with 2 both;
+            others are closer together than those of int8. Kernels that are left as
+            they are stay float. Defaults to `None`, no rounding.
+        for_quantize_aware: If True, Dense and EinsumDense kernels have these values for
+            all outputs together, as `quantize_aware(pruned, weight_bits=...)` needs
+            them to begin with the rounded weights. Defaults to `False`.
 
     Returns:
         A record of the error of each kernel's outputs before and after, and of what was
@@ -70,13 +83,16 @@ def reconstruct(
     ```
 
     Source: Frantar and Alistarh 2022, "Optimal Brain Compression", arXiv 2208.11580;
-    He et al. 2017, arXiv 1707.06168, for the order of the layers.
+    He et al. 2017, arXiv 1707.06168, for the order of the layers; Frantar et al. 2022,
+    "GPTQ", arXiv 2210.17323, for the rounding.
     """
     check_whole("memory_bytes", memory_bytes)
     check_whole("surgery_rounds", surgery_rounds, least=0)
+    rounding = Rounding(weight_bits, for_quantize_aware)
     pruned, dense_model = checked_pair(pruned, dense_model)
     x = one_batch(dense_model, data)
-    repairs, left = _pairs(pruned, dense_model, Budget(memory_bytes, surgery_rounds))
+    budget = Budget(memory_bytes, surgery_rounds)
+    repairs, left = _pairs(pruned, dense_model, budget, rounding)
     with _restored_on_error(repairs):
         run_dense(dense_model, x, repairs)
         solved = run_pruned(pruned, x, repairs)
@@ -114,7 +130,7 @@ def checked_pair(pruned: Any, dense_model: Any) -> tuple[Any, Any]:
 
 
 def _pairs(
-    pruned: Any, dense: Any, budget: Budget
+    pruned: Any, dense: Any, budget: Budget, rounding: Rounding
 ) -> tuple[list[Repair], list[Skipped]]:
     """Return a repair for each kernel, and those that are left as they are."""
     ours, theirs = list(find_kernels(pruned)), list(find_kernels(dense))
@@ -124,24 +140,28 @@ def _pairs(
             f"{_first_difference(ours, theirs)}."
         )
     repairs, left = [], []
+    normalizations = rounding.normalizations(pruned)
     for kernel, reference in zip(ours, theirs, strict=True):
         if isinstance(kernel, Skipped) or isinstance(reference, Skipped):
             left.append(kernel)
             continue
-        reason = _left_alone(kernel)
+        reason = _left_alone(kernel, rounding)
         if reason:
             left.append(Skipped(kernel.path, reason))
-        else:
-            repairs.append(Repair(kernel, reference, budget))
+            continue
+        normalization = normalizations.get(id(kernel.weight.layer))
+        grids = rounding.grids(kernel, normalization)
+        repairs.append(Repair(kernel, reference, budget, grids))
     return repairs, left
 
 
-def _left_alone(kernel: Kernel) -> str:
+def _left_alone(kernel: Kernel, rounding: Rounding) -> str:
     value = kernel.handle.read_finite(kernel.weight.variable, kernel.path)
     if not value.any():
         return "it has no weights left"
     # One with zeros was pruned on purpose.
-    return "" if kernel.weight.is_trainable or (value == 0).any() else "not trainable"
+    is_pruned = kernel.weight.is_trainable or (value == 0).any()
+    return "" if is_pruned or rounding.bits else "not trainable"
 
 
 def _shape(item: Kernel | Skipped) -> Any:

@@ -28,6 +28,20 @@ def inverse_diagonal(matrix: np.ndarray) -> np.ndarray:
     return np.square(inverse).sum(0)
 
 
+def inverse_factor(matrix: np.ndarray) -> np.ndarray:
+    """Return the upper triangle `U` with `U.T @ U` the inverse of a matrix.
+
+    Row by row it has what a change of one unknown asks of those after it. Of a singular
+    matrix it is that of its diagonal: then none asks anything.
+    """
+    factor = _cholesky(matrix[::-1, ::-1])
+    if factor is None:
+        return np.eye(len(matrix))
+    (invert,) = scipy.linalg.get_lapack_funcs(("trtri",), (factor,))
+    inverse, _ = invert(factor, lower=True)
+    return np.ascontiguousarray(inverse[::-1, ::-1])
+
+
 def _cholesky(matrix: np.ndarray) -> np.ndarray | None:
     """Return the lower factor, or `None` for a singular matrix."""
     try:
