@@ -61,7 +61,6 @@ class Rounding:
         parts = scale.reshape(groups, outputs)
         return tuple(Grid(self.bits, has_one_step, part) for part in parts)
 
-
     def normalizations(self, model: Any) -> dict[int, Any]:
         """Return those that are folded before weights are rounded, by layer id."""
         # TFMOT, which trains `tf_keras` models, rounds before it folds.
