@@ -66,9 +66,9 @@ class Grid:
         return _compact_step(numbers) / scale
 
     def round(self, weights: np.ndarray, steps: np.ndarray) -> np.ndarray:
-        """Return the nearest values."""
+        """Return the nearest values, none of them -0.0."""
         levels = np.clip(np.rint(weights / steps), -self.levels, self.levels)
-        return levels * steps
+        return levels * steps + 0.0
 
     def is_reached(self, rounded: np.ndarray, steps: np.ndarray) -> np.ndarray:
         """Return True for outputs with a weight that is the outermost multiple.
@@ -156,7 +156,7 @@ class _Group:
     count: int
 
     @property
-    def place(self) -> tuple[np.ndarray, np.ndarray]:
+    def place(self) -> tuple[np.ndarray, ...]:
         return np.ix_(self.kept, self.columns)
 
     def sweep(self, weights: np.ndarray, steps: np.ndarray, grid: Grid) -> np.ndarray:

@@ -45,6 +45,7 @@ def test_levels_are_those_of_a_narrow_symmetric_range():
     grid = Grid(3)
     given = grid.round(column(-9, -1.6, -0.4, 0.6, 3), np.array([1.0]))
     np.testing.assert_array_equal(given, column(-3, -2, 0, 1, 3))
+    assert not np.signbit(given[2])  # A sign is a bit that files keep.
 
 
 def test_steps_are_compact_and_begin_with_the_one_that_clips_nothing():
