@@ -5,6 +5,7 @@ import importlib.util
 import keras
 import numpy as np
 import pytest
+import tf_keras
 from models import recurrent
 
 import keras_prune_kit as kpk
@@ -148,6 +149,18 @@ def test_training_begins_with_the_rounded_weights(name, bits):
     np.testing.assert_allclose(
         quantized(x).numpy(), wanted, rtol=0, atol=1e-4 * np.abs(wanted).max()
     )
+
+
+def test_tfmot_trains_from_the_rounded_weights():
+    model, x = rounded(pictures, (8, 8, 3), 8, tf_keras, for_quantize_aware=True)
+    quantized = kpk.quantize_aware(model).model
+    quantized(x[:8], training=True)  # TFMOT's ranges come with the first step.
+    stripped = kpk.strip_quantization(quantized)
+    for name in ("normalized", "plain", "wide", "middle", "top"):
+        np.testing.assert_array_equal(
+            stripped.get_layer(name).get_weights()[0],
+            model.get_layer(name).get_weights()[0],
+        )
 
 
 def test_layers_of_one_step_are_those_of_training():

@@ -55,16 +55,17 @@ def reconstruct(
             zeros of each kernel are, not how many; blocks, N:M and channels do not
             survive them. 4 are better at 98 % of zeros, and take 5 to 20 times as long.
             Defaults to 0: zeros stay where they are.
-        weight_bits: Bits of a weight, 8, 6, 5, 4, 3 or 2: each kernel is rounded once
-            it is solved, and what rounding takes is made up for by its other weights,
-            its bias and the kernels after it. A float model with
-            `2 ** weight_bits - 1` values in each output of each kernel is left. With 8
-            bits an int8 file has just these values, with 4 an int4 file, with 2 both;
-            others are closer together than those of int8. Kernels that are left as
-            they are stay float. Defaults to `None`, no rounding.
-        for_quantize_aware: If True, Dense and EinsumDense kernels have these values for
-            all outputs together, as `quantize_aware(pruned, weight_bits=...)` needs
-            them to begin with the rounded weights. Defaults to `False`.
+        weight_bits: Bits of a weight, 8, 6, 5, 4, 3 or 2. Each kernel is rounded once
+            it is solved: what that changes, its later weights, its bias and the kernels
+            after it make up for. The model stays one of floats, with at most
+            `2 ** weight_bits - 1` values for each output of a kernel. An int8 file has
+            exactly these for 8 and 2 bits, an int4 file for 4 and 2; for other bits an
+            int8 file is off by 0.4 % of the largest at most. Kernels that are left as
+            they are stay unrounded, frozen ones do not. It comes last: training moves
+            weights off these values. Defaults to `None`, no rounding.
+        for_quantize_aware: If True, kernels of Dense and EinsumDense have these values
+            for all outputs together, as in `quantize_aware(pruned, weight_bits=...)`,
+            which then starts with the rounded weights. Defaults to `False`.
 
     Returns:
         A record of the error of each kernel's outputs before and after, and of what was
