@@ -79,7 +79,7 @@ def kernels_of(model):
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("bits", [2, 3, 5, 8])
+@pytest.mark.parametrize("bits", [3, 8])
 @pytest.mark.parametrize("for_quantize_aware", [False, True])
 def test_kernels_have_few_values(name, bits, for_quantize_aware, K):
     model, _ = rounded(*MODELS[name], bits, K, for_quantize_aware=for_quantize_aware)
@@ -177,7 +177,7 @@ def difference(model, other, x):
     return float(np.square(given - wanted).mean() / wanted.var())
 
 
-@pytest.mark.parametrize("bits", [2, 3, 4])
+@pytest.mark.parametrize("bits", [2, 4])
 def test_outputs_are_closer_than_those_of_the_nearest(bits, K):
     dense = pictures(K)
     model, x = rounded(pictures, (8, 8, 3), bits, K, sparsity=0.0)

@@ -21,6 +21,8 @@ _OCTAVES_OF_MANY_BITS = 1.0
 _ROUNDING = 1e-6
 # Rows that are rounded one by one before all those after them are corrected.
 _ROWS_AT_ONCE = 32
+# Weights that are rounded at once, those of all candidates counted: 32 MB.
+_WEIGHTS_AT_ONCE = 2**22
 
 
 @dataclass(frozen=True)
@@ -112,13 +114,14 @@ def round_with_compensation(
         return _solve_bias(statistics, weights, mask, nearest, damping)
     steps = _best_steps(statistics, weights, mask, grid, damping)
     rounded = np.where(mask, weights, 0.0)
-    for group in _groups(statistics, mask, damping):
+    for group in _groups(statistics, mask, damping, steps[None]):
         rounded[group.place] = group.sweep(weights, steps[None], grid)[:, 0]
     is_reached = grid.is_reached(rounded[:inputs], steps)
     if grid.has_one_step:
         is_reached[:] = is_reached.any()
     if is_reached[np.any(mask[:inputs], 0)].all():
         return rounded
+    # The nearest value of the largest weight is the outermost one.
     nearest = round_to_nearest(weights[:inputs], grid)
     nearest = _solve_bias(statistics, weights, mask, nearest, damping)
     return np.where(is_reached, rounded, nearest)
@@ -141,7 +144,7 @@ def round_to_nearest(weights: np.ndarray, grid: Grid) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Group:
-    """Outputs with equal masks.
+    """Some outputs with equal masks.
 
     Attributes:
         kept: The indices of the weights that are not zero, in the order of rounding.
@@ -174,8 +177,9 @@ class _Group:
 
 
 def _groups(
-    statistics: GramStatistics, mask: np.ndarray, damping: float
+    statistics: GramStatistics, mask: np.ndarray, damping: float, steps: np.ndarray
 ) -> Iterator[_Group]:
+    """Yield the outputs in parts that fit into memory with all of their steps."""
     added, energy = statistics.damping(damping), np.diagonal(statistics.gram)
     for kept, columns in same_masks(mask):
         is_bias = kept >= statistics.inputs
@@ -183,7 +187,10 @@ def _groups(
         kept = kept[np.lexsort((-energy[kept], is_bias))]
         gram = statistics.gram[np.ix_(kept, kept)] + np.diag(added[kept])
         factor = inverse_factor(gram)
-        yield _Group(kept, columns, factor, int(np.count_nonzero(~is_bias)))
+        count = int(np.count_nonzero(~is_bias))
+        most = max(1, _WEIGHTS_AT_ONCE // (len(kept) * len(steps)))
+        for part in np.split(columns, range(most, len(columns), most)):
+            yield _Group(kept, part, factor, count)
 
 
 def _sweep(
@@ -230,7 +237,7 @@ def _best_steps(
     candidates = grid.candidates(np.where(mask, weights, 0.0)[: statistics.inputs])
     errors, is_reached = np.zeros(candidates.shape), np.zeros(candidates.shape, bool)
     residual = statistics.residual(np.where(mask, weights, 0.0))
-    for group in _groups(statistics, mask, damping):
+    for group in _groups(statistics, mask, damping, candidates):
         swept = group.sweep(weights, candidates, grid)
         steps = candidates[:, group.columns]
         is_reached[:, group.columns] = grid.is_reached(swept[: group.count], steps)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from test_least_squares import problem, statistics_of, with_ones
 
+from keras_prune_kit.reconstruction import rounding
 from keras_prune_kit.reconstruction.rounding import (
     Grid,
     round_to_nearest,
@@ -223,3 +224,26 @@ def test_the_order_of_many_rows_is_that_of_one_after_the_other():
         left[later] -= np.outer(inverse / inverse[0], left[row] - value)
         left[row] = value
     np.testing.assert_allclose(rounded, left, atol=1e-6)
+
+
+def test_the_outermost_value_is_used_whatever_becomes_of_the_largest_weight(
+    monkeypatch,
+):
+    """Files find the step by it; here all that are tried are far too wide."""
+    x, t, weights = problem(90, 10, 4)
+    wide = np.full(4, 100.0)
+    monkeypatch.setattr(rounding, "_best_steps", lambda *_: wide)
+    rounded = round_with_compensation(
+        statistics_of(x, t, True), weights, everywhere(weights), Grid(3), 0.0
+    )
+    assert_on_grid(rounded[:-1], Grid(3))
+    nearest = with_best_bias(x, t, round_to_nearest(weights[:-1], Grid(3)))
+    np.testing.assert_allclose(rounded, nearest, atol=1e-8)
+
+
+def test_parts_of_the_outputs_give_what_all_of_them_give(monkeypatch):
+    x, t, weights = problem(90, 10, 7)
+    arguments = (statistics_of(x, t, True), weights, everywhere(weights), Grid(3))
+    whole = round_with_compensation(*arguments)
+    monkeypatch.setattr(rounding, "_WEIGHTS_AT_ONCE", 600)  # Two outputs.
+    np.testing.assert_allclose(round_with_compensation(*arguments), whole)
