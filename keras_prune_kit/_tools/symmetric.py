@@ -42,6 +42,20 @@ class Symmetric:
         return np.einsum("ij,ij->j", inverse, inverse)
 
 
+def inverse_factor(matrix: np.ndarray) -> np.ndarray:
+    """Return the upper triangle `U` with `U.T @ U` the inverse of a matrix.
+
+    Row by row it has what a change of one unknown asks of those after it. Of a singular
+    matrix it is that of its diagonal: then none asks anything.
+    """
+    factor = _cholesky(matrix[::-1, ::-1])
+    if factor is None:
+        return np.eye(len(matrix))
+    (invert,) = scipy.linalg.get_lapack_funcs(("trtri",), (factor,))
+    inverse, _ = invert(factor, lower=True)
+    return np.ascontiguousarray(inverse[::-1, ::-1])
+
+
 def same_masks(mask: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the kept rows and the columns of each set of columns with equal masks."""
     packed = np.packbits(mask, axis=0)

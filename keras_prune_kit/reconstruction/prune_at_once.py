@@ -11,6 +11,7 @@ from keras_prune_kit.criteria import lamp
 from keras_prune_kit.layer_inputs.model_inputs import checked_arrays, in_batches
 from keras_prune_kit.policies import PrunePolicy, as_policy
 from keras_prune_kit.pruner import Pruner
+from keras_prune_kit.reconstruction.grids import Rounding
 from keras_prune_kit.reconstruction.reconstruct import reconstruct
 from keras_prune_kit.schedules import Schedule, check_sparsity
 from keras_prune_kit.structures import Unstructured
@@ -29,6 +30,8 @@ def prune_at_once(
     data: Any,
     batch_size: int | None = None,
     surgery_rounds: int = 0,
+    weight_bits: int | None = None,
+    for_quantize_aware: bool = False,
 ) -> Any:
     """Return a copy that is pruned at once and repaired, without any training.
 
@@ -48,6 +51,9 @@ def prune_at_once(
             time. Defaults to `None`: all at once.
         surgery_rounds: As in `reconstruct`, for policies without a structure. Defaults
             to 0.
+        weight_bits: As in `reconstruct`. With a policy of 0.0 weights are only rounded.
+            Defaults to `None`, no rounding.
+        for_quantize_aware: As in `reconstruct`. Defaults to `False`.
 
     Returns:
         The copy, compiled as the model is. The record of the repair is logged.
@@ -66,6 +72,7 @@ def prune_at_once(
     Source: the zeros of Lee et al. 2021 (`lamp`), the repair as in `reconstruct`.
     """
     check_whole("surgery_rounds", surgery_rounds, least=0)
+    Rounding(weight_bits, for_quantize_aware)  # Before the model is copied.
     _keras.world(model)
     model = _keras.trained_model(model)
     _keras.check_built(model)
@@ -82,6 +89,8 @@ def prune_at_once(
         data=arrays,
         batch_size=batch_size,
         surgery_rounds=surgery_rounds,
+        weight_bits=weight_bits,
+        for_quantize_aware=for_quantize_aware,
     )
     _logger.info("%s", report)
     return pruned

@@ -13,6 +13,7 @@ from keras_prune_kit._tools.checks import check_whole
 from keras_prune_kit.layer_inputs.kernels import Kernel, find_kernels
 from keras_prune_kit.layer_inputs.model_inputs import in_batches
 from keras_prune_kit.layer_inputs.patches import DepthwisePatches
+from keras_prune_kit.reconstruction.grids import Rounding
 from keras_prune_kit.reconstruction.passes import run_dense, run_pruned
 from keras_prune_kit.reconstruction.repair import Budget, Repair
 from keras_prune_kit.reports import ReconstructionReport, RepairedWeight, Skipped
@@ -28,6 +29,8 @@ def reconstruct(
     batch_size: int | None = None,
     memory_bytes: int = _GIBIBYTE,
     surgery_rounds: int = 0,
+    weight_bits: int | None = None,
+    for_quantize_aware: bool = False,
 ) -> ReconstructionReport:
     """Solve what is left of each pruned kernel, so that outputs are the dense model's.
 
@@ -61,6 +64,17 @@ def reconstruct(
             zeros of each kernel are, not how many; blocks, N:M and channels do not
             survive them. 4 are better at 98 % of zeros, and take 5 to 20 times as long.
             Defaults to 0: zeros stay where they are.
+        weight_bits: Bits of a weight, 8, 6, 5, 4, 3 or 2. Each kernel is rounded once
+            it is solved: what that changes, its later weights, its bias and the kernels
+            after it make up for. The model stays one of floats, with at most
+            `2 ** weight_bits - 1` values for each output of a kernel. An int8 file has
+            exactly these for 8 and 2 bits, an int4 file for 4 and 2; for other bits an
+            int8 file is off by 0.4 % of the largest at most. Kernels that are left as
+            they are stay unrounded, frozen ones do not. It comes last: training moves
+            weights off these values. Defaults to `None`, no rounding.
+        for_quantize_aware: If True, kernels of Dense and EinsumDense have these values
+            for all outputs together, as in `quantize_aware(pruned, weight_bits=...)`,
+            which then starts with the rounded weights. Defaults to `False`.
 
     Returns:
         A record of the error of each kernel's outputs before and after, and of what was
@@ -79,13 +93,16 @@ def reconstruct(
     ```
 
     Source: Frantar and Alistarh 2022, "Optimal Brain Compression", arXiv 2208.11580;
-    He et al. 2017, arXiv 1707.06168, for the order of the layers.
+    He et al. 2017, arXiv 1707.06168, for the order of the layers; Frantar et al. 2022,
+    "GPTQ", arXiv 2210.17323, for the rounding.
     """
     check_whole("memory_bytes", memory_bytes)
     check_whole("surgery_rounds", surgery_rounds, least=0)
+    rounding = Rounding(weight_bits, for_quantize_aware)
     pruned, dense_model = checked_pair(pruned, dense_model)
     batches = in_batches(dense_model, data, batch_size)
-    repairs, left = _pairs(pruned, dense_model, Budget(memory_bytes, surgery_rounds))
+    budget = Budget(memory_bytes, surgery_rounds)
+    repairs, left = _pairs(pruned, dense_model, budget, rounding)
     with _restored_on_error(repairs):
         run_dense(dense_model, batches, repairs)
         solved = run_pruned(pruned, batches, repairs)
@@ -123,7 +140,7 @@ def checked_pair(pruned: Any, dense_model: Any) -> tuple[Any, Any]:
 
 
 def _pairs(
-    pruned: Any, dense: Any, budget: Budget
+    pruned: Any, dense: Any, budget: Budget, rounding: Rounding
 ) -> tuple[list[Repair], list[Skipped]]:
     """Return a repair for each kernel, and those that are left as they are."""
     ours, theirs = list(find_kernels(pruned)), list(find_kernels(dense))
@@ -133,24 +150,27 @@ def _pairs(
             f"{_first_difference(ours, theirs)}."
         )
     repairs, left = [], []
+    normalizations = rounding.normalizations(pruned)
     for kernel, reference in zip(ours, theirs, strict=True):
         if isinstance(kernel, Skipped) or isinstance(reference, Skipped):
             left.append(kernel)
             continue
-        reason = _left_alone(kernel)
+        reason = _left_alone(kernel, rounding)
         if reason:
             left.append(Skipped(kernel.path, reason))
-        else:
-            repairs.append(Repair(kernel, reference, budget))
+            continue
+        normalization = normalizations.get(id(kernel.weight.layer))
+        grids = rounding.grids(kernel, normalization)
+        repairs.append(Repair(kernel, reference, budget, grids))
     return repairs, left
 
 
-def _left_alone(kernel: Kernel) -> str:
+def _left_alone(kernel: Kernel, rounding: Rounding) -> str:
     value = kernel.handle.read_finite(kernel.weight.variable, kernel.path)
     if not value.any():
         return "it has no weights left"
     # One with zeros was pruned on purpose.
-    if (value == 0).any():
+    if (value == 0).any() or rounding.bits:
         return ""
     if isinstance(kernel.layout, DepthwisePatches):
         return "depthwise: each output has too few inputs to make up for others' zeros"

@@ -11,6 +11,7 @@ import numpy as np
 from keras_prune_kit.layer_inputs.kernels import Kernel
 from keras_prune_kit.layer_inputs.layouts import MOST_ROWS
 from keras_prune_kit.reconstruction.obs import prune_in_rounds
+from keras_prune_kit.reconstruction.rounding import Grid, round_with_compensation
 from keras_prune_kit.reconstruction.solving import has_enough_rows, solve
 from keras_prune_kit.reconstruction.statistics import (
     GramStatistics,
@@ -72,6 +73,8 @@ class Repair(Step):
         pruned: The kernel to repair.
         dense: The one whose outputs it shall give.
         budget: The limits.
+        grids: The values that its weights are rounded to, for each group; none to
+            leave them as they are solved.
         calls: What the dense one gave, by batch and call.
         outcome: The record, once it is solved or cannot be.
     """
@@ -79,6 +82,7 @@ class Repair(Step):
     pruned: Kernel
     dense: Kernel
     budget: Budget
+    grids: tuple[Grid, ...] = ()
     calls: dict[int, list[Outputs]] = field(default_factory=dict)
     outcome: RepairedWeight | Skipped | None = None
     _statistics: list[Statistics] = field(default_factory=list)
@@ -180,10 +184,10 @@ class Repair(Step):
         before, spread = self._error(weights), sum(s.spread for s in self._statistics)
         if not spread or not any(s.energy() for s in self._statistics):
             self._leave("its inputs or outputs do not vary on the data")
-        elif before / spread < _EXACT:
+        elif before / spread < _EXACT and not self.grids:
             self._leave("its outputs are those of the dense model already")
         else:
-            solved = self._solve(weights)
+            solved = self._rounded(self._solve(weights))
             self.pruned.write(solved)
             after = self._error(self.pruned.read())
             self._record(solved, before / spread, after / spread)
@@ -198,6 +202,13 @@ class Repair(Step):
         masks = _masks(weights, self.pruned.bias is not None)
         groups = zip(self._statistics, weights, masks, strict=True)
         return np.stack([solve(*group) for group in groups])
+
+    def _rounded(self, solved: np.ndarray) -> np.ndarray:
+        if not self.grids:
+            return solved
+        masks = _masks(solved, self.pruned.bias is not None)
+        groups = zip(self._statistics, solved, masks, self.grids, strict=True)
+        return np.stack([round_with_compensation(*group) for group in groups])
 
     def _surgery(self, weights: np.ndarray) -> Iterator[np.ndarray]:
         dense = self.dense.read()
@@ -223,6 +234,7 @@ class Repair(Step):
             before,
             after,
             self._note(),
+            self.grids[0].bits if self.grids else None,
         )
 
     def _note(self) -> str:
@@ -238,6 +250,8 @@ class Repair(Step):
             notes.append(
                 f"solved from the rows, as the products of all inputs need {needed}"
             )
+            if self.grids:
+                notes.append("rounded to the nearest values; the bias alone makes up")
         return "; ".join(notes)
 
     def _most_rows(self, weights: np.ndarray, share: float) -> int:

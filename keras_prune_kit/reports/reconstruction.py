@@ -19,8 +19,9 @@ class RepairedWeight:
             and places of them.
         error_before: The squared error of its outputs, as a fraction of the variance
             that they have in the dense model.
-        error_after: The same after the repair.
+        error_after: The same after the repair, of the rounded weights if they are.
         note: A limit that was met, or an empty string.
+        weight_bits: The bits that its weights are rounded to, or `None`.
     """
 
     path: str
@@ -29,6 +30,7 @@ class RepairedWeight:
     error_before: float
     error_after: float
     note: str = ""
+    weight_bits: int | None = None
 
 
 @dataclass(frozen=True)
@@ -64,20 +66,25 @@ class ReconstructionReport:
         }
 
     def __str__(self) -> str:
+        names = ["weight", "sparsity", "rows", "before", "after"]
         rows = [
-            (
+            [
                 weight.path,
                 percent(weight.sparsity),
                 f"{weight.rows:,}",
                 percent(weight.error_before),
                 percent(weight.error_after),
-            )
+            ]
             for weight in self.weights
         ]
+        if any(weight.weight_bits for weight in self.weights):
+            names.append("bits")
+            for row, weight in zip(rows, self.weights, strict=True):
+                row.append(str(weight.weight_bits or ""))
         table = render_table(
             "Reconstruction: error of each kernel's outputs, as a part of their "
             "variance",
-            ("weight", "sparsity", "rows", "before", "after"),
+            names,
             rows,
         )
         notes = [f"\n{w.path}: {w.note}" for w in self.weights if w.note]

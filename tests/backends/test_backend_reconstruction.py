@@ -114,3 +114,33 @@ def test_stopped_passes_leave_layers_as_they_were():
     for layer in model.layers:
         assert "call" not in vars(layer)
     np.testing.assert_array_equal(outputs(model, x), before)
+
+
+def test_rounded_weights_have_few_values():
+    model = trained_like()
+    x = np.random.default_rng(0).normal(size=(60, 8, 8, 3)).astype("float32") + 1
+    rounded = kpk.prune_at_once(model, 0.0, data=x, weight_bits=4)
+    normalization = rounded.layers[2]
+    variance = np.asarray(normalization.get_weights()[3], np.float64)
+    kernels = [
+        rounded.layers[1].get_weights()[0] / np.sqrt(variance + 1e-3),
+        rounded.layers[-1].get_weights()[0],
+    ]
+    for kernel in kernels:
+        step = np.abs(kernel).max(tuple(range(kernel.ndim - 1))) / 7
+        np.testing.assert_allclose(kernel / step, np.rint(kernel / step), atol=1e-4)
+        # Four significant bits, so that files compress well.
+        fraction = np.frexp(step)[0] * 16
+        np.testing.assert_allclose(fraction, np.rint(fraction), atol=1e-3)
+    wanted = outputs(model, x)
+    nearest = keras.models.clone_model(model)
+    values = [np.asarray(value) for value in model.get_weights()]
+    nearest.set_weights([_nearest(v) if v.ndim > 1 else v for v in values])
+    error = np.square(outputs(rounded, x) - wanted).mean()
+    assert error < 0.3 * np.square(outputs(nearest, x) - wanted).mean()
+
+
+def _nearest(kernel):
+    """By one step, of the largest weight."""
+    step = np.abs(kernel).max() / 7 or 1.0  # Biases of attention are zeros.
+    return np.round(kernel / step) * step

@@ -1,0 +1,104 @@
+"""The values that rounded weights of each layer may have, as files need them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from keras_prune_kit import _keras
+from keras_prune_kit._tools.checks import check_flag, is_one_of
+from keras_prune_kit._tools.quantizations import WEIGHT_BITS
+from keras_prune_kit.layer_inputs.kernels import Kernel
+from keras_prune_kit.reconstruction.rounding import Grid
+
+# `quantize_aware` rounds these by one step, as the converter would transpose others.
+_ONE_STEP = ("Dense", "EinsumDense", "Conv2DTranspose")
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """The rounding of a model's kernels.
+
+    Attributes:
+        bits: The bits of a weight; `None` for no rounding.
+        is_for_training: True for the steps of `quantize_aware`.
+    """
+
+    bits: int | None
+    is_for_training: bool
+
+    def __post_init__(self) -> None:
+        if self.bits is not None and not is_one_of(self.bits, WEIGHT_BITS):
+            raise ValueError(
+                f"weight_bits is one of {WEIGHT_BITS}, or None. "
+                f"Received: weight_bits={self.bits!r}."
+            )
+        check_flag("for_quantize_aware", self.is_for_training)
+        if self.is_for_training and self.bits is None:
+            raise ValueError(
+                "for_quantize_aware says how weights are rounded, so it needs "
+                "weight_bits. Received: weight_bits=None."
+            )
+
+    def grids(self, kernel: Kernel, normalization: Any) -> tuple[Grid, ...]:
+        """Return the values for each group of a kernel; none without rounding.
+
+        Args:
+            kernel: The kernel.
+            normalization: Its own of `normalizations`, or `None`.
+        """
+        if self.bits is None:
+            return ()
+        groups, _, outputs = kernel.read().shape
+        kind = _keras.known_kind(kernel.weight.layer)
+        has_one_step = self.is_for_training and kind in _ONE_STEP
+        scale = None if normalization is None else _scale(normalization, kernel.handle)
+        if scale is None or scale.size != groups * outputs:
+            return (Grid(self.bits, has_one_step),) * groups
+        parts = scale.reshape(groups, outputs)
+        return tuple(Grid(self.bits, has_one_step, part) for part in parts)
+
+    def normalizations(self, model: Any) -> dict[int, Any]:
+        """Return those that are folded before weights are rounded, by layer id."""
+        # TFMOT, which trains `tf_keras` models, rounds before it folds.
+        is_later = self.is_for_training and _keras.is_tf_keras(model)
+        return {} if self.bits is None or is_later else _folded(model)
+
+
+def _folded(model: Any) -> dict[int, Any]:
+    """Return the normalization that is folded into each layer, by the layer's id.
+
+    It is the only one to read the layer's outputs, which have no activation.
+    """
+    if not _keras.has_graph(model):
+        return {}
+    graphs = [_keras.graph_of(part) for part in _keras.nested_models(model)]
+    uses = Counter(id(call.operation) for graph in graphs for call in graph.calls)
+    found = {}
+    for graph in graphs:
+        for call in graph.calls:
+            reader = graph.only_consumer(call)
+            if reader is None or not _is_linear(call.operation):
+                continue
+            layers = (call.operation, reader.operation)
+            is_normalized = _keras.known_kind(layers[1]) == "BatchNormalization"
+            if is_normalized and all(uses[id(layer)] == 1 for layer in layers):
+                found[id(layers[0])] = layers[1]
+    return found
+
+
+def _is_linear(operation: Any) -> bool:
+    activation = getattr(operation, "activation", None)
+    return getattr(activation, "__name__", "") == "linear"
+
+
+def _scale(normalization: Any, handle: _keras.Variables) -> np.ndarray:
+    variance = handle.read(normalization.moving_variance).astype(np.float64)
+    scale = 1 / np.sqrt(variance + normalization.epsilon)
+    if normalization.scale:
+        scale = scale * np.abs(handle.read(normalization.gamma).astype(np.float64))
+    # A channel that is switched off has no scale, and may have any.
+    return np.where(scale > 0, scale, 1.0)
