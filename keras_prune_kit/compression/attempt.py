@@ -14,6 +14,7 @@ from keras_prune_kit._tools.quantizations import COMPARED
 from keras_prune_kit.callbacks import PruningCallback
 from keras_prune_kit.channels import remove_zero_channels
 from keras_prune_kit.compression.fine_tuning import FineTuning
+from keras_prune_kit.compression.repaired_start import repair_samples, repaired
 from keras_prune_kit.compression.thinning import Thinning, thinned
 from keras_prune_kit.measuring.sparsity import sparsity_report
 from keras_prune_kit.policies import PrunePolicy
@@ -42,6 +43,12 @@ class Setting:
     quantization: str
     weight_bits: int | None = None
     thinning: Thinning | None = None
+
+    @property
+    def policies(self) -> list[PrunePolicy]:
+        """The policies of all masks in their order, those of channels first."""
+        first = None if self.thinning is None else self.thinning.policy
+        return [policy for policy in (first, self.policy) if policy is not None]
 
     @property
     def number_format(self) -> str:
@@ -111,9 +118,12 @@ def make_attempt(
         model: A compiled model. It is not changed.
         setting: What happens to the copy.
         training: Its fine-tuning. If channels leave and weights are zeroed or quantized
-            in training, each of the two gets half of the epochs.
+            in training, each of the two gets half of the epochs. Of no epochs, what is
+            left is repaired instead.
         representative_data: Samples for calibration. Defaults to `None`.
     """
+    if not training.epochs:
+        return _repair(model, setting, training.inputs, representative_data)
     if setting.thinning is not None:
         is_all = setting.policy is None and setting.weight_bits is None
         share = training.epochs if is_all else max(1, training.epochs // 2)
@@ -157,17 +167,30 @@ def run_attempt(
     score = pruning_part.fit(copied, pruning)
     if pruning.report is None:
         raise RuntimeError("fit ended without calling PruningCallback.on_train_end.")
-    report, trained = pruning.report, copied
-    # Fake quantization hides the channels of a model.
-    is_plain = _keras.has_graph(copied) and not _keras.is_quantization_aware(copied)
-    if policy.zeroes_channels and is_plain:
-        trained = remove_zero_channels(copied)
+    report, trained = pruning.report, _without_zero_channels(copied, policy)
     if last:
         # By default it keeps the zeros, which no pruner holds any more.
         trained = quantize_aware(trained).model
         training.lasting(last).fit(trained)
     exported = export(trained, setting.quantization, representative_data)
     return Outcome(trained, exported, report, score)
+
+
+def _repair(
+    model: Any, setting: Setting, data: Any, representative_data: Any
+) -> Outcome:
+    """Prune a copy at once, repair what is left and export it, without training."""
+    samples = repair_samples(data)
+    for policy in setting.policies:
+        model = _without_zero_channels(repaired(model, policy, samples), policy)
+    exported = export(model, setting.quantization, representative_data)
+    return Outcome(model, exported, sparsity_report(model), None)
+
+
+def _without_zero_channels(model: Any, policy: PrunePolicy) -> Any:
+    # Fake quantization hides the channels of a model.
+    is_plain = _keras.has_graph(model) and not _keras.is_quantization_aware(model)
+    return remove_zero_channels(model) if policy.zeroes_channels and is_plain else model
 
 
 def export(model: Any, quantization: str, representative_data: Any) -> TFLiteModel:

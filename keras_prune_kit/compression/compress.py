@@ -12,6 +12,7 @@ from keras_prune_kit._keras.datasets import (
     as_arrays,
     check_data,
     check_rereadable,
+    without_labels,
 )
 from keras_prune_kit._tools.checks import (
     as_path,
@@ -23,10 +24,11 @@ from keras_prune_kit._tools.checks import (
 from keras_prune_kit._tools.files import check_writable_folder
 from keras_prune_kit._tools.quantizations import COMPARED, check_installed
 from keras_prune_kit.compression.budgets import check_macs, check_speedup
-from keras_prune_kit.compression.job import SPARSITY, Goal, reach
+from keras_prune_kit.compression.job import SPARSITY, Goal, policy_for, reach
 from keras_prune_kit.compression.recipe import Recipe
+from keras_prune_kit.compression.repaired_start import repair_samples
 from keras_prune_kit.compression.smallest import LEAST_EPOCHS
-from keras_prune_kit.policies import PrunePolicy, as_policy
+from keras_prune_kit.policies import PrunePolicy
 from keras_prune_kit.reports import CompressionReport
 from keras_prune_kit.schedules import Schedule
 from keras_prune_kit.tflite import check_exportable
@@ -164,14 +166,14 @@ def compress(
     """
     model = _keras.opened(model, compiled=True)
     _keras.world(model)
-    chosen = None if policy is None else as_policy(policy)
-    _keras.check_compiled(model)
-    # Only for its errors, such as a rule that covers no weight.
-    (chosen or as_policy(SPARSITY)).plan(model)
-    check_exportable(model)
     _check_target(target, max_accuracy_drop)
     _check_budgets(target, speedup, macs, multiple_of)
     _check_epochs(epochs, target)
+    chosen = None if policy is None else policy_for(policy, epochs)
+    _keras.check_compiled(model)
+    # Only for its errors, such as a rule that covers no weight.
+    (chosen or policy_for(SPARSITY, epochs)).plan(model)
+    check_exportable(model)
     if quantization is not None and not isinstance(quantization, str):
         raise TypeError(f"quantization is a text. Received: {quantization!r}.")
     if quantization is not None:
@@ -179,10 +181,15 @@ def compress(
     _check_fit_options(batch_size, callbacks, verbose)
     check_decision(objective, mode)
     train_data = as_arrays(train_data, "train_data")
+    if not epochs:
+        train_data = without_labels(train_data)
     validation_data = as_arrays(validation_data, "validation_data")
     check_data(train_data, "train_data")
     check_data(validation_data, "validation_data")
     check_rereadable(validation_data, "validation_data")
+    if not epochs:
+        # Read once: of a dataset, a child process would get all batches.
+        train_data = (repair_samples(train_data),)
     if target is not None:
         check_rereadable(train_data, "train_data of several attempts")
     if representative_data is None and quantization in (None, *COMPARED):
@@ -215,12 +222,12 @@ def compress(
 
 
 def _check_epochs(epochs: Any, target: str | None) -> None:
-    check_whole("epochs", epochs)
-    if target is not None and epochs < LEAST_EPOCHS:
+    check_whole("epochs", epochs, least=0)
+    if target is not None and 0 < epochs < LEAST_EPOCHS:
         raise ValueError(
             f"target='{target}' makes several attempts, which share at least "
-            f"{LEAST_EPOCHS} epochs. Received: epochs={epochs}. Use 20 or more, or "
-            "omit the target to prune once."
+            f"{LEAST_EPOCHS} epochs. Received: epochs={epochs}. Use 20 or more, 0 to "
+            "search without training, or omit the target to prune once."
         )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from keras_prune_kit import _keras
-from keras_prune_kit._keras.datasets import labelled_samples
+from keras_prune_kit._keras.datasets import is_arrays, labelled_samples
 from keras_prune_kit._tools.files import scratch_folder
 from keras_prune_kit.callbacks import PruningCallback, TargetSparsityCheckpoint
 
@@ -49,8 +49,15 @@ class FineTuning:
 
     def samples(self, count: int) -> Any:
         """Return some training samples as `(x, y)`; `None` for data without labels."""
-        x, y = self.arguments["x"], self.arguments.get("y")
-        return labelled_samples(x if y is None else (x, y), count)
+        y = self.arguments.get("y")
+        data = self.inputs if y is None else (self.arguments["x"], y)
+        return labelled_samples(data, count)
+
+    @property
+    def inputs(self) -> Any:
+        """The training inputs: arrays as `(x,)`, or a dataset with its labels."""
+        x = self.arguments["x"]
+        return (x,) if is_arrays(x) else x
 
     def prepare(self, model: Any) -> None:
         """Compile a copy before `fit`; this class keeps the compilation of the model.

@@ -14,14 +14,15 @@ from keras_prune_kit.compression.attempt import (
     Setting,
     copy_for,
     export,
+    make_attempt,
     number_format,
     prunes_while_quantized,
     run_attempt,
 )
 from keras_prune_kit.compression.bisection import (
-    LEAST_SHARE,
     Bisection,
     Ladder,
+    attempts_in,
     ramp_to,
     shares,
 )
@@ -34,13 +35,13 @@ from keras_prune_kit.measuring.comparison import compare_opened
 from keras_prune_kit.measuring.sparsity import sparsity_report
 from keras_prune_kit.policies import PrunePolicy
 from keras_prune_kit.quantization import quantize_aware, strip_quantization
+from keras_prune_kit.reconstruction import policy_at_once
 from keras_prune_kit.reports import CompressionReport
 
 _log = logging.getLogger(__name__)
 
 # An attempt on tf_keras prunes for an epoch and trains quantized for another.
 LEAST_EPOCHS = 4
-_MOST_ATTEMPTS = 4
 _LEAST_TO_THIN = 16  # epochs of a search that first takes channels out
 _CHANNELS = 0.5
 
@@ -172,6 +173,10 @@ def _attempt(
     warm_start: WarmStart,
 ) -> Outcome:
     """Make an attempt; at a searched sparsity, from the weights of an earlier one."""
+    if not training.epochs:
+        policy = setting.policy if sparsity is None else policy_at_once(sparsity)
+        setting = replace(setting, policy=policy)
+        return make_attempt(start, setting, training, recipe.representative_data)
     copied = copy_for(start, setting.weight_bits)
     if sparsity is not None:
         begin = warm_start.load_into(copied, sparsity)
@@ -197,11 +202,11 @@ def _strategy(
 ) -> Bisection | Ladder:
     """Return the search strategy."""
     bits: tuple[int | None, ...] = (None,)
-    if quantization is None:
+    if quantization is None and recipe.epochs:
         quantize_aware(recipe.model)  # Raises now if an attempt would later.
         bits = _BITS if prunes_while_quantized(recipe.model) else _BITS_OF_TFMOT
     quantization = quantization or "int8"
     if policy is not None:
         return Ladder([Setting(policy, quantization, number) for number in bits])
-    attempts = min(_MOST_ATTEMPTS, recipe.epochs // LEAST_SHARE)
-    return Bisection(quantization, bits[0], recipe.steps(recipe.epochs), attempts)
+    steps = recipe.steps(recipe.epochs) or None
+    return Bisection(quantization, bits[0], steps, attempts_in(recipe.epochs))
