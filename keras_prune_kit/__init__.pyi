@@ -42,6 +42,7 @@ from .pruner import ZerosGrowBackWarning as ZerosGrowBackWarning
 from .pruner import merge_lora as merge_lora
 from .quantization import quantize_aware as quantize_aware
 from .quantization import strip_quantization as strip_quantization
+from .reconstruction import distill as distill
 from .reconstruction import prune_at_once as prune_at_once
 from .reconstruction import reconstruct as reconstruct
 from .reconstruction import reestimate_batch_norm as reestimate_batch_norm

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import keras_prune_kit as kpk
-from keras_prune_kit.compression.distillation import are_probabilities
+from keras_prune_kit._keras import are_probabilities
 
 
 def teacher_of(K, activation="softmax", units=3):

@@ -73,6 +73,7 @@ from keras_prune_kit._keras.models import (
     weights_ending,
     world,
 )
+from keras_prune_kit._keras.operations import tree_of
 from keras_prune_kit._keras.outputs import arrange, named_outputs
 from keras_prune_kit._keras.projections import (
     ClusterProjection,
@@ -86,7 +87,7 @@ from keras_prune_kit._keras.recurrent_states import at_rest
 from keras_prune_kit._keras.scoring import output_masks, scorer, with_masks
 from keras_prune_kit._keras.sending import load_sent, save_as_sent
 from keras_prune_kit._keras.signature import ModelInput, Signature, signature_of
-from keras_prune_kit._keras.soft_targets import mix_targets
+from keras_prune_kit._keras.soft_targets import are_probabilities, mix_targets
 from keras_prune_kit._keras.train_functions import (
     MaskedFunction,
     keep_function,
@@ -109,6 +110,7 @@ from keras_prune_kit._keras.weights import (
 )
 
 __all__ = [
+    "are_probabilities",
     "Adapted",
     "Call",
     "ClusterProjection",
@@ -201,6 +203,8 @@ __all__ = [
     "state_of",
     "to_numpy",
     "trained_model",
+    "tree_of",
+    "tree_of",
     "uncompiled",
     "variables_among",
     "variables_of",

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from keras_prune_kit._keras.models import world
 from keras_prune_kit._keras.operations import ops_of
 
+_NOT_EXACTLY_ONE = 0.02  # The rounding error of a sum of float16 outputs.
 _SURE = 1e-7  # Keeps log(p) and log(1 - p) finite: float32 rounds 1 - 1e-8 to 1.
 
 
@@ -54,3 +57,14 @@ def _labels(ops: Any, y: Any, outputs: Any) -> Any:
     if y.shape[-1] != classes:
         y = ops.one_hot(ops.cast(y[..., 0], "int32"), classes)
     return ops.cast(y, "float32")
+
+
+def are_probabilities(rows: np.ndarray) -> bool:
+    """Return True if rows of shape `(n, classes)` are probabilities, not logits."""
+    rows = np.asarray(rows, np.float32)
+    if rows.min() < 0 or rows.max() > 1:
+        return False
+    # The probability of a single class need not be 1.
+    return rows.shape[-1] == 1 or bool(
+        np.allclose(rows.sum(-1), 1, atol=_NOT_EXACTLY_ONE)
+    )

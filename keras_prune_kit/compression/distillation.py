@@ -9,8 +9,6 @@ import numpy as np
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import check_number, using
 
-_NOT_EXACTLY_ONE = 0.02  # The rounding error of a sum of float16 outputs.
-
 
 def soft_targets(
     teacher: Any, data: Any, *, weight: float = 0.5, temperature: float = 1.0
@@ -85,7 +83,7 @@ def soft_targets(
     options = {
         "weight": weight,
         "temperature": temperature,
-        "are_logits": not are_probabilities(outputs),
+        "are_logits": not _keras.are_probabilities(outputs),
     }
     if not is_dataset:
         mixed = _keras.mix_targets(teacher, outputs, y, **options)
@@ -134,7 +132,7 @@ def _described(outputs: Any) -> str:
 def _check_labels(y: np.ndarray, outputs: np.ndarray) -> None:
     classes = outputs.shape[-1]
     if y.shape == outputs.shape and classes > 1:
-        fits = are_probabilities(y)
+        fits = _keras.are_probabilities(y)
     else:
         fits = y.shape in (outputs.shape[:-1], (*outputs.shape[:-1], 1))
         # A single sigmoid separates two classes.
@@ -146,14 +144,3 @@ def _check_labels(y: np.ndarray, outputs: np.ndarray) -> None:
             f"{y.shape} up to {y.max() if y.size else None}, and a teacher with "
             f"outputs of shape {outputs.shape}."
         )
-
-
-def are_probabilities(rows: np.ndarray) -> bool:
-    """Return True if rows of shape `(n, classes)` are probabilities, not logits."""
-    rows = np.asarray(rows, np.float32)
-    if rows.min() < 0 or rows.max() > 1:
-        return False
-    # The probability of a single class need not be 1.
-    return rows.shape[-1] == 1 or bool(
-        np.allclose(rows.sum(-1), 1, atol=_NOT_EXACTLY_ONE)
-    )

@@ -13,7 +13,7 @@ from keras_prune_kit._keras.datasets import (
     input_samples,
     labelled_samples,
 )
-from keras_prune_kit.compression.distillation import are_probabilities, soft_targets
+from keras_prune_kit.compression.distillation import soft_targets
 from keras_prune_kit.compression.fine_tuning import FineTuning
 from keras_prune_kit.compression.recipe import Recipe
 
@@ -90,7 +90,10 @@ class DistilledTraining(FineTuning):
         validation_targets = soft_targets(model, validation_data, weight=0.0)
         samples = input_samples(validation_data, _SAMPLES)
         outputs = np.asarray(model.predict(samples, verbose=0))
-        is_binary, are_logits = outputs.shape[-1] == 1, not are_probabilities(outputs)
+        is_binary, are_logits = (
+            outputs.shape[-1] == 1,
+            not _keras.are_probabilities(outputs),
+        )
         is_plain = _keras.is_plain_accuracy(model, self.metric)
         if not (is_binary or _are_rows(validation_data, outputs) or is_plain):
             return self  # The deciding metric does not accept soft targets.

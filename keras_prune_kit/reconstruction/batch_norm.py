@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit import _keras
+from keras_prune_kit.reconstruction.divergence import divergence
 from keras_prune_kit.reconstruction.inputs import one_batch
 from keras_prune_kit.reconstruction.reconstruct import checked_pair
 
@@ -53,11 +54,11 @@ def reestimate_batch_norm(pruned: Any, dense_model: Any, *, data: Any) -> bool:
     # Copies: on some backends `read` returns a view.
     before = [np.array(handle.read(variable)) for variable in variables]
     wanted = _keras.watched_pass(dense_model, x, (), _ignore)
-    old = _divergence(wanted, _keras.watched_pass(pruned, x, (), _ignore))
+    old = divergence(wanted, _keras.watched_pass(pruned, x, (), _ignore))
     is_better = False
     try:
         _keras.watched_pass(pruned, x, layers, _Averages(handle))
-        new = _divergence(wanted, _keras.watched_pass(pruned, x, (), _ignore))
+        new = divergence(wanted, _keras.watched_pass(pruned, x, (), _ignore))
         is_better = new < old
     finally:
         if not is_better:
@@ -92,17 +93,3 @@ class _Averages:
 
 def _ignore(layer: Any, x: np.ndarray | None) -> None:
     """See nothing: the outputs of the pass are all that is wanted."""
-
-
-def _divergence(wanted: Any, given: Any) -> float:
-    """Return the squared difference of outputs, relative to the variance of each."""
-    pairs = zip(_flat(wanted), _flat(given), strict=True)
-    return sum(float(np.mean((a - b) ** 2) / (a.var() or 1.0)) for a, b in pairs)
-
-
-def _flat(outputs: Any) -> list[np.ndarray]:
-    if isinstance(outputs, dict):
-        outputs = [outputs[key] for key in sorted(outputs)]
-    if isinstance(outputs, list | tuple):
-        return [array for item in outputs for array in _flat(item)]
-    return [np.asarray(outputs, np.float64)]
