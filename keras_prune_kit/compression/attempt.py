@@ -180,7 +180,7 @@ def _repair(
     model: Any, setting: Setting, data: Any, representative_data: Any
 ) -> Outcome:
     """Prune a copy at once, repair what is left and export it, without training."""
-    samples = repair_samples(data)
+    samples = repair_samples(model, data)
     for policy in setting.policies:
         model = _without_zero_channels(repaired(model, policy, samples), policy)
     exported = export(model, setting.quantization, representative_data)

@@ -181,15 +181,17 @@ def compress(
     _check_fit_options(batch_size, callbacks, verbose)
     check_decision(objective, mode)
     train_data = as_arrays(train_data, "train_data")
-    if not epochs:
+    if epochs:
+        _check_labelled(model, train_data)
+    else:
         train_data = without_labels(train_data)
-    validation_data = as_arrays(validation_data, "validation_data")
     check_data(train_data, "train_data")
+    if not epochs:
+        # Read once: a child process would get all batches of a dataset.
+        train_data = (repair_samples(model, train_data),)
+    validation_data = as_arrays(validation_data, "validation_data")
     check_data(validation_data, "validation_data")
     check_rereadable(validation_data, "validation_data")
-    if not epochs:
-        # Read once: of a dataset, a child process would get all batches.
-        train_data = (repair_samples(train_data),)
     if target is not None:
         check_rereadable(train_data, "train_data of several attempts")
     if representative_data is None and quantization in (None, *COMPARED):
@@ -228,6 +230,20 @@ def _check_epochs(epochs: Any, target: str | None) -> None:
             f"target='{target}' makes several attempts, which share at least "
             f"{LEAST_EPOCHS} epochs. Received: epochs={epochs}. Use 20 or more, 0 to "
             "search without training, or omit the target to prune once."
+        )
+
+
+def _check_labelled(model: Any, train_data: Any) -> None:
+    """Raise a `ValueError` for inputs alone, unless the model has losses of its own."""
+    spec = getattr(train_data, "element_spec", ())
+    items = train_data if isinstance(train_data, tuple) else spec
+    is_alone = not isinstance(items, tuple) or len(items) == 1
+    if hasattr(train_data, "shape") or isinstance(train_data, dict):
+        is_alone = True
+    if is_alone and model.loss is not None:
+        raise ValueError(
+            "train_data have labels to train with, (x, y). Received: inputs alone. "
+            "Pass epochs=0 to prune and repair without training."
         )
 
 

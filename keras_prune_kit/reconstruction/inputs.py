@@ -26,6 +26,16 @@ def one_batch(model: Any, data: Any) -> Any:
 
     Args:
         model: A built model.
+        data: As in `checked_arrays`.
+    """
+    return _keras.signature_of(model).pack(checked_arrays(model, data))
+
+
+def checked_arrays(model: Any, data: Any) -> list[np.ndarray]:
+    """Return an array for each input of a model.
+
+    Args:
+        model: A built model.
         data: An array `(n, ...)`, a list or dict of arrays for several inputs, or an
             iterable of batches of them, such as a `tf.data.Dataset`.
 
@@ -34,8 +44,7 @@ def one_batch(model: Any, data: Any) -> Any:
         ValueError: If they do not match the inputs of the model, are none, or are not
             finite.
     """
-    signature = _keras.signature_of(model)
-    inputs = signature.inputs
+    inputs = _keras.signature_of(model).inputs
     arrays = _arrays(as_arrays(data, "data"), [item.name for item in inputs])
     if len(arrays) != len(inputs):
         raise ValueError(
@@ -49,7 +58,7 @@ def one_batch(model: Any, data: Any) -> Any:
             "data have the same number of samples for each input, at least one. "
             f"Received: {[len(array) for array in checked]}."
         )
-    return signature.pack(checked)
+    return checked
 
 
 def _arrays(data: Any, names: list[str]) -> list[Any]:

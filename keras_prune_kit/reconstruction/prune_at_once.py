@@ -72,7 +72,7 @@ def prune_at_once(
     _keras.compile_like(model, pruned)
     _set_masks(pruned, chosen)
     report = reconstruct(pruned, model, data=x, surgery_rounds=surgery_rounds)
-    _logger.info("%s", report)
+    _logger.debug("%s", report)
     return pruned
 
 
