@@ -25,7 +25,7 @@ def normalized(K):
     layers = [
         K.layers.Input((8, 8, 1)),
         K.layers.Conv2D(16, 3, use_bias=False),
-        K.layers.BatchNormalization(),
+        K.layers.BatchNormalization(momentum=0.8),
         K.layers.ReLU(),
         K.layers.Flatten(),
         K.layers.Dense(32, activation="relu"),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
+
+_KERAS_BATCH = 32  # The default of `fit` for arrays.
 
 # Iterables that do not contain batches.
 _NO_BATCHES = (str, bytes, bytearray, dict, set, range, type, np.ndarray, np.generic)
@@ -100,6 +103,18 @@ def batch_count(data: Any) -> int | None:
     # Generators, and datasets that are endless or of unknown length.
     except TypeError:
         return None
+
+
+def steps_per_epoch(data: Any, batch_size: int | None) -> int | None:
+    """Return the number of batches that `fit` makes of data; `None` if unknown.
+
+    Args:
+        data: Arrays `(x, ...)`, or a dataset.
+        batch_size: Samples per batch of arrays; `None` for Keras' default.
+    """
+    if isinstance(data, tuple):
+        return math.ceil(length(data[0]) / (batch_size or _KERAS_BATCH))
+    return batch_count(data)
 
 
 def check_data(data: Any, name: str) -> None:

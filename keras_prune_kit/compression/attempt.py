@@ -6,7 +6,7 @@ they differ in their settings and in how the copy is fine-tuned.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from keras_prune_kit import _keras
@@ -14,7 +14,14 @@ from keras_prune_kit._tools.quantizations import COMPARED
 from keras_prune_kit.callbacks import PruningCallback
 from keras_prune_kit.channels import remove_zero_channels
 from keras_prune_kit.compression.fine_tuning import FineTuning
-from keras_prune_kit.compression.repaired_start import repair_samples, repaired
+from keras_prune_kit.compression.repairing import (
+    DENSE,
+    REPAIRED,
+    renew_averages,
+    repair_samples,
+    repaired,
+    start_of,
+)
 from keras_prune_kit.compression.thinning import Thinning, thinned
 from keras_prune_kit.measuring.sparsity import sparsity_report
 from keras_prune_kit.policies import PrunePolicy
@@ -68,12 +75,15 @@ class Outcome:
         sparsity_report: The zeros of each pruned weight.
         score: The best epoch's validation metric, or its loss where the direction of
             the metric is not known; `None` if no epoch ended at the target.
+        start: Where its training started: `"dense"` or `"repaired"`; all of it if there
+            was none.
     """
 
     model: Any
     tflite: TFLiteModel
     sparsity_report: SparsityReport
     score: float | None
+    start: str = DENSE
 
 
 def number_format(quantization: str) -> str:
@@ -132,12 +142,15 @@ def make_attempt(
         if is_all:
             exported = export(model, setting.quantization, representative_data)
             return Outcome(model, exported, sparsity_report(model), None)
-    copied = copy_for(model, setting.weight_bits)
-    return run_attempt(copied, setting, training, representative_data)
+    start, name = start_of(model, setting.policy, training)
+    copied = copy_for(start, setting.weight_bits)
+    outcome = run_attempt(copied, model, setting, training, representative_data)
+    return replace(outcome, start=name)
 
 
 def run_attempt(
     copied: Any,
+    dense: Any,
     setting: Setting,
     training: FineTuning,
     representative_data: Any = None,
@@ -146,6 +159,7 @@ def run_attempt(
 
     Args:
         copied: A model from `copy_for`. It is trained in place.
+        dense: The model that it is a copy of.
         setting: Its pruning and quantization.
         training: Its fine-tuning. If quantization-aware training comes after pruning,
             it gets a third of the epochs.
@@ -167,6 +181,7 @@ def run_attempt(
     score = pruning_part.fit(copied, pruning)
     if pruning.report is None:
         raise RuntimeError("fit ended without calling PruningCallback.on_train_end.")
+    score = renew_averages(copied, dense, pruning_part, score)
     report, trained = pruning.report, _without_zero_channels(copied, policy)
     if last:
         # By default it keeps the zeros, which no pruner holds any more.
@@ -184,7 +199,7 @@ def _repair(
     for policy in setting.policies:
         model = _without_zero_channels(repaired(model, policy, samples), policy)
     exported = export(model, setting.quantization, representative_data)
-    return Outcome(model, exported, sparsity_report(model), None)
+    return Outcome(model, exported, sparsity_report(model), None, REPAIRED)
 
 
 def _without_zero_channels(model: Any, policy: PrunePolicy) -> Any:

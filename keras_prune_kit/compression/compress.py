@@ -26,7 +26,7 @@ from keras_prune_kit._tools.quantizations import COMPARED, check_installed
 from keras_prune_kit.compression.budgets import check_macs, check_speedup
 from keras_prune_kit.compression.job import SPARSITY, Goal, policy_for, reach
 from keras_prune_kit.compression.recipe import Recipe
-from keras_prune_kit.compression.repaired_start import repair_samples
+from keras_prune_kit.compression.repairing import repair_samples
 from keras_prune_kit.compression.smallest import LEAST_EPOCHS
 from keras_prune_kit.policies import PrunePolicy
 from keras_prune_kit.reports import CompressionReport

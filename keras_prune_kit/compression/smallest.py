@@ -28,6 +28,7 @@ from keras_prune_kit.compression.bisection import (
 )
 from keras_prune_kit.compression.distilled_training import DistilledTraining
 from keras_prune_kit.compression.recipe import Recipe, with_deciding_metric
+from keras_prune_kit.compression.repairing import DENSE, start_of
 from keras_prune_kit.compression.thinning import Thinning, thinned
 from keras_prune_kit.compression.tried import Tried
 from keras_prune_kit.compression.warm_start import WarmStart
@@ -78,10 +79,11 @@ def find_smallest(
     _try_all(recipe, strategy, tried, quantization is None and policy is None)
 
     models = {"baseline": model, f"baseline + {number_format(quantized)}": dense}
-    chosen, exported, sparsity = 0, dense, None
+    chosen, exported, sparsity, begun = 0, dense, None, {}
     if tried.held:
         chosen, setting, best = min(tried.held, key=_size)
         result, exported, sparsity = best.model, best.tflite, best.sparsity_report
+        begun = {"start": best.start}
         models |= {"pruned": result, f"pruned + {setting.number_format}": exported}
     return CompressionReport(
         comparison=compare_opened(models, evaluation, latency_runs=LATENCY_RUNS),
@@ -90,6 +92,7 @@ def find_smallest(
         sparsity_report=sparsity or sparsity_report(result),
         settings={
             **recipe.settings(policy, quantization),
+            **begun,
             "target": "smallest",
             "max_accuracy_drop": max_accuracy_drop,
         },
@@ -177,15 +180,20 @@ def _attempt(
         policy = setting.policy if sparsity is None else policy_at_once(sparsity)
         setting = replace(setting, policy=policy)
         return make_attempt(start, setting, training, recipe.representative_data)
-    copied = copy_for(start, setting.weight_bits)
+    first, name = start, DENSE
+    if sparsity is None or not warm_start.has(sparsity):
+        first, name = start_of(start, setting.policy, training)
+    copied = copy_for(first, setting.weight_bits)
     if sparsity is not None:
         begin = warm_start.load_into(copied, sparsity)
         setting = replace(setting, policy=ramp_to(sparsity, begin))
         training = replace(training, callbacks=[warm_start, *training.callbacks])
-    outcome = run_attempt(copied, setting, training, recipe.representative_data)
+    samples = recipe.representative_data
+    outcome = run_attempt(copied, start, setting, training, samples)
     if sparsity is not None:
         warm_start.save(outcome.sparsity_report.sparsity, copied)  # its best epoch
-    return replace(outcome, model=_ordinary(outcome.model, recipe.model))
+    model = _ordinary(outcome.model, recipe.model)
+    return replace(outcome, model=model, start=name)
 
 
 def _ordinary(trained: Any, model: Any) -> Any:
