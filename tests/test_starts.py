@@ -72,7 +72,7 @@ def test_a_long_one_starts_from_the_dense_model(K, trained, digits, monkeypatch)
 @pytest.mark.quick_in("keras")
 def test_what_lost_too_much_is_no_start(K, trained, digits, caplog):
     training = of_training(digits)
-    with caplog.at_level(logging.INFO, "keras_prune_kit"):
+    with caplog.at_level(logging.DEBUG, "keras_prune_kit"):
         start, name = repairing.start_of(trained, kpk.PrunePolicy(0.99), training)
     assert name == "dense"
     assert start is trained

@@ -1,12 +1,11 @@
 """Where should a fine-tuning start: from the dense model, or from a repaired one?
 
 ResNet8 at 80 % and the CNN of the MNIST tutorial at 98 %, trained on with Adam for half
-an epoch, two and five, from three starts at equal steps, data and optimizer. "gradual"
-starts dense and prunes step by step, "repaired" is `prune_at_once` on 512 training
-pictures with its mask held, "halfway" is that at half of the zeros, from where pruning
-goes on. Each is done for each layer by itself and in one ranking of all. Adds a JSON
-line per run: test accuracy, and that after `reestimate_batch_norm`. What --out holds
-already is not run again.
+an epoch, two and five, at equal steps, data and optimizer. "gradual" starts dense and
+prunes step by step, "repaired" starts from `prune_at_once` on 512 training pictures,
+with its mask held. Each is done for each layer by itself and in one ranking of all.
+Adds a JSON line per run: test accuracy, and that after `reestimate_batch_norm`. What
+--out holds already is not run again.
 
     python examples/benchmarks/starts.py --data FOLDER --models FOLDER --out FILE
 
@@ -16,19 +15,22 @@ already is not run again.
 import argparse
 import functools
 import json
+import sys
 import time
 from pathlib import Path
 
 import keras
 import numpy as np
-from one_shot_models import NETWORKS, trained
 
 import keras_prune_kit as kpk
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+from one_shot_models import NETWORKS, trained  # noqa: E402
 
 BATCH, SAMPLES, RATE = 128, 512, 1e-3
 SPARSITIES = {"resnet8": 0.8, "mnist_cnn": 0.98}
 EPOCHS = (0.5, 2, 5)
-STARTS = ("gradual", "repaired", "halfway")
+STARTS = ("gradual", "repaired")
 SCOPES = {"layer": kpk.magnitude, "global": kpk.lamp}
 
 
@@ -42,12 +44,8 @@ def started(dense, start, scope, sparsity, samples):
         copied = keras.models.clone_model(dense)
         copied.set_weights(dense.get_weights())
         return copied, kpk.PolynomialDecay(0.0, sparsity)
-    first = sparsity if start == "repaired" else sparsity / 2
-    at_once = policy_of(kpk.ConstantSparsity(first), scope)
-    return (
-        kpk.prune_at_once(dense, at_once, data=samples),
-        kpk.PolynomialDecay(first, sparsity),
-    )
+    held = kpk.ConstantSparsity(sparsity)
+    return kpk.prune_at_once(dense, policy_of(held, scope), data=samples), held
 
 
 def run(dense, data, setting):
