@@ -24,8 +24,8 @@ import numpy as np
 
 import keras_prune_kit as kpk
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
-from one_shot_models import NETWORKS, trained  # noqa: E402
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from one_shot_models import NETWORKS, trained
 
 BATCH, SAMPLES, RATE = 128, 512, 1e-3
 SPARSITIES = {"resnet8": 0.8, "mnist_cnn": 0.98}
