@@ -30,7 +30,7 @@ import numpy as np
 
 import keras_prune_kit as kpk
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from one_shot_models import NETWORKS, trained
 
 # The zeros of each network: a fraction, or N:M.

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import trashnet_mobilenet as trashnet
-from compression_table import ROWS, mobilenet
+from compression_table import ROWS, mobilenet, trashnet
 from speed_table import encoder
 
 CLASSES = 10

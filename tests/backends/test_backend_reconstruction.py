@@ -56,3 +56,21 @@ def test_batch_norm_is_kept_only_if_it_helps():
     assert kpk.reestimate_batch_norm(same, model, data=x) is False
     for old, new in zip(model.get_weights(), same.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def test_outputs_come_closer_by_training_without_labels():
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((12,))
+    hidden = keras.layers.Dense(24, activation="tanh")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(2)(hidden))
+    x = np.random.default_rng(0).normal(size=(300, 12)).astype("float32")
+    policy = kpk.PrunePolicy(kpk.ConstantSparsity(0.7), scope="global")
+    pruned = kpk.prune_at_once(model, policy, data=x)
+    zeros = [np.array(weight) == 0 for weight in pruned.get_weights()]
+    new = np.random.default_rng(1).normal(size=(300, 12)).astype("float32")
+    wanted, before = outputs(model, new), outputs(pruned, new)
+    assert kpk.distill(pruned, model, data=x, epochs=20, learning_rate=2e-3) is True
+    error = np.square(outputs(pruned, new) - wanted).mean()
+    assert error < 0.9 * np.square(before - wanted).mean()
+    for old, value in zip(zeros, pruned.get_weights(), strict=True):
+        np.testing.assert_array_equal(np.array(value) == 0, old)

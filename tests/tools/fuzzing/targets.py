@@ -79,6 +79,8 @@ VALID = {
     "prune_at_once.data": lambda f: f.x,
     "reconstruct.data": lambda f: f.x,
     "reestimate_batch_norm.data": lambda f: f.x,
+    "distill.data": lambda f: f.x,
+    "distill.epochs": lambda f: 1,
     "PrunePolicy.from_dict.data": lambda f: kpk.PrunePolicy(0.5).to_dict(),
     "compare.y": lambda f: f.y,
     "compare.latency_runs": lambda f: 1,
