@@ -39,11 +39,8 @@ def repair_samples(model: Any, data: Any) -> Any:
         data: Arrays `(x,)` or `(x, y)`, or a dataset.
 
     Raises:
-        ValueError: If they do not match the model, are not finite, or can be read only
-            once.
+        ValueError: If they do not match the model or are not finite.
     """
-    if isinstance(data, Iterator):
-        raise ValueError("The training data can be read only once.")
     # Of fewer arrays, some would occur more than once, and look like more data.
     is_short = isinstance(data, tuple) and length(data) < _SAMPLES
     inputs = input_samples(data, length(data) if is_short else _SAMPLES)
@@ -87,7 +84,7 @@ def start_of(
     if policy is None or not is_short or not _can_be_repaired(policy):
         return model, DENSE
     try:
-        inputs = repair_samples(model, training.inputs)
+        inputs = _samples_beside(model, training)
         pruned = repaired(model, policy, inputs)
         lost = _divergence(model, pruned, inputs)
     except (TypeError, ValueError) as error:
@@ -124,7 +121,7 @@ def renew_averages(
         return score
     before = model.get_weights()
     try:
-        inputs = repair_samples(dense, training.inputs)
+        inputs = _samples_beside(dense, training)
         is_closer = reestimate_batch_norm(model, dense, data=inputs)
     except (TypeError, ValueError) as error:
         _log.debug("Batch normalization stays as it was trained: %s", error)
@@ -138,6 +135,13 @@ def renew_averages(
     model.set_weights(before)
     _keras.variables_of(model).sync()
     return score
+
+
+def _samples_beside(model: Any, training: FineTuning) -> Any:
+    """Return inputs to repair a model with, of data that a training reads too."""
+    if isinstance(training.inputs, Iterator):
+        raise ValueError("The training data can be read only once.")
+    return repair_samples(model, training.inputs)
 
 
 def _can_be_repaired(policy: PrunePolicy) -> bool:
