@@ -258,7 +258,7 @@ def test_the_table_fits_a_terminal(job):
             "final sparsity|multiple",
         ),
         ({"quantization": "int3"}, "quantization must be one of"),
-        ({"epochs": 0}, "epochs"),
+        ({"epochs": -1}, "epochs"),
         ({"representative_data": np.zeros((5, 3, 3, 1), "float32")}, "shape"),
     ],
 )

@@ -538,7 +538,7 @@ def test_surgery_moves_zeros_to_where_less_is_lost(K):
 def test_prune_at_once_returns_a_copy(K, caplog):
     dense, x = mlp(K), random(300, 12)
     before = dense.get_weights()
-    with caplog.at_level(logging.INFO, "keras_prune_kit"):
+    with caplog.at_level(logging.DEBUG, "keras_prune_kit"):
         pruned = kpk.prune_at_once(dense, 0.6, data=x)
     assert_same(dense.get_weights(), before)
     assert kpk.sparsity_report(pruned).sparsity == pytest.approx(0.6, abs=0.005)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import functools
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
+
+_KERAS_BATCH = 32  # The default of `fit` for arrays.
 
 # Iterables that do not contain batches.
 _NO_BATCHES = (str, bytes, bytearray, dict, set, range, type, np.ndarray, np.generic)
@@ -79,9 +82,16 @@ def batches(data: Any) -> Iterator[tuple[Any, ...]]:
     if isinstance(data, tuple):
         yield data
     elif hasattr(data, "__getitem__") and hasattr(data, "__len__"):
-        yield from (_numpy(data[index]) for index in range(len(data)))
+        yield from (_batch(data[index]) for index in range(len(data)))
     else:
-        yield from map(_numpy, data)
+        yield from map(_batch, data)
+
+
+def _batch(element: Any) -> tuple[Any, ...]:
+    """Return an element of a dataset as `(x, ...)`, inputs alone as `(x,)`."""
+    # Keras takes a list, too, for inputs with their labels.
+    is_several = isinstance(element, list | tuple)
+    return _numpy(tuple(element) if is_several else (element,))
 
 
 def batch_count(data: Any) -> int | None:
@@ -93,6 +103,18 @@ def batch_count(data: Any) -> int | None:
     # Generators, and datasets that are endless or of unknown length.
     except TypeError:
         return None
+
+
+def steps_per_epoch(data: Any, batch_size: int | None) -> int | None:
+    """Return the number of batches that `fit` makes of data; `None` if unknown.
+
+    Args:
+        data: Arrays `(x, ...)`, or a dataset.
+        batch_size: Samples per batch of arrays; `None` for Keras' default.
+    """
+    if isinstance(data, tuple):
+        return math.ceil(length(data[0]) / (batch_size or _KERAS_BATCH))
+    return batch_count(data)
 
 
 def check_data(data: Any, name: str) -> None:
@@ -147,6 +169,18 @@ def check_rereadable(data: Any, name: str) -> None:
             f"{name} are read more than once: pass arrays or a dataset, not a "
             f"generator that ends after one pass. Received: {data!r}."
         )
+
+
+def is_arrays(item: Any) -> bool:
+    """Return True for an array or a nest of them, False for a dataset."""
+    return isinstance(item, dict | list | tuple) or hasattr(item, "shape")
+
+
+def without_labels(data: Any) -> Any:
+    """Return arrays as `(x,)`, be it `x` or `(x, y)`; a dataset is left as it is."""
+    if isinstance(data, tuple):
+        return data[:1]
+    return (data,) if is_arrays(data) else data
 
 
 def input_samples(data: Any, count: int) -> Any:

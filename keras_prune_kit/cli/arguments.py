@@ -47,6 +47,13 @@ def count(text: str) -> int:
     return int(text)
 
 
+def count_or_none(text: str) -> int:
+    """Parse a whole number of at least 0."""
+    if not re.fullmatch(r"\d+", text, re.ASCII):
+        raise ArgumentTypeError(f"a whole number of at least 0 is needed, not {text}")
+    return int(text)
+
+
 def some_of(choices: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
     """Return a parser of words separated by commas, each one of the choices."""
 

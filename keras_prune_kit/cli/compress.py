@@ -13,7 +13,7 @@ from keras_prune_kit._keras.stage_progress import StageProgress
 from keras_prune_kit._tools.files import replacing_folder
 from keras_prune_kit._tools.progress import stage
 from keras_prune_kit.cli import models
-from keras_prune_kit.cli.data import adapt
+from keras_prune_kit.cli.data import adapt, hold_out
 from keras_prune_kit.cli.result import Result
 from keras_prune_kit.compression import compress
 from keras_prune_kit.policies import PrunePolicy
@@ -27,13 +27,16 @@ def run(options: argparse.Namespace) -> Result:
     """Prune, fine-tune, quantize and measure a model, and write all results."""
     policy = _policy(options)
     model, training, validation = opened(options)
+    judged = model
+    if has_no_labels(validation):
+        judged, validation = models.judged_by_outputs(model, validation[0])
     report = compress(
-        model,
+        judged,
         training,
         validation_data=validation,
         policy=policy,
         quantization=options.quantize,
-        epochs=options.epochs or (_SEARCH_EPOCHS if options.target else _EPOCHS),
+        epochs=_epochs(options),
         # A dataset, such as one of pictures, is batched already.
         batch_size=options.batch_size if isinstance(training, tuple) else None,
         callbacks=[StageProgress("pruning")],
@@ -46,24 +49,36 @@ def run(options: argparse.Namespace) -> Result:
         macs=options.macs,
         multiple_of=options.multiple_of,
     )
+    if judged is not model:
+        _keras.compile_like(model, report.model)
     return save(report, options.out)
 
 
 def opened(options: argparse.Namespace) -> tuple[Any, Any, Any]:
-    """Return the compiled model, the training data and the validation data."""
+    """Return the model, the training data and the validation data.
+
+    The model is compiled, unless there are no labels to choose a loss by.
+    """
     model = models.load(options.model, compiled=True, unsafe=options.unsafe)
     _keras.world(model).utils.set_random_seed(0)
     training, validation = _data(model, options)
-    is_arrays = isinstance(training, tuple)
-    if options.batch_size and not is_arrays and not os.path.isdir(options.train):
+    is_arrays, word = isinstance(training, tuple), _word(options)
+    if options.batch_size and not is_arrays and not os.path.isdir(word):
         raise ValueError(
             "--batch-size is for arrays and pictures. Received: a dataset from "
-            f"{options.train}, which is already batched. Leave the option out."
+            f"{word}, which is already batched. Leave the option out."
         )
-    if not _keras.is_compiled(model):
-        models.compile_for(model, training)
-    models.check_labels(model, training)
+    labelled = validation if has_no_labels(training) else training
+    if not has_no_labels(labelled):
+        if not _keras.is_compiled(model):
+            models.compile_for(model, labelled)
+        models.check_labels(model, labelled)
     return model, training, validation
+
+
+def has_no_labels(data: Any) -> bool:
+    """Return True for inputs alone, `(x,)`."""
+    return isinstance(data, tuple) and len(data) == 1
 
 
 def save(report: CompressionReport, out: str, *lines: str) -> Result:
@@ -77,9 +92,22 @@ def save(report: CompressionReport, out: str, *lines: str) -> Result:
     )
 
 
-def _policy(options: argparse.Namespace) -> PrunePolicy | None:
+def _epochs(options: argparse.Namespace) -> int:
+    if options.epochs is not None:
+        return options.epochs
+    if options.calibrate:
+        return 0
+    return _SEARCH_EPOCHS if options.target else _EPOCHS
+
+
+def _word(options: argparse.Namespace) -> str:
+    """Return the DATA to train with, or to do without."""
+    return options.train or options.calibrate
+
+
+def _policy(options: argparse.Namespace) -> PrunePolicy | float | None:
     if options.policy is None:
-        return None if options.sparsity is None else PrunePolicy(options.sparsity)
+        return options.sparsity
     try:
         return PrunePolicy.from_dict(
             json.loads(Path(options.policy).read_text("utf-8"))
@@ -89,14 +117,20 @@ def _policy(options: argparse.Namespace) -> PrunePolicy | None:
 
 
 def _data(model: Any, options: argparse.Namespace) -> tuple[Any, Any]:
-    """Return training data, and validation data to choose the best epoch with."""
-    training = models.source(options.train, model, options.batch_size)
+    """Return training data, and validation data to choose the best epoch with.
+
+    Both are `(x,)` if there are only inputs to calibrate with.
+    """
+    word = _word(options)
+    source = models.source(word, model, options.batch_size)
+    is_labelled = bool(options.train) or source.has_labels
     # The same data for both would choose the epoch by the training samples.
-    if options.validation in (None, options.train):
-        pair = training.split()
+    if options.validation in (None, word):
+        pair = source.split() if is_labelled else hold_out((source.inputs(),), word)
     else:
         validation = models.source(options.validation, model, options.batch_size)
-        pair = training.training(), validation.validation()
+        training = source.training() if is_labelled else (source.inputs(),)
+        pair = training, validation.validation()
     shape = models.input_shape(model)
     train, validate = (adapt(data, shape, options.scale) for data in pair)
     return train, validate

@@ -108,6 +108,35 @@ def compile_for(model: Any, data: Any) -> None:
     )
 
 
+def judged_by_outputs(model: Any, x: Any) -> tuple[Any, tuple[Any, Any]]:
+    """Return a copy that is measured without labels, and the data to do so.
+
+    Its metric is the mean absolute distance from the outputs of the model.
+
+    Args:
+        model: A built model, compiled or not. It is not changed.
+        x: Inputs to measure with.
+
+    Raises:
+        ValueError: If it has several outputs.
+    """
+    outputs = model.predict(x, batch_size=_keras.fixed_batch(model), verbose=0)
+    if not hasattr(outputs, "shape"):
+        raise ValueError(
+            "Without labels, the files of a model with one output are measured by the "
+            f"distance from the outputs of the model. Received: {len(outputs)} outputs."
+            " Add --validation DATA with labels."
+        )
+    judged = _keras.copy_model(model)
+    metric = _keras.world(model).metrics.MeanAbsoluteError(name="distance")
+    judged.compile(_OPTIMIZER, "mse", metrics=[metric])
+    _log.info(
+        "There are no labels: the files are measured by the mean absolute distance "
+        "from the outputs of the model. --validation DATA with labels gives a score."
+    )
+    return judged, (x, outputs)
+
+
 def check_labels(model: Any, data: Any) -> None:
     """Raise a `ValueError` if class numbers exceed the outputs of the model.
 

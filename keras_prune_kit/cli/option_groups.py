@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 
 from keras_prune_kit._tools.quantizations import QUANTIZATIONS
 from keras_prune_kit.cli import arguments
@@ -19,15 +20,22 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_training(parser: argparse.ArgumentParser, use: str) -> None:
-    """Add the training data and the validation data."""
-    parser.add_argument(
-        "--train",
-        metavar="DATA",
-        required=True,
-        type=arguments.data,
-        help="data to train with",
+def add_training(
+    parser: argparse.ArgumentParser, use: str, *, can_calibrate: bool = False
+) -> None:
+    """Add the training data, or inputs to do without, and the validation data."""
+    group = parser.add_mutually_exclusive_group(required=True)
+    group.add_argument(
+        "--train", metavar="DATA", type=arguments.data, help="data to train with"
     )
+    if can_calibrate:
+        group.add_argument(
+            "--calibrate",
+            metavar="DATA",
+            type=arguments.data,
+            help="some hundred inputs, to prune and repair with and without training; "
+            "an .npz or a function may have x alone",
+        )
     parser.add_argument(
         "--validation",
         metavar="DATA",
@@ -38,12 +46,15 @@ def add_training(parser: argparse.ArgumentParser, use: str) -> None:
 
 
 def add_epochs(
-    parser: argparse.ArgumentParser, default: int | None, meaning: str = "%(default)s"
+    parser: argparse.ArgumentParser,
+    default: int | None,
+    meaning: str = "%(default)s",
+    number: Callable[[str], int] = arguments.count,
 ) -> None:
     """Add the number of epochs and the batch size."""
     parser.add_argument(
         "--epochs",
-        type=arguments.count,
+        type=number,
         default=default,
         metavar="N",
         help=f"epochs of fine-tuning (default: {meaning})",

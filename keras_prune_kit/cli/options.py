@@ -38,6 +38,11 @@ def _problem(options: argparse.Namespace) -> str | None:
     """Return the problem of options that are valid only one by one, or `None`."""
     if options.command == "compare" and len(set(options.files)) < len(options.files):
         return "each FILE must be a different one; one is given twice"
+    if getattr(options, "calibrate", None) and options.epochs:
+        return (
+            "--calibrate gives inputs to do without training; to train for "
+            f"{options.epochs} epochs, pass labelled data with --train DATA"
+        )
     quantization = getattr(options, "quantize", None)
     try:
         # A search has several.

@@ -103,9 +103,10 @@ Prune a trained model while fine-tuning it, keep the best epoch, export it to
 report; the original model stays unchanged. With --target smallest, try several
 sparsities and keep the smallest file whose metric is good enough. With
 --speedup, --macs or --target fastest, whole filters and units leave the model,
-which makes it faster everywhere."""
+which makes it faster everywhere. With --calibrate or --epochs 0, nothing is
+trained: weights go at once, and those that are left make up for them."""
     add_model(parser)
-    add_training(parser, "choose the best epoch with")
+    add_training(parser, "choose the best epoch and measure with", can_calibrate=True)
     how_sparse = parser.add_mutually_exclusive_group()
     add_sparsity(
         how_sparse,
@@ -150,7 +151,12 @@ which makes it faster everywhere."""
     add_quantize(
         parser, None, "int8; with --target smallest, quantization-aware training"
     )
-    add_epochs(parser, None, "5; with --target 20, of all attempts together")
+    add_epochs(
+        parser,
+        None,
+        "5; with --target 20, of all attempts together; 0 with --calibrate",
+        arguments.count_or_none,
+    )
     add_scale(parser)
     add_out_folder(parser)
     add_common(parser)

@@ -6,7 +6,7 @@ they differ in their settings and in how the copy is fine-tuned.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from keras_prune_kit import _keras
@@ -14,6 +14,14 @@ from keras_prune_kit._tools.quantizations import COMPARED
 from keras_prune_kit.callbacks import PruningCallback
 from keras_prune_kit.channels import remove_zero_channels
 from keras_prune_kit.compression.fine_tuning import FineTuning
+from keras_prune_kit.compression.repairing import (
+    DENSE,
+    REPAIRED,
+    renew_averages,
+    repair_samples,
+    repaired,
+    start_of,
+)
 from keras_prune_kit.compression.thinning import Thinning, thinned
 from keras_prune_kit.measuring.sparsity import sparsity_report
 from keras_prune_kit.policies import PrunePolicy
@@ -44,6 +52,12 @@ class Setting:
     thinning: Thinning | None = None
 
     @property
+    def policies(self) -> list[PrunePolicy]:
+        """The policies of all masks in their order, those of channels first."""
+        first = None if self.thinning is None else self.thinning.policy
+        return [policy for policy in (first, self.policy) if policy is not None]
+
+    @property
     def number_format(self) -> str:
         """The number format of the stored weights, such as `"4-bit QAT"`."""
         if self.weight_bits is not None:
@@ -61,12 +75,15 @@ class Outcome:
         sparsity_report: The zeros of each pruned weight.
         score: The best epoch's validation metric, or its loss where the direction of
             the metric is not known; `None` if no epoch ended at the target.
+        start: Where its training started: `"dense"` or `"repaired"`; all of it if there
+            was none.
     """
 
     model: Any
     tflite: TFLiteModel
     sparsity_report: SparsityReport
     score: float | None
+    start: str = DENSE
 
 
 def number_format(quantization: str) -> str:
@@ -111,9 +128,12 @@ def make_attempt(
         model: A compiled model. It is not changed.
         setting: What happens to the copy.
         training: Its fine-tuning. If channels leave and weights are zeroed or quantized
-            in training, each of the two gets half of the epochs.
+            in training, each of the two gets half of the epochs. Of no epochs, what is
+            left is repaired instead.
         representative_data: Samples for calibration. Defaults to `None`.
     """
+    if not training.epochs:
+        return _repair(model, setting, training.inputs, representative_data)
     if setting.thinning is not None:
         is_all = setting.policy is None and setting.weight_bits is None
         share = training.epochs if is_all else max(1, training.epochs // 2)
@@ -122,12 +142,15 @@ def make_attempt(
         if is_all:
             exported = export(model, setting.quantization, representative_data)
             return Outcome(model, exported, sparsity_report(model), None)
-    copied = copy_for(model, setting.weight_bits)
-    return run_attempt(copied, setting, training, representative_data)
+    start, name = start_of(model, setting.policy, training)
+    copied = copy_for(start, setting.weight_bits)
+    outcome = run_attempt(copied, model, setting, training, representative_data)
+    return replace(outcome, start=name)
 
 
 def run_attempt(
     copied: Any,
+    dense: Any,
     setting: Setting,
     training: FineTuning,
     representative_data: Any = None,
@@ -136,6 +159,7 @@ def run_attempt(
 
     Args:
         copied: A model from `copy_for`. It is trained in place.
+        dense: The model that it is a copy of.
         setting: Its pruning and quantization.
         training: Its fine-tuning. If quantization-aware training comes after pruning,
             it gets a third of the epochs.
@@ -157,17 +181,31 @@ def run_attempt(
     score = pruning_part.fit(copied, pruning)
     if pruning.report is None:
         raise RuntimeError("fit ended without calling PruningCallback.on_train_end.")
-    report, trained = pruning.report, copied
-    # Fake quantization hides the channels of a model.
-    is_plain = _keras.has_graph(copied) and not _keras.is_quantization_aware(copied)
-    if policy.zeroes_channels and is_plain:
-        trained = remove_zero_channels(copied)
+    score = renew_averages(copied, dense, pruning_part, score)
+    report, trained = pruning.report, _without_zero_channels(copied, policy)
     if last:
         # By default it keeps the zeros, which no pruner holds any more.
         trained = quantize_aware(trained).model
         training.lasting(last).fit(trained)
     exported = export(trained, setting.quantization, representative_data)
     return Outcome(trained, exported, report, score)
+
+
+def _repair(
+    model: Any, setting: Setting, data: Any, representative_data: Any
+) -> Outcome:
+    """Prune a copy at once, repair what is left and export it, without training."""
+    samples = repair_samples(model, data)
+    for policy in setting.policies:
+        model = _without_zero_channels(repaired(model, policy, samples), policy)
+    exported = export(model, setting.quantization, representative_data)
+    return Outcome(model, exported, sparsity_report(model), None, REPAIRED)
+
+
+def _without_zero_channels(model: Any, policy: PrunePolicy) -> Any:
+    # Fake quantization hides the channels of a model.
+    is_plain = _keras.has_graph(model) and not _keras.is_quantization_aware(model)
+    return remove_zero_channels(model) if policy.zeroes_channels and is_plain else model
 
 
 def export(model: Any, quantization: str, representative_data: Any) -> TFLiteModel:

@@ -11,6 +11,8 @@ from keras_prune_kit.reports.tables import percent
 from keras_prune_kit.schedules import Fraction, PolynomialDecay
 
 LEAST_SHARE = 2  # epochs of an attempt
+_MOST_ATTEMPTS = 4
+_UNTRAINED_ATTEMPTS = 6  # Each takes seconds.
 
 _RAMP = Fraction(0.6)  # of an attempt; the metric recovers in its remaining steps
 _DENSEST = 0.5
@@ -161,11 +163,18 @@ class Ladder:
         return f"your policy, {setting.number_format}"
 
 
+def attempts_in(epochs: int) -> int:
+    """Return how many attempts share some epochs; 0 epochs are attempts untrained."""
+    return min(_MOST_ATTEMPTS, epochs // LEAST_SHARE) if epochs else _UNTRAINED_ATTEMPTS
+
+
 def shares(epochs: int, attempts: int) -> list[int]:
     """Return the epochs of each attempt.
 
     The first gets half of them or more, as the others start from its weights.
     """
+    if not epochs:
+        return [0] * attempts
     later = attempts - 1
     share = max(LEAST_SHARE, epochs // (2 * later)) if later else 0
     return [epochs - later * share, *[share] * later]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -12,21 +11,23 @@ from keras_prune_kit._keras.datasets import (
     as_arrays,
     check_data,
     check_rereadable,
+    without_labels,
 )
-from keras_prune_kit._tools.checks import (
-    as_path,
-    check_decision,
-    check_whole,
-    is_number,
-    is_one_of,
-)
+from keras_prune_kit._tools.checks import as_path, check_decision
 from keras_prune_kit._tools.files import check_writable_folder
 from keras_prune_kit._tools.quantizations import COMPARED, check_installed
+from keras_prune_kit.compression.argument_checks import (
+    check_budgets,
+    check_epochs,
+    check_fit_options,
+    check_labelled,
+    check_target,
+)
 from keras_prune_kit.compression.budgets import check_macs, check_speedup
-from keras_prune_kit.compression.job import SPARSITY, Goal, reach
+from keras_prune_kit.compression.job import SPARSITY, Goal, policy_for, reach
 from keras_prune_kit.compression.recipe import Recipe
-from keras_prune_kit.compression.smallest import LEAST_EPOCHS
-from keras_prune_kit.policies import PrunePolicy, as_policy
+from keras_prune_kit.compression.repairing import repair_samples
+from keras_prune_kit.policies import PrunePolicy
 from keras_prune_kit.reports import CompressionReport
 from keras_prune_kit.schedules import Schedule
 from keras_prune_kit.tflite import check_exportable
@@ -60,6 +61,15 @@ def compress(
     by the metric that decides, or, if the mode of that metric is unknown, by the loss,
     both on the validation data. As these data select the epoch, measure the result
     again on separate test data before you publish a figure.
+
+    A training of few steps starts from a copy that is pruned at once and repaired (see
+    `prune_at_once`), unless that lost too much; `report.settings["start"]` tells. At
+    the end, averages of batch normalization, which lag behind, are taken anew from
+    some training inputs if the score on the validation data rises.
+
+    With `epochs=0`, nothing is trained and no labels are needed but for measuring: the
+    weights of a copy are zeroed at once, what is left is repaired from up to 512 of the
+    inputs, and a search tries six files.
 
     With `target="smallest"`, it searches for the smallest file whose metric on the
     validation data drops by at most `max_accuracy_drop`. With 16 epochs or more, a
@@ -95,17 +105,20 @@ def compress(
         model: A trained and compiled `keras` or `tf_keras` model, or the path of one
             (.keras, .h5). It is not changed.
         train_data: Data as `fit` accepts them: `(x, y)`, `(x, y, sample_weight)` of
-            arrays, tensors or pandas frames, or a dataset or generator of batches.
+            arrays, tensors or pandas frames, or a dataset or generator of batches. With
+            `epochs=0`, inputs alone: an array, a list or dict of arrays for several
+            inputs, or a dataset; labels are ignored.
         validation_data: Likewise, labelled data that the model is not trained on.
         policy: A `PrunePolicy`, or a schedule or a final sparsity (0 to 1) to create
             one from. If it zeroes whole channels (`Channel()`), they are removed at the
-            end. Defaults to `None`: 0.8, or with `target="smallest"` the result of the
-            search, or no zeros if channels leave.
+            end. With `epochs=0`, it is as in `prune_at_once`: a number ranks the
+            weights of all layers together. Defaults to `None`: 0.8, or with
+            `target="smallest"` the result of the search, or no zeros if channels leave.
         quantization: `"none"`, `"float16"`, `"dynamic"`, `"int8"`, `"int16x8"` or
             `"int4"`; see `export_tflite`. Defaults to `None`: `"int8"`, or with
-            `target="smallest"` quantization-aware training.
-        epochs: Epochs of fine-tuning, of all attempts together. Defaults to 5; use 20
-            or more for a search.
+            `target="smallest"` and epochs to train quantization-aware training.
+        epochs: Epochs of fine-tuning, of all attempts together; 0 for none. Defaults to
+            5; use 20 or more for a search.
         batch_size: Samples per batch, if `train_data` are arrays. Defaults to Keras'
             32.
         representative_data: Samples to calibrate `"int8"` and `"int16x8"` with, and to
@@ -160,27 +173,35 @@ def compress(
     data = {"validation_data": (xv, yv), "max_accuracy_drop": 0.002}
     report = kpk.compress(model, (x, y), target="smallest", epochs=20, **data)
     report = kpk.compress(model, (x, y), speedup=2.0, epochs=10, **data)
+    report = kpk.compress(model, x[:512], epochs=0, validation_data=(xv, yv))
     ```
     """
     model = _keras.opened(model, compiled=True)
     _keras.world(model)
-    chosen = None if policy is None else as_policy(policy)
+    check_target(target, max_accuracy_drop)
+    check_budgets(target, speedup, macs, multiple_of)
+    check_epochs(epochs, target)
+    chosen = None if policy is None else policy_for(policy, epochs)
     _keras.check_compiled(model)
     # Only for its errors, such as a rule that covers no weight.
-    (chosen or as_policy(SPARSITY)).plan(model)
+    (chosen or policy_for(SPARSITY, epochs)).plan(model)
     check_exportable(model)
-    _check_target(target, max_accuracy_drop)
-    _check_budgets(target, speedup, macs, multiple_of)
-    _check_epochs(epochs, target)
     if quantization is not None and not isinstance(quantization, str):
         raise TypeError(f"quantization is a text. Received: {quantization!r}.")
     if quantization is not None:
         check_installed(quantization)
-    _check_fit_options(batch_size, callbacks, verbose)
+    check_fit_options(batch_size, callbacks, verbose)
     check_decision(objective, mode)
     train_data = as_arrays(train_data, "train_data")
-    validation_data = as_arrays(validation_data, "validation_data")
+    if epochs:
+        check_labelled(model, train_data)
+    else:
+        train_data = without_labels(train_data)
     check_data(train_data, "train_data")
+    if not epochs:
+        # Read once: a child process would get all batches of a dataset.
+        train_data = (repair_samples(model, train_data),)
+    validation_data = as_arrays(validation_data, "validation_data")
     check_data(validation_data, "validation_data")
     check_rereadable(validation_data, "validation_data")
     if target is not None:
@@ -212,60 +233,3 @@ def compress(
     if out_dir is not None:
         report.save(out_dir)
     return report
-
-
-def _check_epochs(epochs: Any, target: str | None) -> None:
-    check_whole("epochs", epochs)
-    if target is not None and epochs < LEAST_EPOCHS:
-        raise ValueError(
-            f"target='{target}' makes several attempts, which share at least "
-            f"{LEAST_EPOCHS} epochs. Received: epochs={epochs}. Use 20 or more, or "
-            "omit the target to prune once."
-        )
-
-
-def _check_fit_options(batch_size: Any, callbacks: Any, verbose: Any) -> None:
-    if batch_size is not None:
-        check_whole("batch_size", batch_size)
-    if not isinstance(callbacks, list | tuple) or not all(
-        hasattr(callback, "on_train_begin") and not isinstance(callback, type)
-        for callback in callbacks
-    ):
-        raise TypeError(f"callbacks is a list of callbacks. Received: {callbacks!r}.")
-    if not is_one_of(verbose, ("auto", 0, 1, 2, False, True)):
-        raise ValueError(f"verbose is 'auto', 0, 1 or 2. Received: {verbose!r}.")
-
-
-def _check_target(target: Any, max_accuracy_drop: Any) -> None:
-    if target is not None and not is_one_of(target, ("smallest", "fastest")):
-        raise ValueError(
-            "target is 'smallest', 'fastest' or None, which prunes once. "
-            f"Received: {target!r}."
-        )
-    if not is_number(max_accuracy_drop) or not 0 <= max_accuracy_drop < 1:
-        raise ValueError(
-            "max_accuracy_drop is at least 0 and below 1, such as 0.002 for 0.2 % of "
-            "all samples, or for 0.2 % more error. "
-            f"Received: {max_accuracy_drop!r}."
-        )
-
-
-def _check_budgets(target: Any, speedup: Any, macs: Any, multiple_of: Any) -> None:
-    check_whole("multiple_of", multiple_of)
-    named = {"target": target, "speedup": speedup, "macs": macs}
-    given = {name: value for name, value in named.items() if value is not None}
-    if len(given) > 1:
-        raise ValueError(
-            "Only one of target, speedup and macs can be given, as each decides how "
-            f"much leaves the model. Received: {given}."
-        )
-    if speedup is not None and (not is_number(speedup) or not 1 < speedup < math.inf):
-        raise ValueError(
-            "speedup is how many times as fast the file must be, above 1, such as 2. "
-            f"Received: speedup={speedup!r}."
-        )
-    if macs is not None and (not is_number(macs) or not 0 < macs < 1):
-        raise ValueError(
-            "macs is the share of the multiplications that may be left, above 0 and "
-            f"below 1, such as 0.5. Received: macs={macs!r}."
-        )

@@ -15,7 +15,7 @@ from keras_prune_kit.compression.attempt import (
     make_attempt,
     number_format,
 )
-from keras_prune_kit.compression.bisection import LEAST_SHARE, Densities, shares
+from keras_prune_kit.compression.bisection import Densities, attempts_in, shares
 from keras_prune_kit.compression.distilled_training import DistilledTraining
 from keras_prune_kit.compression.recipe import Recipe, with_deciding_metric
 from keras_prune_kit.compression.thinning import Thinning
@@ -28,7 +28,6 @@ from keras_prune_kit.reports import CompressionReport
 from keras_prune_kit.reports.tables import percent
 from keras_prune_kit.tflite import TFLiteModel
 
-_MOST_ATTEMPTS = 4
 _FIRST, _DENSEST, _THINNEST = 0.4, 0.9, 0.03  # fractions of the channels that stay
 
 
@@ -118,8 +117,7 @@ def _try_all(
         recipe, tried.evaluation.metric, tried.allowance.mode
     )
     densities, sizes = Densities(_FIRST, _DENSEST), set()
-    count = min(_MOST_ATTEMPTS, recipe.epochs // LEAST_SHARE)
-    for epochs in shares(recipe.epochs, count):
+    for epochs in shares(recipe.epochs, attempts_in(recipe.epochs)):
         density = max(densities.next(), _THINNEST)
         begin, begun = (start, started) if density < started else (model, 1.0)
         thinning = Thinning(round(1 - density / begun, 4), multiple_of)

@@ -7,8 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from keras_prune_kit import _keras
-from keras_prune_kit._keras.datasets import labelled_samples
+from keras_prune_kit._keras.datasets import (
+    fit_arguments,
+    is_arrays,
+    labelled_samples,
+    steps_per_epoch,
+)
 from keras_prune_kit._tools.files import scratch_folder
 from keras_prune_kit.callbacks import PruningCallback, TargetSparsityCheckpoint
 
@@ -49,8 +56,46 @@ class FineTuning:
 
     def samples(self, count: int) -> Any:
         """Return some training samples as `(x, y)`; `None` for data without labels."""
-        x, y = self.arguments["x"], self.arguments.get("y")
-        return labelled_samples(x if y is None else (x, y), count)
+        y = self.arguments.get("y")
+        data = self.inputs if y is None else (self.arguments["x"], y)
+        return labelled_samples(data, count)
+
+    @property
+    def inputs(self) -> Any:
+        """The training inputs: arrays as `(x,)`, or a dataset with its labels."""
+        x = self.arguments["x"]
+        return (x,) if is_arrays(x) else x
+
+    @property
+    def steps(self) -> int | None:
+        """The number of optimizer steps of a `fit`; `None` if unknown."""
+        given = self.arguments.get("steps_per_epoch")
+        batch_size = self.arguments.get("batch_size")
+        each = given or steps_per_epoch(self.inputs, batch_size)
+        return each and each * self.epochs
+
+    @property
+    def deciding(self) -> tuple[str, str]:
+        """The metric that decides and its mode; the loss if that is unknown."""
+        return ("loss", "min") if self.mode is None else (self.metric, self.mode)
+
+    def score(self, model: Any) -> float:
+        """Return the metric that decides on the validation data.
+
+        Args:
+            model: A copy that this has fine-tuned.
+        """
+        data = self.arguments["validation_data"]
+        options: dict[str, Any] = {"verbose": 0, "return_dict": True}
+        if isinstance(data, tuple):
+            options["batch_size"] = self.arguments.get("batch_size")
+        with _keras.at_rest(model):
+            scores = model.evaluate(**fit_arguments(data), **options)
+        return float(np.asarray(scores[self.deciding[0]]).item())
+
+    def is_better(self, score: float, than: float) -> bool:
+        """Return True if a value of the metric that decides is better than another."""
+        return score > than if self.deciding[1] == "max" else score < than
 
     def prepare(self, model: Any) -> None:
         """Compile a copy before `fit`; this class keeps the compilation of the model.
@@ -75,14 +120,13 @@ class FineTuning:
         if hasattr(arguments["x"], "element_spec"):
             # Keras warns of the default shuffle=True for a tf.data.Dataset.
             arguments["shuffle"] = False
-        metric, mode = self.metric, self.mode
-        if mode is None:
+        metric, mode = self.deciding
+        if self.mode is None:
             _log.info(
                 "It is not known whether a higher or a lower %s is better: the epoch "
                 "with the lowest val_loss is kept.",
-                metric,
+                self.metric,
             )
-            metric, mode = "loss", "min"
         options: dict[str, Any] = {
             "monitor": f"val_{metric}",
             "mode": mode,

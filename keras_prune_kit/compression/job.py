@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +18,9 @@ from keras_prune_kit.compression.recipe import Recipe
 from keras_prune_kit.compression.smallest import find_smallest
 from keras_prune_kit.compression.thinning import Thinning
 from keras_prune_kit.policies import PrunePolicy, as_policy
+from keras_prune_kit.reconstruction import policy_at_once
 from keras_prune_kit.reports import CompressionReport
+from keras_prune_kit.schedules import Schedule
 from keras_prune_kit.worker import on_tensorflow
 
 SPARSITY = 0.8
@@ -44,6 +47,16 @@ class Goal:
         """True if channels leave the model before its weights are zeroed."""
         has_budget = self.speedup is not None or self.macs is not None
         return self.target == "fastest" or has_budget
+
+
+def policy_for(policy: PrunePolicy | Schedule | float, epochs: int) -> PrunePolicy:
+    """Return the policy of a job, as `PruningCallback` or `prune_at_once` has it.
+
+    Args:
+        policy: A policy, a schedule or a final sparsity.
+        epochs: Epochs of fine-tuning; 0 to prune at once.
+    """
+    return as_policy(policy) if epochs else policy_at_once(policy)
 
 
 @on_tensorflow
@@ -76,7 +89,7 @@ def reach(model: Any, recipe: Recipe, goal: Goal) -> CompressionReport:
     elif goal.speedup is not None:
         thinning = thinning_for_speedup(recipe, numbers, goal.speedup, goal.multiple_of)
     else:
-        policy = policy or as_policy(SPARSITY)
+        policy = policy or policy_for(SPARSITY, recipe.epochs)
     return prune_once(recipe, Setting(policy, numbers, thinning=thinning))
 
 
@@ -96,8 +109,9 @@ def _check_fits(model: Any, data: Any, name: str) -> None:
 def _check_copy(model: Any, train_data: Any) -> None:
     """Check that a copy of the model computes the same on a few samples."""
     copied = _keras.copy_model(model)
-    labelled = labelled_samples(train_data, _keras.fixed_batch(model) or _TRIED_SAMPLES)
-    if labelled is not None:
-        # Such an error is about the model, not about the data.
-        with using("train_data", but=_keras.CopyError):
-            _keras.check_copy(model, copied, labelled[0])
+    if isinstance(train_data, Iterator):
+        return
+    # Such an error is about the model, not about the data.
+    with using("train_data", but=_keras.CopyError):
+        count = _keras.fixed_batch(model) or _TRIED_SAMPLES
+        _keras.check_copy(model, copied, input_samples(train_data, count))

@@ -56,6 +56,7 @@ def prune_once(recipe: Recipe, setting: Setting) -> CompressionReport:
         sparsity_report=outcome.sparsity_report,
         settings={
             **recipe.settings(setting.policy, setting.quantization),
+            "start": outcome.start,
             **({} if setting.thinning is None else asdict(setting.thinning)),
         },
     )

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from keras_prune_kit._keras.datasets import batch_count, fit_arguments, length
+from keras_prune_kit._keras.datasets import fit_arguments, steps_per_epoch
 from keras_prune_kit.measuring.evaluation import Evaluation
 from keras_prune_kit.policies import described
 from keras_prune_kit.reports import Allowance
-
-_KERAS_BATCH = 32  # The default of `fit` for arrays.
 
 
 @dataclass(frozen=True)
@@ -60,11 +57,8 @@ class Recipe:
 
     def steps(self, epochs: int) -> int | None:
         """Return the number of optimizer steps in some epochs; `None` if unknown."""
-        if isinstance(self.train_data, tuple):
-            batch = self.batch_size or _KERAS_BATCH
-            return epochs * math.ceil(length(self.train_data[0]) / batch)
-        count = batch_count(self.train_data)
-        return None if count is None else epochs * count
+        each = steps_per_epoch(self.train_data, self.batch_size)
+        return None if each is None else epochs * each
 
     def settings(self, policy: Any, quantization: str | None) -> dict[str, Any]:
         """Return the arguments that repeat this job, as plain data for the report."""

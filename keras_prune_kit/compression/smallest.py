@@ -14,19 +14,21 @@ from keras_prune_kit.compression.attempt import (
     Setting,
     copy_for,
     export,
+    make_attempt,
     number_format,
     prunes_while_quantized,
     run_attempt,
 )
 from keras_prune_kit.compression.bisection import (
-    LEAST_SHARE,
     Bisection,
     Ladder,
+    attempts_in,
     ramp_to,
     shares,
 )
 from keras_prune_kit.compression.distilled_training import DistilledTraining
 from keras_prune_kit.compression.recipe import Recipe, with_deciding_metric
+from keras_prune_kit.compression.repairing import DENSE, start_of
 from keras_prune_kit.compression.thinning import Thinning, thinned
 from keras_prune_kit.compression.tried import Tried
 from keras_prune_kit.compression.warm_start import WarmStart
@@ -34,13 +36,13 @@ from keras_prune_kit.measuring.comparison import compare_opened
 from keras_prune_kit.measuring.sparsity import sparsity_report
 from keras_prune_kit.policies import PrunePolicy
 from keras_prune_kit.quantization import quantize_aware, strip_quantization
+from keras_prune_kit.reconstruction import policy_at_once
 from keras_prune_kit.reports import CompressionReport
 
 _log = logging.getLogger(__name__)
 
 # An attempt on tf_keras prunes for an epoch and trains quantized for another.
 LEAST_EPOCHS = 4
-_MOST_ATTEMPTS = 4
 _LEAST_TO_THIN = 16  # epochs of a search that first takes channels out
 _CHANNELS = 0.5
 
@@ -77,10 +79,11 @@ def find_smallest(
     _try_all(recipe, strategy, tried, quantization is None and policy is None)
 
     models = {"baseline": model, f"baseline + {number_format(quantized)}": dense}
-    chosen, exported, sparsity = 0, dense, None
+    chosen, exported, sparsity, begun = 0, dense, None, {}
     if tried.held:
         chosen, setting, best = min(tried.held, key=_size)
         result, exported, sparsity = best.model, best.tflite, best.sparsity_report
+        begun = {"start": best.start}
         models |= {"pruned": result, f"pruned + {setting.number_format}": exported}
     return CompressionReport(
         comparison=compare_opened(models, evaluation, latency_runs=LATENCY_RUNS),
@@ -89,6 +92,7 @@ def find_smallest(
         sparsity_report=sparsity or sparsity_report(result),
         settings={
             **recipe.settings(policy, quantization),
+            **begun,
             "target": "smallest",
             "max_accuracy_drop": max_accuracy_drop,
         },
@@ -172,15 +176,24 @@ def _attempt(
     warm_start: WarmStart,
 ) -> Outcome:
     """Make an attempt; at a searched sparsity, from the weights of an earlier one."""
-    copied = copy_for(start, setting.weight_bits)
+    if not training.epochs:
+        policy = setting.policy if sparsity is None else policy_at_once(sparsity)
+        setting = replace(setting, policy=policy)
+        return make_attempt(start, setting, training, recipe.representative_data)
+    first, name = start, DENSE
+    if sparsity is None or not warm_start.has(sparsity):
+        first, name = start_of(start, setting.policy, training)
+    copied = copy_for(first, setting.weight_bits)
     if sparsity is not None:
         begin = warm_start.load_into(copied, sparsity)
         setting = replace(setting, policy=ramp_to(sparsity, begin))
         training = replace(training, callbacks=[warm_start, *training.callbacks])
-    outcome = run_attempt(copied, setting, training, recipe.representative_data)
+    samples = recipe.representative_data
+    outcome = run_attempt(copied, start, setting, training, samples)
     if sparsity is not None:
         warm_start.save(outcome.sparsity_report.sparsity, copied)  # its best epoch
-    return replace(outcome, model=_ordinary(outcome.model, recipe.model))
+    model = _ordinary(outcome.model, recipe.model)
+    return replace(outcome, model=model, start=name)
 
 
 def _ordinary(trained: Any, model: Any) -> Any:
@@ -197,11 +210,11 @@ def _strategy(
 ) -> Bisection | Ladder:
     """Return the search strategy."""
     bits: tuple[int | None, ...] = (None,)
-    if quantization is None:
+    if quantization is None and recipe.epochs:
         quantize_aware(recipe.model)  # Raises now if an attempt would later.
         bits = _BITS if prunes_while_quantized(recipe.model) else _BITS_OF_TFMOT
     quantization = quantization or "int8"
     if policy is not None:
         return Ladder([Setting(policy, quantization, number) for number in bits])
-    attempts = min(_MOST_ATTEMPTS, recipe.epochs // LEAST_SHARE)
-    return Bisection(quantization, bits[0], recipe.steps(recipe.epochs), attempts)
+    steps = recipe.steps(recipe.epochs) or None
+    return Bisection(quantization, bits[0], steps, attempts_in(recipe.epochs))

@@ -39,6 +39,10 @@ class WarmStart(TwoWorldCallback):
         name = f"{len(self._files)}{_keras.weights_ending(model)}"
         model.save_weights(self._files.setdefault(sparsity, self._folder / name))
 
+    def has(self, sparsity: float) -> bool:
+        """Return True if there are weights that are not sparser than an attempt."""
+        return any(there <= sparsity for there in self._files)
+
     def load_into(self, model: Any, sparsity: float) -> float:
         """Load the sparsest weights that are not sparser than an attempt will be.
 

@@ -76,8 +76,8 @@ def prune_at_once(
     _keras.world(model)
     model = _keras.trained_model(model)
     _keras.check_built(model)
-    chosen = _policy(policy)
-    _check(chosen, surgery_rounds)
+    chosen = policy_at_once(policy)
+    _check_surgery(chosen, surgery_rounds)
     arrays = checked_arrays(model, data)
     in_batches(model, arrays, batch_size)
     pruned = _keras.copy_model(model)
@@ -92,7 +92,7 @@ def prune_at_once(
         weight_bits=weight_bits,
         for_quantize_aware=for_quantize_aware,
     )
-    _logger.info("%s", report)
+    _logger.debug("%s", report)
     return pruned
 
 
@@ -106,21 +106,31 @@ def _set_masks(model: Any, policy: PrunePolicy, x: Any) -> None:
     pruner.finalize()
 
 
-def _policy(policy: PrunePolicy | Schedule | float) -> PrunePolicy:
+def policy_at_once(policy: PrunePolicy | Schedule | float) -> PrunePolicy:
+    """Return the policy of masks that are set at once, by inputs alone.
+
+    Args:
+        policy: As in `prune_at_once`.
+
+    Raises:
+        TypeError: If it is none of these.
+        ValueError: If it is a number outside 0 to 1, or needs gradients.
+    """
     if is_number(policy):
         check_sparsity("policy", policy)
         return PrunePolicy(policy, criterion=lamp, scope="global")
-    return as_policy(policy)
-
-
-def _check(policy: PrunePolicy, surgery_rounds: int) -> None:
-    if policy.needs_labels:
+    chosen = as_policy(policy)
+    if chosen.needs_labels:
         raise ValueError(
-            "prune_at_once has inputs alone, so its criterion cannot need gradients of "
-            "a loss. Received: a policy with such a criterion; use kpk.lamp or "
+            "Pruning at once has inputs alone, so its criterion cannot need gradients "
+            "of a loss. Received: a policy with such a criterion; use kpk.lamp or "
             "kpk.optimal_brain_surgeon, or prune by kpk.Pruner and then repair by "
             "kpk.reconstruct."
         )
+    return chosen
+
+
+def _check_surgery(policy: PrunePolicy, surgery_rounds: int) -> None:
     structures = [policy.structure, *(rule.structure for rule in policy.rules)]
     odd = [s for s in structures if s is not None and not isinstance(s, Unstructured)]
     if surgery_rounds and odd:

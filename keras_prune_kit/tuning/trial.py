@@ -12,10 +12,12 @@ from typing import Any
 
 from keras_tuner.errors import FatalValueError
 
+from keras_prune_kit import _keras
 from keras_prune_kit._keras.datasets import check_rereadable
 from keras_prune_kit.callbacks.sparsity_summaries import EventFile
 from keras_prune_kit.compression.attempt import LATENCY_RUNS, Setting, run_attempt
 from keras_prune_kit.compression.fine_tuning import FineTuning
+from keras_prune_kit.compression.repairing import DENSE, start_of
 from keras_prune_kit.measuring.evaluation import Evaluation
 from keras_prune_kit.policies import described
 from keras_prune_kit.reports import Allowance
@@ -67,7 +69,16 @@ class Trial:
             # search.
             on_incomplete="raise",
         )
-        outcome = run_attempt(model, self.setting, training, self.representative_data)
+        dense = self.baseline.thinned(self.setting.thinning)
+        # Hyperband hands on the weights of an earlier trial.
+        is_new = not arguments.get("initial_epoch") and self.setting.weight_bits is None
+        start = DENSE
+        if is_new:
+            first, start = start_of(dense, self.setting.policy, training)
+            if first is not dense:
+                _keras.copy_state(first, model)
+        samples = self.representative_data
+        outcome = run_attempt(model, dense, self.setting, training, samples)
         measures = self._measure(outcome.tflite, evaluation, allowance)
         if outcome.score is not None:
             # Objectives such as `val_accuracy` work as in any search.
@@ -78,6 +89,7 @@ class Trial:
             "quantization": self.setting.quantization,
             "weight_bits": self.setting.weight_bits,
             "thinning": self.setting.thinning and asdict(self.setting.thinning),
+            "start": start,
             "epochs": stop.epochs,
             "stopped_early": stop.has_stopped,
             "max_accuracy_drop": self.max_accuracy_drop,

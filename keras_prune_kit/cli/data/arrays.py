@@ -67,14 +67,14 @@ def tell_held_out(count: int, origin: str) -> None:
     """
     if count < FEWEST:
         raise ValueError(
-            f"A tenth of {origin} is held out to choose the best epoch, so it needs at "
-            f"least {FEWEST} samples. Received: {count}. Add samples, or pass "
-            "--validation DATA."
+            f"A tenth of {origin} is held out to choose the best epoch and to measure "
+            f"with, so it needs at least {FEWEST} samples. Received: {count}. Add "
+            "samples, or pass --validation DATA."
         )
     _log.info(
-        "Of the %s samples of %s, a tenth (%s) is held out to choose the best epoch. "
-        "They are always the same (seed %d). A model that was trained on them before "
-        "scores too well on them.",
+        "Of the %s samples of %s, a tenth (%s) is held out to choose the best epoch "
+        "and to measure with. They are always the same (seed %d). A model that was "
+        "trained on them before scores too well on them.",
         f"{count:,}",
         origin,
         f"{int(HELD_OUT * count):,}",

@@ -14,6 +14,8 @@ from keras_prune_kit.cli.data.arrays import check_arrays, hold_out
 class FunctionSource:
     """The data that `module:function` returns, called without arguments.
 
+    An array, or a dict of arrays for several inputs, are inputs without labels.
+
     Args:
         word: Name of the function, as `"module:function"`.
 
@@ -26,6 +28,13 @@ class FunctionSource:
         self._data = _call(word)
         if isinstance(self._data, tuple):
             check_arrays(self._data, word)
+
+    @property
+    def has_labels(self) -> bool:
+        """True unless these are inputs alone."""
+        if isinstance(self._data, tuple):
+            return len(self._data) > 1
+        return isinstance(getattr(self._data, "element_spec", ()), tuple)
 
     def training(self) -> Any:
         """Return the data."""
@@ -64,10 +73,13 @@ def _call(word: str) -> Any:
     if isinstance(data, list | tuple) and len(data) in (2, 3):
         # A list of two is `(x, y)`, too; its items may be lists of numbers.
         return map_arrays(np.asarray, tuple(data))
+    if hasattr(data, "shape") or isinstance(data, dict):
+        return (map_arrays(np.asarray, data),)
     if hasattr(data, "element_spec") or _is_sequence(data):
         return data
     raise ValueError(
-        f"{word} must return (x, y) or a dataset of batches. Received: "
+        f"{word} must return (x, y) or a dataset of batches, or to calibrate with x "
+        "alone, an array or a dict of arrays. Received: "
         f"{type(data).__name__}."
     )
 

@@ -34,6 +34,11 @@ class NpzSource:
     def __init__(self, path: str) -> None:
         self._path = path
 
+    @property
+    def has_labels(self) -> bool:
+        """True if there are labels to train with."""
+        return any(self._names().issuperset(choice) for choice in (_TRAIN, _PLAIN))
+
     def training(self) -> Any:
         """Return the arrays to train with."""
         return self._read(_TRAIN, _PLAIN)

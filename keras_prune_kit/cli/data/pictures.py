@@ -63,6 +63,11 @@ class PictureSource:
             "seed": SEED,
         }
 
+    @property
+    def has_labels(self) -> bool:
+        """True: the folders are the classes."""
+        return True
+
     def training(self) -> Any:
         """Return batches that are reshuffled in each epoch."""
         return self._read()

@@ -13,6 +13,11 @@ from keras_prune_kit.cli.data.pictures import PictureSource
 class Source(Protocol):
     """Data for each use; a method without data raises a `ValueError`."""
 
+    @property
+    def has_labels(self) -> bool:
+        """True if there are labels to train with."""
+        ...
+
     def training(self) -> Any:
         """Return `(x, y)` or a dataset to train with."""
         ...

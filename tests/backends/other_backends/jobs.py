@@ -138,6 +138,16 @@ def test_compress_gives_a_model_of_this_backend(model, report):
     assert "tensorflow" not in sys.modules
 
 
+def test_compress_without_training(model):
+    options = {"policy": 0.5, "epochs": 0, "quantization": "none"}
+    report = kpk.compress(model, X, validation_data=(X, Y), **options)
+    expected = kpk.prune_at_once(model, 0.5, data=X)
+    kpk.reestimate_batch_norm(expected, model, data=X)
+    pairs = zip(report.model.get_weights(), expected.get_weights(), strict=True)
+    for got, wanted in pairs:
+        np.testing.assert_allclose(got, wanted, atol=1e-5)
+
+
 def test_a_compile_of_ones_own_goes_along(capsys):
     model = keras.Sequential(
         [keras.Input((8,)), keras.layers.Dense(8, "relu"), keras.layers.Dense(2)]

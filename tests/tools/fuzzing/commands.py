@@ -19,6 +19,8 @@ COMMANDS = (
     ["compare", "model.keras", "model.tflite", "--data", "data.npz", "--scale", "1"],
     ["compress", "model.keras", "--sparsity", "0.5", "--batch-size", "16", *_TRAIN],
     ["compress", "model.h5", "--policy", "policy.json", "--quantize", "none", *_TRAIN],
+    ["compress", "model.keras", "--calibrate", "data.npz", "--epochs", "0"]
+    + ["--overwrite", "--out", "out"],
     ["search", "model.keras", "--max-trials", "1", "--max-drop", "0.5", *_TRAIN],
 )
 # How much work is asked for; any number is as good as another.
