@@ -22,7 +22,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -61,32 +61,35 @@ class Method:
 METHODS = {
     "magnitude": Method(kpk.magnitude),
     "LAMP": Method(kpk.lamp),
+    "LAMP, BatchNorm": Method(kpk.lamp, after=kpk.reestimate_batch_norm),
     "magnitude + solve": Method(kpk.magnitude, 0),
     "LAMP + solve": Method(kpk.lamp, 0),
+    "LAMP + solve, BatchNorm": Method(kpk.lamp, 0, kpk.reestimate_batch_norm),
+    "LAMP + solve, distilled": Method(kpk.lamp, 0, kpk.distill),
     "LAMP + OBS": Method(kpk.lamp, 4),
+    "LAMP + OBS, BatchNorm": Method(kpk.lamp, 4, kpk.reestimate_batch_norm),
     "surgeon + solve": Method(kpk.optimal_brain_surgeon, 0),
-}
-METHODS |= {
-    f"{name}, {word}": replace(METHODS[name], after=function)
-    for name in ("LAMP", "LAMP + solve", "LAMP + OBS", "surgeon + solve")
-    for word, function in (
-        ("BatchNorm", kpk.reestimate_batch_norm),
-        ("distilled", kpk.distill),
-    )
+    "surgeon + solve, BatchNorm": Method(
+        kpk.optimal_brain_surgeon, 0, kpk.reestimate_batch_norm
+    ),
 }
 _NORMALIZED = ("resnet8", "trashnet")
 
 
 def methods_for(name, zeros):
     """The methods that make sense for a network and its zeros."""
-    found = dict(METHODS)
-    if name not in _NORMALIZED:
-        found = {key: m for key, m in found.items() if "BatchNorm" not in key}
-    if zeros == "2:4":
-        # The same in each layer, so that LAMP ranks as magnitude does, and no round of
-        # surgery keeps the pattern.
-        found = {key: m for key, m in found.items() if "LAMP" not in key}
-    return found
+    is_pattern = zeros == "2:4"
+
+    def is_of_use(key):
+        if "BatchNorm" in key and name not in _NORMALIZED:
+            return False
+        if "distilled" in key:
+            return zeros == max(z for z in ZEROS[name] if z != "2:4")
+        # In each four LAMP ranks as magnitude does, rounds of surgery lose the pattern,
+        # and the surgeon does not compare layers.
+        return ("LAMP" not in key) if is_pattern else ("surgeon" not in key)
+
+    return {key: method for key, method in METHODS.items() if is_of_use(key)}
 
 
 def policy_for(zeros, method):
