@@ -131,6 +131,26 @@ def test_zero_channels_are_repaired_and_leave(trained, digits):
     assert report.final.score > 0.85
 
 
+def test_a_file_of_four_bits_has_the_weights_that_the_repair_rounded(trained, digits):
+    pytest.importorskip("litert_quantizer")
+    x = digits[0][0]
+    report = at_once(trained, digits, policy=0.5, quantization="int4")
+    expected = kpk.prune_at_once(trained, 0.5, data=x, weight_bits=4)
+    kpk.reestimate_batch_norm(expected, trained, data=x)
+    assert same(report.model, expected)
+    plain = kpk.prune_at_once(trained, 0.5, data=x)
+    kpk.reestimate_batch_norm(plain, trained, data=x)
+    nearest = kpk.export_tflite(plain, quantization="int4", representative_data=x)
+    wanted = trained.predict(x, verbose=0)
+
+    def error(file):
+        return float(np.square(file.predict(x) - wanted).mean())
+
+    assert error(report.tflite) < 0.7 * error(nearest)
+    values = report.tflite.predict(x), report.model.predict(x, verbose=0)
+    assert np.abs(values[0] - values[1]).max() < 0.05  # activations of 8 bits
+
+
 @pytest.mark.quick_in("keras")
 def test_a_budget_of_multiplications_is_met(trained, digits):
     report = at_once(trained, digits, macs=0.5, policy=0.5)

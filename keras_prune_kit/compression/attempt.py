@@ -32,6 +32,8 @@ from keras_prune_kit.tflite import TFLiteModel, export_tflite
 LATENCY_RUNS = 20
 
 _CRITERION_SAMPLES = 256
+# So coarse that a repair rounds the weights itself, to the values of the file.
+_FEW_BITS = {"int4": 4}
 
 
 @dataclass(frozen=True)
@@ -195,9 +197,10 @@ def _repair(
     model: Any, setting: Setting, data: Any, representative_data: Any
 ) -> Outcome:
     """Prune a copy at once, repair what is left and export it, without training."""
-    samples = repair_samples(model, data)
+    samples, bits = repair_samples(model, data), _FEW_BITS.get(setting.quantization)
     for policy in setting.policies:
-        model = _without_zero_channels(repaired(model, policy, samples), policy)
+        pruned = repaired(model, policy, samples, bits)
+        model = _without_zero_channels(pruned, policy)
     exported = export(model, setting.quantization, representative_data)
     return Outcome(model, exported, sparsity_report(model), None, REPAIRED)
 

@@ -53,15 +53,18 @@ def repair_samples(model: Any, data: Any) -> Any:
     return _keras.signature_of(model).pack(checked_arrays(model, arrays))
 
 
-def repaired(model: Any, policy: PrunePolicy, inputs: Any) -> Any:
+def repaired(
+    model: Any, policy: PrunePolicy, inputs: Any, weight_bits: int | None = None
+) -> Any:
     """Return a copy of a model at the end of a policy, repaired without training.
 
     Args:
         model: A built model. It is not changed.
         policy: The policy.
         inputs: The result of `repair_samples`.
+        weight_bits: The bits that weights are rounded to. Defaults to `None`.
     """
-    pruned = prune_at_once(model, policy, data=inputs)
+    pruned = prune_at_once(model, policy, data=inputs, weight_bits=weight_bits)
     reestimate_batch_norm(pruned, model, data=inputs)
     return pruned
 
