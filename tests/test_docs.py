@@ -51,5 +51,5 @@ def test_docstrings_say_what_the_thing_does_or_is():
 @pytest.mark.slow  # The gate runs them on the base install.
 def test_readme_snippets_run(K, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert readme.run(K.__name__, tmp_path) == 5
+    assert readme.run(K.__name__, tmp_path) == 3
     assert (tmp_path / "out" / "model.tflite").exists()

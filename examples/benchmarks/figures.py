@@ -1,0 +1,240 @@
+"""The figures and the picture of the README, from recorded runs.
+
+Each sentence of a page that has measured figures stands here with a name in place of
+each figure, and beside it a function that computes them from the .jsonl files of this
+folder. `--check` says which figures on the pages differ, `--write` mends them and draws
+the picture anew.
+
+    python examples/benchmarks/figures.py [--check | --write]
+"""
+
+import argparse
+import json
+import re
+import statistics
+import sys
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+ROOT = Path(__file__).parents[2]
+PICTURE = ROOT / "examples" / "pictures" / "front_page.png"
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#767676"
+
+
+def lines(name, **wanted):
+    """The recorded lines of a benchmark that have some values."""
+    text = (Path(__file__).parent / f"{name}.jsonl").read_text()
+    found = [json.loads(line) for line in text.splitlines()]
+    return [x for x in found if all(x.get(k) == v for k, v in wanted.items())]
+
+
+def mean(found, *keys):
+    """The mean over lines of a value, which may be deeper in each."""
+    values = []
+    for line in found:
+        for key in keys:
+            line = line[key]
+        values.append(line)
+    if not values:
+        raise ValueError(f"No recorded run has {keys}.")
+    return statistics.mean(values)
+
+
+def smaller(row):
+    """A row of the table of sizes."""
+    ours = lines("compression_table", row=row, method="kpk")
+    theirs = lines("compression_table", row=row, method="tfmot")
+    return {
+        "ratio": f"{mean(ours, 'ratio'):.1f}",
+        "accuracy": f"{mean(ours, 'accuracy'):.4f}",
+        "before": f"{mean(ours, 'baseline_accuracy'):.4f}",
+        "tfmot": f"{mean(theirs, 'ratio'):.1f}",
+    }
+
+
+def faster(row):
+    """A row of the table of speeds."""
+    found = lines("speed_table", row=row)
+    return {
+        "macs": f"{mean(found, 'ours float32', 'fewer'):.1f}",
+        "float32": f"{mean(found, 'ours float32', 'times'):.1f}",
+        "int8": f"{mean(found, 'ours int8', 'times'):.1f}",
+        "accuracy": f"{mean(found, 'ours float32', 'accuracy'):.4f}",
+        "before": f"{mean(found, 'baseline float32', 'accuracy'):.4f}",
+    }
+
+
+def without_training(zeros):
+    found = lines("one_shot", row="mnist_cnn", zeros=zeros, method="LAMP + solve")
+    found = [line for line in found if line["samples"] == 512]
+    return {
+        "kept": f"{mean(found, 'accuracy'):.3f}",
+        "dense": f"{mean(found, 'dense'):.3f}",
+    }
+
+
+_SMALLER = "| {ratio}x | {accuracy} | {before} | {tfmot}x |"
+_FASTER = "| {macs}x | {float32}x faster | {int8}x faster | {accuracy} | {before} |"
+
+# The page, a sentence on it, and the figures in it.
+SENTENCES = [
+    *(
+        ("README.md", f"| {name} {_SMALLER}", lambda row=row: smaller(row))
+        for name, row in (
+            ("MNIST tutorial CNN", "mnist_cnn"),
+            ("LeNet-5", "lenet_5"),
+            ("LeNet-300-100", "lenet_300_100"),
+            ("TrashNet photographs, MobileNet 0.25", "trashnet"),
+        )
+    ),
+    *(
+        ("README.md", f"| {name} {_FASTER}", lambda row=row: faster(row))
+        for name, row in (
+            ("MNIST tutorial CNN", "mnist_cnn"),
+            ("ResNet of 8 layers", "resnet8"),
+            ("Transformer encoder", "encoder"),
+        )
+    ),
+    (
+        "README.md",
+        "the MNIST CNN: {float32} times as fast, no accuracy lost",
+        lambda: {"float32": faster("mnist_cnn")["float32"]},
+    ),
+    (
+        "README.md",
+        "the MNIST CNN keeps {kept} of {dense} at 95 % zeros",
+        lambda: without_training(0.95),
+    ),
+    (
+        "README.md",
+        "The MNIST tutorial's CNN: {before_mb} MB before and {after_kb} kB after, "
+        "{small_before} % and {small_after} % of the test images right; {before_us} "
+        "microseconds a picture before and {after_us} after, {fast_before} % and "
+        "{fast_after} % right",
+        lambda: front_page(),
+    ),
+]
+
+
+def front_page():
+    """The figures of the picture."""
+    small = lines("compression_table", row="mnist_cnn", method="kpk")
+    fast = lines("speed_table", row="mnist_cnn")
+    after = mean(small, "gzip_bytes")
+
+    def percent(found, *keys):
+        return f"{100 * mean(found, *keys):.1f}"
+
+    return {
+        "before_mb": f"{after * mean(small, 'ratio') / 1e6:.2f}",
+        "after_kb": f"{after / 1e3:.1f}",
+        "small_before": percent(small, "baseline_accuracy"),
+        "small_after": percent(small, "accuracy"),
+        "before_us": f"{1e3 * mean(fast, 'baseline float32', 'ms'):.0f}",
+        "after_us": f"{1e3 * mean(fast, 'ours float32', 'ms'):.1f}",
+        "fast_before": percent(fast, "baseline float32", "accuracy"),
+        "fast_after": percent(fast, "ours float32", "accuracy"),
+    }
+
+
+def pattern(sentence):
+    """A regular expression for a sentence with any figures, wrapped anywhere."""
+    parts = re.split(r"\{(\w+)\}", sentence)
+    texts = [r"\s+".join(map(re.escape, re.split(r"\s+", t))) for t in parts[::2]]
+    groups = [rf"(?P<{name}>[\d.,]*\d)" for name in parts[1::2]] + [""]
+    return re.compile("".join(a + b for a, b in zip(texts, groups, strict=True)))
+
+
+def differences():
+    """Yield each figure that differs: the page, its place there, and what is right."""
+    for page, sentence, figures in SENTENCES:
+        text = (ROOT / page).read_text("utf-8")
+        found = list(pattern(sentence).finditer(text))
+        if len(found) != 1:
+            raise ValueError(
+                f"{page} has this sentence once: {sentence}. Found: {len(found)} times."
+            )
+        for name, right in figures().items():
+            if found[0][name] != right:
+                yield page, found[0].span(name), right
+
+
+def write():
+    while found := list(differences()):
+        page, (start, end), right = found[0]
+        path = ROOT / page
+        text = path.read_text("utf-8")
+        path.write_text(text[:start] + right + text[end:], "utf-8")
+    draw(front_page())
+
+
+def draw(figures):
+    """Draw the front page's picture: bytes on the left, microseconds on the right."""
+    figure = Figure(figsize=(9, 2.7), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    bars(
+        left,
+        f"{smaller('mnist_cnn')['ratio'].partition('.')[0]} times smaller",
+        "zeros, and weights of 3 bits",
+        (1e3 * float(figures["before_mb"]), float(figures["after_kb"])),
+        (f"{figures['before_mb']} MB", f"{figures['after_kb']} kB"),
+        (figures["small_before"], figures["small_after"]),
+    )
+    bars(
+        right,
+        f"{faster('mnist_cnn')['float32']} times as fast",
+        "three quarters of the channels removed",
+        (float(figures["before_us"]), float(figures["after_us"])),
+        (f"{figures['before_us']} µs", f"{figures['after_us']} µs"),
+        (figures["fast_before"], figures["fast_after"]),
+    )
+    figure.get_layout_engine().set(wspace=0.1)
+    figure.savefig(PICTURE, dpi=150)
+
+
+def bars(axes, title, way, values, names, percents):
+    """Two bars, and what part of the test images is right with each."""
+    axes.barh(["after", "before"], values[::-1], color=[BLUE, GREY], height=0.6)
+    for place, value in enumerate(values[::-1]):
+        text = f"{names[1 - place]}, {percents[1 - place]} % right"
+        inside = value > max(values) / 2
+        axes.annotate(
+            text,
+            (value, place),
+            (-8 if inside else 8, 0),
+            textcoords="offset points",
+            va="center",
+            ha="right" if inside else "left",
+            color="white" if inside else "black",
+        )
+    axes.text(
+        *(0, 1.13, title),
+        transform=axes.transAxes,
+        fontsize=16,
+        fontweight="bold",
+        color=BLUE,
+        va="bottom",
+    )
+    axes.set_title(way, fontsize=10, loc="left", color="#555555")
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    for side in axes.spines.values():
+        side.set_visible(False)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--write", action="store_true", help="mend them")
+    if parser.parse_args().write:
+        write()
+        return
+    found = list(differences())
+    for page, (start, _), right in found:
+        line = (ROOT / page).read_text("utf-8")[:start].count("\n") + 1
+        print(f"{page}:{line}: the recorded runs say {right}")
+    sys.exit(bool(found))
+
+
+if __name__ == "__main__":
+    main()
