@@ -118,7 +118,8 @@ def test_the_report_holds_what_was_measured_on_the_files(job, digits):
 def test_the_zeros_are_in_the_file_that_ships(job):
     report = job.report
     in_keras = sorted(w.zeros for w in kpk.sparsity_report(report.model).weights)
-    assert in_keras == sorted(round(0.75 * n) for n in (72, 9216, 320))
+    # One ranking of all weights, so each kernel has another share.
+    assert sum(in_keras) == round(0.75 * (72 + 9216 + 320))
     in_file = sorted(w.zeros for w in report.tflite.sparsity_report().weights)
     assert all(f >= k for f, k in zip(in_file, in_keras, strict=True))
 

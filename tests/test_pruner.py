@@ -427,3 +427,25 @@ def test_in_one_ranking_one_weight_may_have_more_zeros(K, recwarn):
     fewer = kpk.PrunePolicy(kpk.ConstantSparsity(0.3), scope="global")
     with pytest.warns(kpk.ZerosGrowBackWarning), kpk.Pruner(model, fewer):
         pass
+
+
+def test_zeros_of_one_ranking_stay_although_a_layer_has_more_than_its_part(K):
+    inputs = K.layers.Input((10,))
+    hidden = K.layers.Dense(20, name="small")(inputs)
+    model = K.Model(inputs, K.layers.Dense(5, name="large")(hidden))
+    rng = np.random.default_rng(0)
+    kernels = [rng.normal(size=(10, 20)) / 10, rng.normal(size=(20, 5)) * 10]
+    # 150 of 300: all that is small is in the first.
+    order = np.argsort(np.abs(kernels[0]), axis=None)
+    kernels[0].ravel()[order[:150]] = 0
+    model.set_weights([kernels[0], np.zeros(20), kernels[1], np.zeros(5)])
+    model.compile("sgd", "mse")
+    schedule = kpk.PolynomialDecay(0.0, 0.5, end_step=100)
+    pruner = kpk.Pruner(model, kpk.PrunePolicy(schedule, scope="global"))
+    pruner.start()
+    x, y = rng.normal(size=(32, 10)), rng.normal(size=(32, 5))
+    for _ in range(3):
+        model.train_on_batch(x, y)
+        pruner.step()
+    kernel = np.asarray(model.get_weights()[0])
+    np.testing.assert_array_equal(kernel == 0, kernels[0].astype("float32") == 0)

@@ -52,7 +52,7 @@ def same(a, b):
 def test_a_short_training_starts_from_the_repaired_model(K, trained, digits):
     report, begun = compress(K, trained, digits)
     assert report.settings["start"] == "repaired"
-    expected = kpk.prune_at_once(trained, kpk.PrunePolicy(0.8), data=digits[0][0])
+    expected = kpk.prune_at_once(trained, 0.8, data=digits[0][0])
     kpk.reestimate_batch_norm(expected, trained, data=digits[0][0])
     # Pruning has begun, and no zero of it is another.
     assert same(begun, expected.get_weights())

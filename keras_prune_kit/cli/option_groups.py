@@ -78,7 +78,7 @@ def add_sparsity(
         type=arguments.sparsity,
         default=default,
         metavar="FRACTION",
-        help=f"how much of each kernel becomes zero (default: {meaning})",
+        help=f"how much of all kernels together becomes zero (default: {meaning})",
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from keras_prune_kit import _keras
 from keras_prune_kit._keras.datasets import input_samples, labelled_samples
-from keras_prune_kit._tools.checks import using
+from keras_prune_kit._tools.checks import is_number, using
 from keras_prune_kit._tools.quantizations import CALIBRATION_SAMPLES, COMPARED
 from keras_prune_kit.compression.attempt import Setting
 from keras_prune_kit.compression.budgets import thinning_for_macs, thinning_for_speedup
@@ -50,13 +50,14 @@ class Goal:
 
 
 def policy_for(policy: PrunePolicy | Schedule | float, epochs: int) -> PrunePolicy:
-    """Return the policy of a job, as `PruningCallback` or `prune_at_once` has it.
+    """Return the policy of a job: of a final sparsity, one ranking of all layers.
 
     Args:
         policy: A policy, a schedule or a final sparsity.
         epochs: Epochs of fine-tuning; 0 to prune at once.
     """
-    return as_policy(policy) if epochs else policy_at_once(policy)
+    is_at_once = is_number(policy) or not epochs
+    return policy_at_once(policy) if is_at_once else as_policy(policy)
 
 
 @on_tensorflow

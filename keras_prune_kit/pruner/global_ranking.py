@@ -12,7 +12,6 @@ from keras_prune_kit.structures import (
     coarse,
     count_zeros,
     keep_highest_parts,
-    zero_fraction,
 )
 
 
@@ -41,12 +40,12 @@ def global_masks(weights: Sequence[PrunedWeight]) -> Iterator[np.ndarray]:
         # A weight without any nonzero value would cut its layer off.
         part[scores.argmax()] = COARSE_MAX
         shapes.append(kernel.shape)
-        sparsity = zero_fraction(kernel)
         wanted += count_zeros(weight.scheduled, kernel.size)
-        there += count_zeros(weight.kept(sparsity), kernel.size)
+        there += weight.existing_zeros(kernel)
         final += count_zeros(weight.final_sparsity, kernel.size)
-    # A resumed run may have more zeros than are due by now; these stay.
-    zeros = max(wanted, there)
+    # A resumed run may have more zeros than are due by now; these stay, in whatever
+    # layer they are.
+    zeros = max(wanted, min(there, final))
     for weight in weights:
         # No weight has a target of its own here: all reach theirs together.
         weight.reached = weight.final_sparsity if zeros >= final else 0.0

@@ -87,10 +87,16 @@ class PrunedWeight(MaskedWeight):
 
     def surplus_of_zeros(self) -> int:
         """Return the existing zeros beyond those at the end; negative if fewer."""
-        zeros = self.size - count_nonzero(self.read())
-        # A weight of nothing but zeros was initialized so.
-        zeros = 0 if zeros == self.size else zeros
+        zeros = self.existing_zeros(self.read())
         return 0 if self.keeps_zeros else zeros - self.final_zeros
+
+    def existing_zeros(self, kernel: np.ndarray) -> int:
+        """Return the number of zeros that count as a mask.
+
+        In a weight that is all zeros, these are its initial values: none counts.
+        """
+        zeros = self.size - count_nonzero(kernel)
+        return 0 if zeros == self.size else zeros
 
     @property
     def final_zeros(self) -> int:
