@@ -20,6 +20,9 @@ _REPOSITORY = Path(__file__).parents[2]
 _GITHUB = "https://github.com/keras-prune-kit/keras-prune-kit/blob/main/"
 _RAW = "https://raw.githubusercontent.com/keras-prune-kit/keras-prune-kit/main/"
 _RELATIVE = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#]+)")
+_TITLE = re.compile(r"^(\S.*):$", re.MULTILINE)
+# Of a page that has no others beside it.
+_WIDE = "---\nhide: [navigation]\n---\n\n"
 _PICTURES = "examples/pictures"
 
 
@@ -66,10 +69,10 @@ def _page(name: str) -> str:
 def _pages() -> dict[str, str | bytes]:
     """Return what stands on each page, or in each picture of a notebook."""
     pages: dict[str, str | bytes] = {
-        "index.md": _here("README.md"),
-        "changelog.md": _here("CHANGELOG.md"),
-        "command_line.md": command_line(),
-        "reference/index.md": f"# Reference\n\n{linked(kpk.__doc__ or '')}",
+        "index.md": _WIDE + _here("README.md"),
+        "changelog.md": _WIDE + _here("CHANGELOG.md"),
+        "command_line.md": _WIDE + command_line(),
+        "reference/index.md": _overview(),
         _page(BRIDGE): f"::: keras_prune_kit.{BRIDGE}\n    options: {{members: false}}",
     }
     names = [name for group in groups().values() for name in group if name != BRIDGE]
@@ -80,10 +83,16 @@ def _pages() -> dict[str, str | bytes]:
     return pages
 
 
+def _overview() -> str:
+    """Return the page of all public names, which is the docstring of the package."""
+    return "# Reference\n\n" + _TITLE.sub(r"## \1", linked(kpk.__doc__ or ""))
+
+
 def _here(file: str) -> str:
     """Return a Markdown file of the repository with links that are right on the site."""
     text = (_REPOSITORY / file).read_text("utf-8")
-    return _RELATIVE.sub(_address, text.replace(_RAW + _PICTURES, _PICTURES))
+    text = _RELATIVE.sub(_address, text.replace(_RAW + _PICTURES, _PICTURES))
+    return linked(text)
 
 
 def _address(link: re.Match[str]) -> str:
