@@ -1,99 +1,93 @@
-"""The reference: all that is public is documented, and examples run."""
+"""The reference: all that is public is listed and documented, and its examples run."""
 
 import inspect
 import re
-import textwrap
+from typing import Protocol
 
-import keras
-import numpy as np
+import docstring_examples
 import pytest
 
 import keras_prune_kit as kpk
 
-OURS = "keras_prune_kit"
+PUBLIC = docstring_examples.public()
+# `CompressionReport` has the quicker example of `compress`; the other one is for JAX, and
+# runs in tests/backends/test_backend_loops.py.
+MARKS = {
+    "compress": [pytest.mark.slow],
+    "Pruner.stateless_step": [pytest.mark.skip("a loop in JAX")],
+}
+EXAMPLES = [
+    pytest.param(path, code, marks=MARKS.get(path, ()), id=path)
+    for path, code in docstring_examples.examples()
+]
 
 
-def public():
-    """All public names, those of the bridge as `tfmot.wrap`, and what they stand for."""
-    found = {name: getattr(kpk, name) for name in kpk.__all__}
-    bridge = found.pop("tfmot")
-    return found | {f"tfmot.{name}": getattr(bridge, name) for name in bridge.__all__}
+def methods():
+    """The methods and properties of public classes that this package defines."""
+    for name, item in PUBLIC.items():
+        for method in dir(item) if inspect.isclass(item) else ():
+            owners = [base for base in item.__mro__ if method in vars(base)]
+            if all(base.__module__.startswith("keras_prune_kit") for base in owners):
+                if method == "__init__" or not method.startswith("_"):
+                    member = vars(owners[0])[method]
+                    yield (
+                        f"{name}.{method}",
+                        getattr(member, "__func__", member),
+                        owners,
+                    )
 
 
-PUBLIC = public()
-
-
-def is_ours(item):
-    return (getattr(item, "__module__", None) or "").startswith(OURS)
-
-
-def functions_of(item):
-    """The functions of a public class that are its own, its constructor included."""
-    for name, _ in inspect.getmembers(item):
-        owner = next((base for base in item.__mro__ if name in vars(base)), None)
-        if owner is None or not is_ours(owner):
-            continue
-        member = vars(owner)[name]
-        if isinstance(member, classmethod | staticmethod):
-            member = member.__func__
-        if name == "__init__" or not name.startswith("_"):
-            yield name, member, owner
-
-
-def is_known_elsewhere(name, item):
-    """True of a method that Keras, KerasTuner or Python defines, such as a hook."""
-    return any(name in vars(base) and not is_ours(base) for base in item.__mro__)
-
-
-def inherited_text(name, item):
-    """The docstring of a method, its own or that of the method which it overrides."""
-    texts = [inspect.getdoc(vars(b)[name]) for b in item.__mro__ if name in vars(b)]
-    return next(filter(None, texts), "")
+def texts(item, owners):
+    """The docstrings of a method: its own and of those that it overrides."""
+    name = item.rpartition(".")[2]
+    return [inspect.getdoc(vars(base)[name]) or "" for base in owners]
 
 
 def undocumented(function, text):
-    names = list(inspect.signature(function).parameters)
-    return [n for n in names if n != "self" and not re.search(rf"\b{n}\b", text)]
-
-
-def first_paragraph(item):
-    return " ".join((inspect.getdoc(item) or "").partition("\n\n")[0].split())
+    """The parameters that have no line in a docstring."""
+    lines = re.findall(r"^ +\*{0,2}(\w+): ", text, re.MULTILINE)
+    return set(inspect.signature(function).parameters) - {"self", "cls", *lines}
 
 
 def test_help_lists_each_public_name_once_with_its_first_line():
+    """Mend the docstring of the package; its groups are those of the reference."""
     entries = re.findall(r"^- `(\w+)`: (.*(?:\n  .*)*)", kpk.__doc__, re.MULTILINE)
-    listed = [(name, " ".join(text.split())) for name, text in entries]
-    expected = [(name, first_paragraph(getattr(kpk, name))) for name in kpk.__all__]
-    assert sorted(listed) == expected
+    firsts = {
+        name: (inspect.getdoc(getattr(kpk, name)) or "").partition("\n\n")[0]
+        for name in kpk.__all__
+    }
+    assert sorted((name, " ".join(text.split())) for name, text in entries) == [
+        (name, " ".join(text.split())) for name, text in firsts.items()
+    ]
 
 
 def test_every_public_method_is_documented():
     found = [
-        f"{name}.{method}"
-        for name, item in PUBLIC.items()
-        if inspect.isclass(item)
-        for method, member, _ in functions_of(item)
-        if (inspect.isfunction(member) or isinstance(member, property))
-        and not inherited_text(method, item)
-        and method != "__init__"
+        path
+        for path, member, owners in methods()
+        if inspect.isfunction(member) or isinstance(member, property)
+        if not path.endswith(".__init__") and not any(texts(path, owners))
     ]
-    print(found); assert found == []
+    assert found == []
 
 
 def test_every_parameter_is_documented():
-    found = []
+    found = {
+        name: undocumented(item, inspect.getdoc(item))
+        for name, item in PUBLIC.items()
+        if inspect.isfunction(item)
+    }
+    for path, member, owners in methods():
+        if inspect.isfunction(member):
+            text = "\n".join(texts(path, owners))
+            found[path] = undocumented(member, text)
     for name, item in PUBLIC.items():
-        if inspect.isfunction(item):
-            missing = undocumented(item, inspect.getdoc(item))
-            if missing: found.append((name, missing))
-            continue
-        for method, member, owner in functions_of(item):
-            if not inspect.isfunction(member):
-                continue
-            text = inspect.getdoc(item if method=="__init__" else member) or ""
-            if method != "__init__" and is_known_elsewhere(method, item): continue
-            missing = undocumented(member, text)
-            if missing:
-                found.append((f"{name}.{method}",missing))
-    for f in found: print(f)
-    assert found == []
+        if inspect.isclass(item) and not issubclass(item, Exception | Protocol):
+            found[name] = undocumented(item, inspect.getdoc(item))
+    assert {name: missing for name, missing in found.items() if missing} == {}
+
+
+@pytest.mark.parametrize(("path", "code"), EXAMPLES)
+def test_examples_run(path, code, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    docstring_examples.run(path, code)
