@@ -10,8 +10,8 @@ import pytest
 import keras_prune_kit as kpk
 
 PUBLIC = docstring_examples.public()
-# `CompressionReport` has the quicker example of `compress`; the other one is for JAX, and
-# runs in tests/backends/test_backend_loops.py.
+# `CompressionReport` has the quicker example of `compress`; the one of JAX runs in
+# tests/backends/test_backend_loops.py.
 MARKS = {
     "compress": [pytest.mark.slow],
     "Pruner.stateless_step": [pytest.mark.skip("a loop in JAX")],
@@ -49,15 +49,16 @@ def undocumented(function, text):
     return set(inspect.signature(function).parameters) - {"self", "cls", *lines}
 
 
-def test_help_lists_each_public_name_once_with_its_first_line():
-    """Mend the docstring of the package; its groups are those of the reference."""
-    entries = re.findall(r"^- `(\w+)`: (.*(?:\n  .*)*)", kpk.__doc__, re.MULTILINE)
-    firsts = {
-        name: (inspect.getdoc(getattr(kpk, name)) or "").partition("\n\n")[0]
-        for name in kpk.__all__
-    }
+def first_line(item):
+    return " ".join((inspect.getdoc(item) or "").partition("\n\n")[0].split())
+
+
+@pytest.mark.parametrize("module", [kpk, kpk.tfmot], ids=["kpk", "kpk.tfmot"])
+def test_help_lists_each_public_name_once_with_its_first_line(module):
+    """If not, mend the docstring of the module; its groups are the reference's."""
+    entries = re.findall(r"^- `(\w+)`: (.*(?:\n  .*)*)", module.__doc__, re.MULTILINE)
     assert sorted((name, " ".join(text.split())) for name, text in entries) == [
-        (name, " ".join(text.split())) for name, text in firsts.items()
+        (name, first_line(getattr(module, name))) for name in module.__all__
     ]
 
 
@@ -66,7 +67,7 @@ def test_every_public_method_is_documented():
         path
         for path, member, owners in methods()
         if inspect.isfunction(member) or isinstance(member, property)
-        if not path.endswith(".__init__") and not any(texts(path, owners))
+        if not any(texts(path, owners))
     ]
     assert found == []
 

@@ -1,4 +1,4 @@
-"""Extension of griffe, which reads the package: links in docstrings, and what it misses."""
+"""Extension of griffe, which reads the package: docstrings as Markdown with links."""
 
 from __future__ import annotations
 
@@ -13,15 +13,23 @@ _EXAMPLE = re.compile(r"^Example:$", re.MULTILINE)
 _DOCTEST = re.compile(r"^>>> .*(?:\n.+)*", re.MULTILINE)
 _FENCES = re.compile(r"(```.*?```)", re.DOTALL)
 # A name in backticks, with or without `kpk.` and arguments: `Channel(axis=0)`.
-_CODE = re.compile(r"(?<!\[)`(?:kpk\.)?((?:tfmot\.)?\w+)(?:\([^`]*\))?`")
+_CODE = re.compile(r"(?<!\[)`(kpk\.)?((?:tfmot\.)?\w+)(?:\([^`]*\))?`")
 
 
-def linked(text: str, *, but: str = "") -> str:
-    """Return Markdown with links from public names to their pages, except one name."""
+def linked(text: str, path: str = "") -> str:
+    """Return Markdown with links from public names to their pages.
+
+    Args:
+        text: Markdown.
+        path: The dotted path of what it documents, which gets no link. In the bridge,
+            a name is first of all its own. Defaults to none.
+    """
+    is_bridge = path.startswith(f"keras_prune_kit.{BRIDGE}")
 
     def link(code: re.Match[str]) -> str:
-        name = code[1]
-        if name not in PUBLIC or name == but:
+        own = f"{BRIDGE}.{code[2]}"
+        name = own if is_bridge and not code[1] and own in PUBLIC else code[2]
+        if name not in PUBLIC or defined(name) == path:
             return code[0]
         return f"[{code[0]}][{defined(name)}]"
 
@@ -44,4 +52,4 @@ class Docstrings(griffe.Extension):
         if obj.docstring is not None:
             text = _EXAMPLE.sub("**Example:**", obj.docstring.value)
             text = _DOCTEST.sub(lambda code: f"```pycon\n{code[0]}\n```", text)
-            obj.docstring.value = linked(text, but=obj.name)
+            obj.docstring.value = linked(text, obj.path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+from typing import Any
 
 import griffe
 
@@ -35,9 +36,9 @@ def groups() -> dict[str, list[str]]:
 
 
 def of_bridge() -> list[str]:
-    """Return the public names of `kpk.tfmot`."""
-    exports = _package()[BRIDGE].exports or ()
-    return [str(name) for name in exports]
+    """Return the public names of `kpk.tfmot`, in the order of its docstring."""
+    docstring = _package()[BRIDGE].docstring
+    return _NAME.findall(docstring.value if docstring else "")
 
 
 @functools.cache
@@ -54,10 +55,8 @@ def defined(name: str) -> str:
 
 
 @functools.cache
-def _package() -> griffe.Object:
-    loaded = griffe.load("keras_prune_kit", allow_inspection=False)
-    assert isinstance(loaded, griffe.Object)  # noqa: S101
-    return loaded
+def _package() -> Any:
+    return griffe.load("keras_prune_kit", allow_inspection=False)
 
 
 PUBLIC = frozenset({*kpk.__all__, *(f"{BRIDGE}.{name}" for name in of_bridge())})

@@ -89,14 +89,14 @@ def _overview() -> str:
 
 
 def _here(file: str) -> str:
-    """Return a Markdown file of the repository with links that are right on the site."""
+    """Return a Markdown file of the repository with links that work on the site."""
     text = (_REPOSITORY / file).read_text("utf-8")
     text = _RELATIVE.sub(_address, text.replace(_RAW + _PICTURES, _PICTURES))
     return linked(text)
 
 
 def _address(link: re.Match[str]) -> str:
-    """Return the address of a file of the repository: a page of the site or GitHub's."""
+    """Return the address of a file of the repository: here, or else on GitHub."""
     target = link[0]
     if target == "CHANGELOG.md":
         return "changelog.md"
