@@ -16,7 +16,7 @@ _NAME = re.compile(r"^- `(\w+)`:", re.MULTILINE)
 
 
 def groups() -> dict[str, list[str]]:
-    """Return the names of each group, in the order of the package's docstring.
+    """Return the names of each group, in the order of the docstrings.
 
     Raises:
         ValueError: If a public name is in no group or in two, or a name is not public.
@@ -32,13 +32,15 @@ def groups() -> dict[str, list[str]]:
             "The docstring of keras_prune_kit/__init__.py must list each public name "
             f"once, in a group. It does not for {wrong}."
         )
+    for names in found.values():
+        if BRIDGE in names:
+            names += _of_bridge()
     return found
 
 
-def of_bridge() -> list[str]:
-    """Return the public names of `kpk.tfmot`, in the order of its docstring."""
-    docstring = _package()[BRIDGE].docstring
-    return _NAME.findall(docstring.value if docstring else "")
+def _of_bridge() -> list[str]:
+    names = _NAME.findall(_package()[BRIDGE].docstring.value)
+    return [f"{BRIDGE}.{name}" for name in names]
 
 
 @functools.cache
@@ -59,4 +61,4 @@ def _package() -> Any:
     return griffe.load("keras_prune_kit", allow_inspection=False)
 
 
-PUBLIC = frozenset({*kpk.__all__, *(f"{BRIDGE}.{name}" for name in of_bridge())})
+PUBLIC = frozenset(name for names in groups().values() for name in names)

@@ -11,7 +11,7 @@ from guides import guide
 from links import PICTURES, REPOSITORY, for_site, notebooks
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
-from names import BRIDGE, defined, groups, of_bridge
+from names import BRIDGE, PUBLIC, defined, groups
 
 import keras_prune_kit as kpk
 
@@ -43,14 +43,10 @@ def on_files(files: Files, config: MkDocsConfig) -> None:
 
 def _reference() -> list[Any]:
     """Return the groups of the navigation, with a page for each name."""
-    found: list[Any] = []
-    for title, names in groups().items():
-        pages: list[Any] = [{name: _page(name)} for name in names if name != BRIDGE]
-        if BRIDGE in names:
-            pages.append(_page(BRIDGE))
-            pages += [{name: _page(f"{BRIDGE}.{name}")} for name in of_bridge()]
-        found.append({title: pages})
-    return found
+    return [
+        {title: [{name: _page(name)} for name in names]}
+        for title, names in groups().items()
+    ]
 
 
 def _page(name: str) -> str:
@@ -66,9 +62,8 @@ def _pages() -> dict[str, str | bytes]:
         "reference/index.md": _overview(),
         _page(BRIDGE): f"::: keras_prune_kit.{BRIDGE}\n    options: {{members: false}}",
     }
-    names = [name for group in groups().values() for name in group if name != BRIDGE]
-    for name in [*names, *(f"{BRIDGE}.{name}" for name in of_bridge())]:
-        pages[_page(name)] = f"::: {defined(name)}\n"
+    for name in PUBLIC - {BRIDGE}:
+        pages[_page(name)] = f"::: {defined(name)}\n    options: {{heading: {name}}}"
     for path in notebooks():
         pages |= {f"guides/{name}": text for name, text in guide(path).items()}
     return pages
