@@ -25,6 +25,16 @@ def classifier(K, **compile_args):
     return model
 
 
+def functional_classifier(K, units=16):
+    """A compiled classifier like that of `classifier`, with channels that can leave."""
+    inputs = K.layers.Input((8,))
+    hidden = K.layers.Dense(units, activation="relu")(inputs)
+    hidden = K.layers.Dense(units, activation="relu")(hidden)
+    model = K.Model(inputs, K.layers.Dense(3, activation="softmax")(hidden))
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
 def functional(K):
     inputs = K.layers.Input((8,))
     return K.Model(inputs, K.layers.Dense(3)(K.layers.Dense(16)(inputs)))

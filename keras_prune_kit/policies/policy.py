@@ -141,7 +141,11 @@ class PrunePolicy:
         )
 
     def assign(self, model: Any) -> tuple[list[Assignment], list[Skipped]]:
-        """Return the assignments and the skipped weights for `plan` and `Pruner`."""
+        """Return the assignments and the skipped weights for `plan` and `Pruner`.
+
+        Args:
+            model: A built `keras` or `tf_keras` model.
+        """
         _keras.world(model)
         _keras.check_built(model)
         # TFMOT's wrapper would apply a mask of its own to the same kernel.
@@ -208,6 +212,9 @@ class PrunePolicy:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> PrunePolicy:
         """Create a policy from the result of `to_dict`.
+
+        Args:
+            data: The dict, as it is or read from JSON.
 
         Raises:
             ValueError: If `data` does not describe a policy.

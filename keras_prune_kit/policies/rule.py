@@ -61,6 +61,9 @@ class Rule:
     def covered(self, index: WeightIndex) -> set[int]:
         """Return the ids of the weights that the rule covers.
 
+        Args:
+            index: The prunable weights of a model, by path and layer.
+
         Raises:
             ValueError: If it covers none, most often because of a typo.
         """

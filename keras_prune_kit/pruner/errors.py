@@ -6,7 +6,12 @@ from keras_prune_kit._tools.checks import is_one_of
 
 
 class IncompletePruningWarning(UserWarning):
-    """Training ended before a weight reached its final sparsity."""
+    """Training ended before a weight reached its final sparsity.
+
+    The message names the weights. Train longer, give the schedule an earlier
+    `end_step`, or, if a callback restored earlier weights, keep the best epoch with
+    `TargetSparsityCheckpoint`.
+    """
 
 
 class IncompletePruningError(RuntimeError):
@@ -15,6 +20,8 @@ class IncompletePruningError(RuntimeError):
 
 class DivergedError(ValueError):
     """The loss or a weight became NaN or infinite.
+
+    A lower learning rate or `clipnorm=1.0` in the optimizer often helps.
 
     Attributes:
         restored_moment: The moment whose weights and optimizer state were restored,
@@ -37,15 +44,28 @@ class DivergedError(ValueError):
 
 
 class MaskNotAppliedWarning(UserWarning):
-    """A train step updated weights without applying their masks."""
+    """A train step updated weights without applying their masks.
+
+    It was compiled before pruning started, most often. `Pruner` then applies the masks
+    after each step itself, so the weights are sparse all the same. Start the pruner
+    before the step is compiled to be rid of the warning.
+    """
 
 
 class ZerosGrowBackWarning(UserWarning):
-    """A policy asks for fewer zeros than a weight has, so some will grow back."""
+    """A policy asks for fewer zeros than a weight has, so some will grow back.
+
+    Ask for at least the present sparsity, or use `KeepZeros` as the policy or in a
+    rule.
+    """
 
 
 class LoraMergeWarning(UserWarning):
-    """Zeros under LoRA adapters vanish when the model is saved or exported."""
+    """Zeros under LoRA adapters vanish when the model is saved or exported.
+
+    Keras saves the sum of base and adapter, which has no zeros. Call `merge_lora`
+    after the training and before anything else.
+    """
 
 
 def check_on_incomplete(on_incomplete: object) -> None:

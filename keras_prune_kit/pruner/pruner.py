@@ -90,10 +90,11 @@ class Pruner(Engine):
 
     ```python
     with kpk.Pruner(model, kpk.PrunePolicy(0.8), steps_per_epoch=n, epochs=5) as pruner:
-        for x, y in batches:
-            loss = train_step(x, y)
-            pruner.step()
-            pruner.check_loss(loss)  # restores good weights if NaN
+        for epoch in range(5):
+            for x, y in batches:
+                loss = train_step(x, y)
+                pruner.step()
+                pruner.check_loss(loss)  # restores good weights if NaN
     print(pruner.report())
     ```
     """
@@ -256,12 +257,14 @@ class Pruner(Engine):
 
         ```python
         optimizer.build(model.trainable_variables)
-        with kpk.Pruner(model, 0.8, optimizer=optimizer, ...) as pruner:
+        run = {"steps_per_epoch": n, "epochs": 5, "optimizer": optimizer}
+        with kpk.Pruner(model, 0.8, **run) as pruner:
             weights = [v.value for v in model.trainable_variables]
             state = [v.value for v in optimizer.variables]
-            for x, y in batches:
-                weights, state = train_step(weights, state, x, y)  # jax.jit
-                weights, state = pruner.stateless_step(weights, state)
+            for epoch in range(5):
+                for x, y in batches:
+                    weights, state = train_step(weights, state, x, y)  # jax.jit
+                    weights, state = pruner.stateless_step(weights, state)
         ```
         """
         self._require_started()

@@ -50,7 +50,11 @@ class Comparison:
         return self.measurements[0].metric
 
     def size_ratio(self, measurement: Measurement) -> float:
-        """Return the gzipped size of the first model divided by that of another."""
+        """Return the gzipped size of the first model divided by that of another.
+
+        Args:
+            measurement: One of `measurements`.
+        """
         check_measurement("measurement", measurement)
         return self.measurements[0].gzip_bytes / measurement.gzip_bytes
 

@@ -110,7 +110,11 @@ class CompressionReport:
         return f"{smaller}, {self.speedup:.1f}x faster"
 
     def size_ratio(self, stage: Measurement) -> float:
-        """Return the gzipped size of the baseline divided by that of a stage."""
+        """Return the gzipped size of the baseline divided by that of a stage.
+
+        Args:
+            stage: One of `stages`.
+        """
         check_measurement("stage", stage)
         return self.comparison.size_ratio(stage)
 

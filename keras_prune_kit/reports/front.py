@@ -153,7 +153,11 @@ class ParetoFront:
         return area
 
     def size_ratio(self, trial: SearchTrial) -> float:
-        """Return the gzipped size of the baseline divided by that of a trial."""
+        """Return the gzipped size of the baseline divided by that of a trial.
+
+        Args:
+            trial: One of `trials`.
+        """
         return self.baseline_gzip_bytes / trial.gzip_bytes
 
     def best_under(self, *, max_bytes: int) -> SearchTrial:

@@ -50,7 +50,11 @@ class Schedule(abc.ABC):
 
     @abc.abstractmethod
     def with_final_sparsity(self, sparsity: float) -> Self:
-        """Return a schedule with the same timing and another final sparsity."""
+        """Return a schedule with the same timing and another final sparsity.
+
+        Args:
+            sparsity: Sparsity to end with, at least 0 and below 1.
+        """
 
     def __post_init__(self) -> None:
         check_step("begin_step", self.begin_step)

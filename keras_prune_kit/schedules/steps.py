@@ -31,7 +31,12 @@ class Epochs:
             )
 
     def steps(self, *, steps_per_epoch: int, epochs: int) -> int:
-        """Return the number of optimizer steps at this point."""
+        """Return the number of optimizer steps at this point.
+
+        Args:
+            steps_per_epoch: Optimizer steps in an epoch, at least 0.
+            epochs: Epochs in the run, at least 0.
+        """
         _check_length(steps_per_epoch, epochs)
         return round(self.count * steps_per_epoch)
 
@@ -59,7 +64,12 @@ class Fraction:
             )
 
     def steps(self, *, steps_per_epoch: int, epochs: int) -> int:
-        """Return the number of optimizer steps at this point."""
+        """Return the number of optimizer steps at this point.
+
+        Args:
+            steps_per_epoch: Optimizer steps in an epoch, at least 0.
+            epochs: Epochs in the run, at least 0.
+        """
         _check_length(steps_per_epoch, epochs)
         # Not int(), which makes 28 of 0.29 * 100 = 28.999999999999996.
         return round(self.of_run * steps_per_epoch * epochs)

@@ -27,7 +27,11 @@ class Structure(abc.ABC):
 
     @abc.abstractmethod
     def sparsity(self, weights: np.ndarray) -> float:
-        """Return the fraction of the structure's units that are all zero, 0 to 1."""
+        """Return the fraction of the structure's units that are all zero, 0 to 1.
+
+        Args:
+            weights: Array `(..., inputs, outputs)`.
+        """
 
     @abc.abstractmethod
     def check(self, shape: tuple[int, ...], final_sparsity: float) -> None:

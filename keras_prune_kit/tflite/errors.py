@@ -2,4 +2,7 @@
 
 
 class ExportError(RuntimeError):
-    """A model that cannot be exported to a .tflite file that runs."""
+    """A model that cannot be exported to a .tflite file that runs.
+
+    The message has the reason, such as a layer that takes texts, and what to do.
+    """

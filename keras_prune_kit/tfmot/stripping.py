@@ -17,6 +17,12 @@ def strip_quantization(model: Any) -> Any:
 
     A linear activation remains where TFMOT rounds the input of a functional model:
     Keras 2 can replace a layer in a graph, but not remove it.
+
+    Args:
+        model: A model from `quantize_aware`. It is not changed.
+
+    Returns:
+        An ordinary model whose kernels keep their rounded values.
     """
     copies: list[tuple[Any, dict[str, Any]]] = []
     plain: list[tuple[Any, Any]] = []

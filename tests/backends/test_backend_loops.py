@@ -1,5 +1,8 @@
 """Hand-written loops on each backend."""
 
+import inspect
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -68,13 +71,12 @@ def test_a_loop():
     assert look.seen == 20
 
 
-def stateless_loop(model, optimizer, engine, steps, each=lambda weights: None):
-    """A jitted loop in JAX; returns how often its step was compiled."""
+def stateless_step(model, optimizer, traces):
+    """A jitted train step in JAX, which notes each time that it is compiled."""
     import jax
 
     loss = keras.losses.SparseCategoricalCrossentropy()
     rest = [v.value for v in model.non_trainable_variables]
-    traces = []
 
     def loss_of(weights, x, y):
         outputs, _ = model.stateless_call(weights, rest, x, training=True)
@@ -87,6 +89,13 @@ def stateless_loop(model, optimizer, engine, steps, each=lambda weights: None):
         weights, state = optimizer.stateless_apply(state, gradients, weights)
         return value, weights, state
 
+    return step
+
+
+def stateless_loop(model, optimizer, engine, steps, each=lambda weights: None):
+    """A jitted loop in JAX; returns how often its step was compiled."""
+    traces = []
+    step = stateless_step(model, optimizer, traces)
     weights = [v.value for v in model.trainable_variables]
     state = [v.value for v in optimizer.variables]
     for x, y in batches(steps):
@@ -156,6 +165,28 @@ def test_inputs_of_a_jitted_loop_are_made_by_its_weights():
         kernel, bias = given[step]
         hidden = np.maximum(x @ kernel + bias, 0)
         np.testing.assert_allclose(squares, np.square(hidden).mean(0), rtol=1e-4)
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="the state is in the model elsewhere")
+def test_the_example_of_stateless_step():
+    model, optimizer = classifier(), keras.optimizers.Adam(0.01)
+    step = stateless_step(model, optimizer, [])
+    names = {
+        "batches": list(batches(STEPS)),
+        "kpk": kpk,
+        "model": model,
+        "n": STEPS,
+        "optimizer": optimizer,
+        "train_step": lambda *given: step(*given)[1:],
+    }
+    (code,) = re.findall(
+        "```python\n(.*?)```", inspect.getdoc(kpk.Pruner.stateless_step), re.DOTALL
+    )
+
+    exec(code, names)
+
+    for kernel in kernels(model):
+        assert np.mean(kernel == 0) == pytest.approx(0.8, abs=0.01)
 
 
 @pytest.mark.skipif(BACKEND != "jax", reason="the state is in the model elsewhere")
