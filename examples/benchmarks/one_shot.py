@@ -93,10 +93,20 @@ def methods_for(name, zeros):
 
 def policy_for(zeros, method):
     if zeros == "2:4":
-        schedule, criterion = kpk.ConstantSparsity(0.5), method.criterion
-        return kpk.PrunePolicy(schedule, criterion=criterion, structure=kpk.NofM(2, 4))
+        return kpk.PrunePolicy(
+            kpk.ConstantSparsity(0.5),
+            [kpk.Rule(is_not_in_fours, None)],
+            structure=kpk.NofM(2, 4),
+            criterion=method.criterion,
+        )
     schedule = kpk.ConstantSparsity(zeros)
     return kpk.PrunePolicy(schedule, criterion=method.criterion, scope="global")
+
+
+def is_not_in_fours(layer):
+    """True for a layer such as the first convolution, with three inputs."""
+    kernel = getattr(layer, "kernel", None)
+    return kernel is not None and kernel.shape[-2] % 4 != 0
 
 
 def prune(model, zeros, method, samples):
