@@ -109,22 +109,21 @@ print(vectors.nbytes, "bytes in, classes", expected[:10].argmax(1))
 # ## 5. A phone: Kotlin on Android
 #
 # ```kotlin
-# // build.gradle.kts
-# dependencies { implementation("com.google.ai.edge.litert:litert:1.4.0") }
+# // build.gradle.kts; the older Interpreter API runs the same file
+# dependencies { implementation("com.google.ai.edge.litert:litert:2.1.0") }
 # android { androidResources { noCompress += "tflite" } }  // to be mapped, not copied
 #
-# // Once, not for each image: the constructor is the slow part.
-# val file = context.assets.openFd("digits.tflite")
-# val buffer = FileInputStream(file.fileDescriptor).channel.map(
-#     FileChannel.MapMode.READ_ONLY, file.startOffset, file.declaredLength)
-# val interpreter = Interpreter(buffer, Interpreter.Options().setNumThreads(2))
+# // Once, not for each image: creating it is the slow part.
+# val options = CompiledModel.Options(Accelerator.CPU)
+# val model = CompiledModel.create(context.assets, "digits.tflite", options)
+# val inputs = model.createInputBuffers()
+# val outputs = model.createOutputBuffers()
 #
-# // pixels: 64 floats, 0 to 1, rows from the top
-# val input = ByteBuffer.allocateDirect(64 * 4).order(ByteOrder.nativeOrder())
-# pixels.forEach { input.putFloat(it) }
-# val output = Array(1) { FloatArray(10) }
-# interpreter.run(input.rewind(), output)
-# val digit = output[0].indices.maxBy { output[0][it] }
+# // pixels: a FloatArray of 64, 0 to 1, rows from the top
+# inputs[0].writeFloat(pixels)
+# model.run(inputs, outputs)
+# val probabilities = outputs[0].readFloat()
+# val digit = probabilities.indices.maxBy { probabilities[it] }
 # ```
 #
 # `noCompress` is for the file in the app package, so that it can be mapped into memory.
@@ -134,6 +133,7 @@ print(vectors.nbytes, "bytes in, classes", expected[:10].argmax(1))
 # ## 6. C++ on a desktop or a server
 #
 # ```cpp
+# // In LiteRT's own repository: "tflite/interpreter.h" and so on.
 # #include "tensorflow/lite/interpreter.h"
 # #include "tensorflow/lite/kernels/register.h"
 # #include "tensorflow/lite/model_builder.h"
@@ -152,8 +152,8 @@ print(vectors.nbytes, "bytes in, classes", expected[:10].argmax(1))
 #
 # ## 7. A microcontroller: TFLite Micro
 #
-# There is no file system, so the file becomes an array in flash, and only the operators
-# in use are linked. Both can be written by Python:
+# Most have no file system, so the file becomes an array in flash, and only the
+# operators in use are linked. Both can be written by Python:
 
 # %%
 content = integer_io.bytes
