@@ -10,6 +10,8 @@
 # 02_custom_loops.py`.
 
 # %%
+import os
+
 import keras
 import numpy as np
 
@@ -24,7 +26,7 @@ print(f"on {backend}")
 # ## 1. A model, an optimizer, a loss
 
 # %%
-EPOCHS, BATCH = 20, 32
+EPOCHS, BATCH = 10 if "QUICK" in os.environ else 20, 32
 (x, y), (x_test, y_test) = load_digits()
 model = keras.Sequential(
     [

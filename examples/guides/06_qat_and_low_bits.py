@@ -104,7 +104,9 @@ print(kpk.compare({"dense": model, **files}, *test))
 
 # %% [markdown]
 # Look at `accuracy` with its noise in mind: on 445 images one standard error is 0.007.
-# [What the figures mean](10_what_the_figures_mean.ipynb) has the rest.
+# Look at `ms`, too: on this kind of CPU int4 kernels are unpacked first, so four bits
+# are smaller and *slower* than eight. [What the figures
+# mean](10_what_the_figures_mean.ipynb) has the rest.
 #
 # ## 6. Back to floats
 #

@@ -8,7 +8,8 @@ import pytest
 GUIDES = Path(__file__).parents[2] / "examples" / "guides"
 
 
-def test_custom_loops():
+def test_custom_loops(monkeypatch):
+    monkeypatch.setenv("QUICK", "1")
     guide = runpy.run_path(str(GUIDES / "02_custom_loops.py"))
     assert guide["pruner"].report().sparsity == pytest.approx(0.8, abs=1e-3)
-    assert guide["accuracy"] > 0.95
+    assert guide["accuracy"] > 0.94
