@@ -8,6 +8,7 @@
 
 # %%
 import os
+import string
 
 import keras
 import numpy as np
@@ -15,14 +16,14 @@ import numpy as np
 import keras_prune_kit as kpk
 
 keras.utils.set_random_seed(0)
-epochs = 6 if "QUICK" in os.environ else 12
+epochs = 8 if "QUICK" in os.environ else 12
 layers = keras.layers
 
 # %% [markdown]
 # ## 1. Texts whose meaning is in the order
 #
-# A sentence is positive if a good word is not negated: "not bad" is positive, "not
-# good" is not. Words alone do not tell, so the model has to look at neighbours.
+# "good" and "not bad" are positive, "bad" and "not good" negative. Single words do not
+# tell, so the model has to look at neighbours.
 
 # %%
 rng = np.random.default_rng(0)
@@ -53,8 +54,7 @@ vectorize = layers.TextVectorization(output_sequence_length=LENGTH)
 vectorize.adapt(texts[:3000])
 vocabulary = vectorize.get_vocabulary()
 tokens = np.asarray(vectorize(texts))
-parts = [slice(0, 3000), slice(3000, 3500), slice(3500, None)]
-train, validation, test = [(tokens[rows], labels[rows]) for rows in parts]
+train, test = (tokens[:3000], labels[:3000]), (tokens[3000:], labels[3000:])
 print(f"{len(vocabulary)} words, {tokens[0]}")
 
 # %% [markdown]
@@ -64,6 +64,7 @@ print(f"{len(vocabulary)} words, {tokens[0]}")
 WIDTH = 32
 
 
+@keras.saving.register_keras_serializable("guides")
 class Positions(layers.Layer):
     """Adds a learned vector for each position."""
 
@@ -84,7 +85,7 @@ for block in ("first", "second"):
     h = layers.LayerNormalization()(h + layers.Dense(WIDTH)(wide))
 h = layers.GlobalAveragePooling1D()(h)
 model = keras.Model(inputs, layers.Dense(1, activation="sigmoid", name="mood")(h))
-model.compile(keras.optimizers.Adam(2e-3), "binary_crossentropy", metrics=["accuracy"])
+model.compile(keras.optimizers.Adam(3e-3), "binary_crossentropy", metrics=["accuracy"])
 model.fit(*train, epochs=epochs, batch_size=64, verbose=0)
 print(f"dense {model.evaluate(*test, verbose=0)[1]:.4f}")
 
@@ -106,9 +107,7 @@ print(policy.plan(model))
 # ## 5. Prune
 
 # %%
-dense = keras.models.clone_model(model)
-dense.set_weights(model.get_weights())
-dense.compile("adam", "binary_crossentropy", metrics=["accuracy"])
+model.save("dense.keras")
 pruning = kpk.PruningCallback(policy)
 model.fit(*train, epochs=epochs, batch_size=64, verbose=0, callbacks=[pruning])
 print(f"{pruning.report.sparsity:.1%} zeros")
@@ -127,9 +126,14 @@ files = {
         model, quantization="int8", representative_data=train[0][:200]
     ),
 }
+dense = keras.models.load_model("dense.keras")
 print(kpk.compare({"dense": dense, "pruned": model, **files}, *test))
 
 # %% [markdown]
+# The task is easy, so a perfect score says only that nothing broke. Look at `ms`: int8
+# is no faster than `dynamic` here, as the normalizations and softmaxes between the
+# small products cost more than these.
+#
 # ## 7. On the device: vocabulary and file
 #
 # Lower-case, strip punctuation, split at spaces, look up; 0 pads, 1 is an unknown word.
@@ -141,20 +145,20 @@ number_of = {word: number for number, word in enumerate(vocabulary)}
 
 
 def classify(text):
-    numbers = [number_of.get(word, 1) for word in text.lower().split()][:LENGTH]
+    plain = text.lower().translate(str.maketrans("", "", string.punctuation))
+    numbers = [number_of.get(word, 1) for word in plain.split()][:LENGTH]
     padded = np.array([numbers + [0] * (LENGTH - len(numbers))], "int32")
     return float(files["dynamic"].predict(padded)[0, 0])
 
 
-for text in ("a lovely word3 word8", "word5 not good word9", "word1 not bad at all"):
+for text in ("A lovely word3, word8!", "word5 not good word9", "word1 not bad at all"):
     print(f"{text}: {classify(text):.2f}")
 
 # %% [markdown]
 # ## 8. A recurrent model
 #
 # Its kernel and its recurrent kernel are both pruned. The recurrent one is used once
-# for each word, so its errors add up: ask less of it by a function that looks at the
-# layer, or give the whole layer less, as here.
+# for each word, so its errors add up: ask less of such a layer than of the others.
 
 # %%
 lstm = keras.Sequential(
