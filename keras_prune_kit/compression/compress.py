@@ -13,6 +13,7 @@ from keras_prune_kit._keras.datasets import (
     check_rereadable,
     without_labels,
 )
+from keras_prune_kit._tools.chatter import without_tracing_advice
 from keras_prune_kit._tools.checks import as_path, check_decision
 from keras_prune_kit._tools.files import check_writable_folder
 from keras_prune_kit._tools.quantizations import COMPARED, check_installed
@@ -225,7 +226,8 @@ def compress(
     goal = Goal(
         chosen, quantization, target, max_accuracy_drop, speedup, macs, multiple_of
     )
-    report = reach(model, recipe, goal)
+    with without_tracing_advice():
+        report = reach(model, recipe, goal)
     if macs is not None:
         check_macs(report, macs)
     if speedup is not None:

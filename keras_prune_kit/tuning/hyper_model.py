@@ -12,6 +12,7 @@ from keras_tuner.errors import FatalValueError
 
 from keras_prune_kit import _keras
 from keras_prune_kit._keras.datasets import as_arrays, check_rereadable
+from keras_prune_kit._tools.chatter import without_tracing_advice
 from keras_prune_kit._tools.checks import check_decision
 from keras_prune_kit.compression.attempt import Setting
 from keras_prune_kit.structures import Structure, Unstructured
@@ -218,7 +219,8 @@ class CompressionHyperModel(keras_tuner.HyperModel):
             self._representative_data,
             self.max_accuracy_drop,
         )
-        measures, exported, record = trial.run(model, arguments)
+        with without_tracing_advice():
+            measures, exported, record = trial.run(model, arguments)
         if not context:
             return measures
         allowance = self._baseline.allowance_on(
