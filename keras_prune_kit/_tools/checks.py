@@ -10,8 +10,17 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from keras_prune_kit._tools.spelling import did_you_mean
+
 if TYPE_CHECKING:
     import numpy as np
+
+# One percentage point of accuracy, or one percent more error, as MLPerf's usual target
+# is 99 % of the reference. Less means no error at all where samples are few: one of
+# 100 is 0.01.
+MAX_ACCURACY_DROP = 0.01
+
+_MODES = ("auto", "max", "min")
 
 
 def is_number(value: object) -> TypeGuard[float]:
@@ -55,6 +64,16 @@ def check_number(
         raise ValueError(f"{name} is a number {bounds}. Received: {name}={value!r}.")
 
 
+def check_drop(name: str, drop: object) -> None:
+    """Raise a `ValueError` unless an accepted drop is at least 0 and below 1."""
+    if not is_number(drop) or not 0 <= drop < 1:
+        raise ValueError(
+            f"{name} is the largest accepted drop, at least 0 and below 1 (0.01 for "
+            "one percentage point of accuracy, or one percent more error). Received: "
+            f"{name}={drop!r}."
+        )
+
+
 def check_decision(objective: object, mode: object) -> None:
     """Raise an error unless `objective` and `mode` are of a valid form."""
     if objective is not None and not isinstance(objective, str):
@@ -62,10 +81,10 @@ def check_decision(objective: object, mode: object) -> None:
             "objective is the name of the metric that decides, as evaluate returns it. "
             f"Received: objective={objective!r}."
         )
-    if not is_one_of(mode, ("auto", "max", "min")):
+    if not is_one_of(mode, _MODES):
         raise ValueError(
             "mode is 'max' if a higher metric is better, 'min' if a lower one is, or "
-            f"'auto'. Received: mode={mode!r}."
+            f"'auto'. Received: mode={mode!r}." + did_you_mean(mode, _MODES)
         )
 
 
@@ -75,7 +94,7 @@ def check_objective(objective: str, names: Collection[str]) -> None:
         raise ValueError(
             f"objective is one of the metrics that the model is evaluated by: "
             f"{', '.join(names)}. "
-            f"Received: objective={objective!r}."
+            f"Received: objective={objective!r}." + did_you_mean(objective, names)
         )
 
 

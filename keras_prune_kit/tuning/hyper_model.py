@@ -13,7 +13,7 @@ from keras_tuner.errors import FatalValueError
 from keras_prune_kit import _keras
 from keras_prune_kit._keras.datasets import as_arrays, check_rereadable
 from keras_prune_kit._tools.chatter import without_tracing_advice
-from keras_prune_kit._tools.checks import check_decision
+from keras_prune_kit._tools.checks import MAX_ACCURACY_DROP, check_decision, check_drop
 from keras_prune_kit.compression.attempt import Setting
 from keras_prune_kit.structures import Structure, Unstructured
 from keras_prune_kit.tflite import check_exportable, check_samples
@@ -22,7 +22,6 @@ from keras_prune_kit.tuning.baseline import Baseline
 from keras_prune_kit.tuning.durable_oracle import keep_whole
 from keras_prune_kit.tuning.objectives import (
     check_aim,
-    check_drop,
     value_of,
     without_unnameable,
 )
@@ -118,7 +117,7 @@ class CompressionHyperModel(keras_tuner.HyperModel):
         sparsity: tuple[float, float] = (0.5, 0.95),
         quantization: Sequence[str] = ("none", "float16", "dynamic", "int8"),
         representative_data: Any = None,
-        max_accuracy_drop: float = 0.01,
+        max_accuracy_drop: float = MAX_ACCURACY_DROP,
         groups: int = 3,
         structures: Sequence[Structure] = (Unstructured(),),
         policy: PolicyTemplate | None = None,
