@@ -6,7 +6,8 @@ import contextlib
 import math
 import numbers
 import os
-from collections.abc import Collection, Iterator, Sequence
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 # is 99 % of the reference. Less means no error at all where samples are few: one of
 # 100 is 0.01.
 MAX_ACCURACY_DROP = 0.01
+
+# Of messages of Keras.
+_COLORS = re.compile(r"\x1b\[\d+m")
+_CALLING = "Exception encountered when calling"
+_TRACED = re.compile(r"^in user code:.*?\n +\w+Error: (.+)", re.DOTALL)
 
 _MODES = ("auto", "max", "min")
 
@@ -177,20 +183,38 @@ def widened(array: np.ndarray) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def using(name: str, but: type[Exception] | tuple[()] = ()) -> Iterator[None]:
+def using(
+    name: str,
+    but: type[Exception] | tuple[()] = (),
+    remedy: Callable[[], str] = str,
+) -> Iterator[None]:
     """Turn errors of third-party code into a `ValueError` that names an argument.
 
     Args:
         name: The name of the argument that the code uses.
         but: Errors with another cause, which are not changed. Defaults to none.
+        remedy: Called after an error for what to do. Defaults to nothing.
     """
     try:
         yield
     except but:
         raise
     except Exception as error:
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise ValueError(f"{name} cannot be used: {reason}") from error
+        told = " ".join(filter(None, (reason_of(error), remedy())))
+        raise ValueError(f"{name} cannot be used: {told}") from error
+
+
+def reason_of(error: Exception) -> str:
+    """Return the line of an error's message that has its reason.
+
+    Keras puts it below the name of the layer that was called, Keras 2 also at the end
+    of a traceback, behind the type of the error.
+    """
+    text = _COLORS.sub("", str(error)).strip()
+    found = _TRACED.search(text)
+    lines = (found[1] if found else text).splitlines()
+    told = (line.strip() for line in lines if not line.startswith(_CALLING))
+    return next(filter(None, told), type(error).__name__)
 
 
 def _no_array(name: str, value: object) -> TypeError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
 
 # Of difflib's ratio; lower ones suggest words that only share some letters.
@@ -31,6 +32,13 @@ def did_you_mean(word: object, choices: Iterable[object], written: str = "'{}'")
     known = {text.lower(): text for text in choices if isinstance(text, str)}
     found = difflib.get_close_matches(word.lower(), known, 1, _ALIKE)
     return f" Did you mean {written.format(known[found[0]])}?" if found else ""
+
+
+def did_you_mean_file(path: str) -> str:
+    """Return a suggestion of a file beside one that does not exist."""
+    folder, name = os.path.split(path)
+    folder = folder or "."
+    return did_you_mean(name, os.listdir(folder) if os.path.isdir(folder) else ())
 
 
 def listed(names: Iterable[str], most: int = 8) -> str:

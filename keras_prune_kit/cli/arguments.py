@@ -10,7 +10,7 @@ import sys
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Sequence
 
-from keras_prune_kit._tools.spelling import did_you_mean
+from keras_prune_kit._tools.spelling import did_you_mean, did_you_mean_file
 
 
 def sparsity(text: str) -> float:
@@ -109,19 +109,14 @@ def existing(endings: Sequence[str]) -> Callable[[str], str]:
 
     def check(text: str) -> str:
         if not os.path.exists(text):
-            raise ArgumentTypeError(f"there is no such file: {text}.{_neighbour(text)}")
+            raise ArgumentTypeError(
+                f"there is no such file: {text}.{did_you_mean_file(text)}"
+            )
         if not os.path.isfile(text):
             raise ArgumentTypeError(f"a file is needed, not the folder {text}")
         return ending(endings)(text)
 
     return check
-
-
-def _neighbour(path: str) -> str:
-    """Return a suggestion of a file beside a path that does not exist."""
-    folder, name = os.path.split(path)
-    names = os.listdir(folder or ".") if os.path.isdir(folder or ".") else []
-    return did_you_mean(name, names)
 
 
 def data(text: str) -> str:

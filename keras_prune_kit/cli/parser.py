@@ -56,7 +56,9 @@ class _Parser(argparse.ArgumentParser):
 class _CommandParser(_Parser):
     """The parser of one command, which names an unknown option before all else."""
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+    def parse_known_args(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, args: Any = None, namespace: Any = None
+    ) -> Any:
         options = self._option_string_actions
         for word in args or ():
             name = word.partition("=")[0]

@@ -45,7 +45,10 @@ def check_fit_options(batch_size: Any, callbacks: Any, verbose: Any) -> None:
         hasattr(callback, "on_train_begin") and not isinstance(callback, type)
         for callback in callbacks
     ):
-        raise TypeError(f"callbacks is a list of callbacks. Received: {callbacks!r}.")
+        raise TypeError(
+            "callbacks is a list of callbacks, each one made, such as "
+            f"[kpk.GzipSizeLogger()]. Received: {callbacks!r}."
+        )
     if not is_one_of(verbose, ("auto", 0, 1, 2, False, True)):
         raise ValueError(f"verbose is 'auto', 0, 1 or 2. Received: {verbose!r}.")
 

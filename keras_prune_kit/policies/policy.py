@@ -308,8 +308,8 @@ def as_policy(policy: object) -> PrunePolicy:
         check_sparsity("policy", policy)
         return PrunePolicy(policy)
     raise TypeError(
-        "policy is a PrunePolicy, a schedule or a final sparsity such as 0.8. "
-        f"Received: {policy!r}."
+        "policy is a PrunePolicy, a schedule or a final sparsity such as 0.8; rules go "
+        f"into one: PrunePolicy(0.8, rules). Received: {policy!r}."
     )
 
 
