@@ -1,5 +1,6 @@
 """Checks of arguments: what passes, and that each message has the argument's name."""
 
+import inspect
 import math
 from decimal import Decimal
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 import keras_prune_kit as kpk
 from keras_prune_kit._tools import checks
+from keras_prune_kit.cli.parser import parser_of_commands
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.0, True, math.nan, "3", None, [1]])
@@ -123,3 +125,18 @@ def test_what_code_of_others_cannot_use_is_named():
 def test_bad_arguments_that_the_fuzzer_found(call, kind, message):
     with pytest.raises(kind, match=message):
         call()
+
+
+def test_one_default_for_the_accepted_drop():
+    functions = kpk.compress, kpk.CompressionHyperModel
+    drops = {
+        inspect.signature(f).parameters["max_accuracy_drop"].default for f in functions
+    }
+    (subparsers,) = parser_of_commands()._subparsers._group_actions
+    words = [
+        action.default
+        for command in subparsers.choices.values()
+        for action in command._actions
+        if action.dest == "max_drop"
+    ]
+    assert drops == {0.01} and words == [0.01, 0.01]

@@ -174,7 +174,6 @@ def test_an_empty_folder_may_be_written_to():
     "words",
     [
         ["--train", "there.npz", "--quantize", "int3"],
-        ["--train", "there.npz", "--epochs", "0"],
         ["--train", "there.npz", "--epochs", "2.5"],
         ["--train", "there.npz", "--batch-size", "-1"],
         ["--train", "there.npz", "--scale", "1/0"],

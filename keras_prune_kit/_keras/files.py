@@ -22,6 +22,7 @@ from keras_prune_kit._keras.trust import (
     import_objects,
 )
 from keras_prune_kit._tools.checks import as_path
+from keras_prune_kit._tools.spelling import did_you_mean_file
 
 # Shortcuts that `compile` accepts in addition to the names of metrics.
 _METRIC_WORDS = {"accuracy", "acc", "crossentropy", "ce"}
@@ -54,7 +55,9 @@ def load(
     """
     path = os.fspath(as_path("path", path))
     if not os.path.isfile(path):
-        raise FileNotFoundError(f"There is no such file: {path}.")
+        raise FileNotFoundError(
+            f"There is no such file: {path}.{did_you_mean_file(path)}"
+        )
     file = _ModelFile.read(path)
     foreign = foreign_code(file.model_config, file.world)
     if foreign and not unsafe:
@@ -198,7 +201,9 @@ def _read_h5(path: str) -> tuple[str, dict[str, Any], dict[str, Any] | None]:
         ]
     version, model_text, compile_text = texts
     if not version or not model_text:
-        raise ValueError("it contains only weights, or no model at all")
+        raise ValueError(
+            "it contains only weights, or no model at all; model.save(...) writes all"
+        )
     compile_config = json.loads(compile_text) if compile_text else None
     if compile_config and version.startswith("3"):
         # Convert to the format of a .keras file, as `compile_from_config` needs it.

@@ -23,6 +23,12 @@ class ModelInput:
     shape: tuple[int | None, ...]
     dtype: str
 
+    @property
+    def shape_text(self) -> str:
+        """The shape of a batch as text, such as `"(n, 8)"`."""
+        sizes = ("any" if size is None else str(size) for size in self.shape[1:])
+        return f"({', '.join(['n', *sizes])})"
+
 
 @dataclass(frozen=True)
 class Signature:

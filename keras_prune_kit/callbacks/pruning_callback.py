@@ -103,6 +103,7 @@ class PruningCallback(TwoWorldCallback):
         return {**vars(self), **idle}
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self._check_alone()
         if self._pruner is not None:
             # An earlier fit was interrupted.
             self._pruner.detach()
@@ -159,6 +160,16 @@ class PruningCallback(TwoWorldCallback):
         pruner, self._pruner = self._engine(), None
         self._ended = pruner
         pruner.finalize(on_incomplete=self.on_incomplete)
+
+    def _check_alone(self) -> None:
+        """Raise a `ValueError` if another one prunes in the same `fit`."""
+        beside = _keras.callbacks_beside(self) or ()
+        number = sum(isinstance(item, PruningCallback) for item in beside)
+        if number > 1:
+            raise ValueError(
+                f"fit takes one PruningCallback. Received: {number}. The rules of one "
+                "policy give layers settings of their own: PrunePolicy(0.8, rules)."
+            )
 
     def _prepare(self) -> None:
         self._pruner = Pruner(self.model, self.policy, data=self.data)

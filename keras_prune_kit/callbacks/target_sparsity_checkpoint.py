@@ -12,6 +12,7 @@ from keras_prune_kit import _keras
 from keras_prune_kit._keras.two_world_callback import TwoWorldCallback
 from keras_prune_kit._tools.checks import as_path, check_flag, is_one_of
 from keras_prune_kit._tools.files import replacing_folder
+from keras_prune_kit._tools.spelling import did_you_mean
 from keras_prune_kit.pruner import IncompletePruningWarning, active_pruner
 
 _MODES = ("auto", "min", "max")
@@ -61,7 +62,10 @@ class TargetSparsityCheckpoint(TwoWorldCallback):
                 f"monitor is the name of an entry of logs. Received: {monitor!r}."
             )
         if not is_one_of(mode, _MODES):
-            raise ValueError(f"mode is one of {_MODES}. Received: mode={mode!r}.")
+            raise ValueError(
+                f"mode is one of {_MODES}. Received: mode={mode!r}."
+                + did_you_mean(mode, _MODES)
+            )
         check_flag("save_weights_only", save_weights_only)
         self.monitor = monitor
         self.mode = mode

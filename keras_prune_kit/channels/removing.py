@@ -8,6 +8,7 @@ from typing import Any
 
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import check_whole, is_number, is_one_of
+from keras_prune_kit._tools.spelling import did_you_mean
 from keras_prune_kit.channels.choosing import (
     SCOPES,
     Chooser,
@@ -164,7 +165,10 @@ def chooser_for(
             f"Received: {criterion!r}."
         )
     if not is_one_of(scope, SCOPES):
-        raise ValueError(f"scope is one of {SCOPES}. Received: scope={scope!r}.")
+        raise ValueError(
+            f"scope is one of {SCOPES}. Received: scope={scope!r}."
+            + did_you_mean(scope, SCOPES)
+        )
     check_whole("multiple_of", multiple_of)
     check_whole("least", least)
     found = traced(model)

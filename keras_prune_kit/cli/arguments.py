@@ -10,6 +10,8 @@ import sys
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Sequence
 
+from keras_prune_kit._tools.spelling import did_you_mean, did_you_mean_file
+
 
 def sparsity(text: str) -> float:
     """Parse a fraction of at least 0 and below 1."""
@@ -64,7 +66,7 @@ def some_of(choices: Sequence[str]) -> Callable[[str], tuple[str, ...]]:
             if word not in choices:
                 raise ArgumentTypeError(
                     f"a comma-separated list of {', '.join(choices)} is needed, "
-                    f"not {word!r}"
+                    f"not {word!r}.{did_you_mean(word, choices)}"
                 )
         return words
 
@@ -107,7 +109,9 @@ def existing(endings: Sequence[str]) -> Callable[[str], str]:
 
     def check(text: str) -> str:
         if not os.path.exists(text):
-            raise ArgumentTypeError(f"there is no such file: {text}")
+            raise ArgumentTypeError(
+                f"there is no such file: {text}.{did_you_mean_file(text)}"
+            )
         if not os.path.isfile(text):
             raise ArgumentTypeError(f"a file is needed, not the folder {text}")
         return ending(endings)(text)

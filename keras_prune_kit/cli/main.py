@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from keras_prune_kit._tools import progress
+from keras_prune_kit._tools.chatter import hide_for_the_process
 from keras_prune_kit.cli.arguments import make_importable
 from keras_prune_kit.cli.interrupt import Interrupt
 from keras_prune_kit.cli.messages import Notes
@@ -52,7 +53,7 @@ def main(words: Sequence[str] | None = None) -> int:
         usage argparse exits with 2.
     """
     options = read_options(words)
-    _quiet_native_logs()
+    hide_for_the_process()
     # Files are the same for all backends, and only this one can convert them.
     if "keras" not in sys.modules:
         os.environ["KERAS_BACKEND"] = "tensorflow"
@@ -114,20 +115,3 @@ def _tell(error: BaseException, console: Console) -> None:
     if not text or not (is_native or isinstance(error, _TOLD)):
         text = f"{type(error).__name__}: {text} (python -X dev shows where)"
     console.print(Text.assemble(("error:", "red"), " ", text))
-
-
-def _quiet_native_logs() -> None:
-    """Hide the logs of TensorFlow's C++ code, and keep Python's stderr.
-
-    C++ code writes to file descriptor 2, in part regardless of the log level. A user
-    who sets TF_CPP_MIN_LOG_LEVEL still gets these logs.
-    """
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
-        return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"  # Before TensorFlow is imported.
-    sys.stderr.flush()
-    # Python's errors keep a copy of the descriptor, which leads to the terminal.
-    sys.stderr = os.fdopen(os.dup(2), "w", buffering=1)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    os.close(nowhere)

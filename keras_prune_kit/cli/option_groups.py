@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
+from keras_prune_kit._tools.checks import MAX_ACCURACY_DROP
 from keras_prune_kit._tools.quantizations import QUANTIZATIONS
 from keras_prune_kit.cli import arguments
 from keras_prune_kit.cli.choices import KERAS_FILES
@@ -96,12 +97,12 @@ def add_quantize(
     )
 
 
-def add_decision(parser: argparse.ArgumentParser, drop: float) -> None:
+def add_decision(parser: argparse.ArgumentParser) -> None:
     """Add the metric that decides, and its accepted drop."""
     parser.add_argument(
         "--max-drop",
         type=arguments.sparsity,
-        default=drop,
+        default=MAX_ACCURACY_DROP,
         metavar="FRACTION",
         help="how much the metric on the validation data may drop in a search: an "
         "absolute drop of accuracy and the like, a relative increase of an error "

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import keras_prune_kit as kpk
 from keras_prune_kit._tools.quantizations import QUANTIZATIONS, TRAINED
+from keras_prune_kit._tools.spelling import did_you_mean
 from keras_prune_kit.cli import arguments
 from keras_prune_kit.cli.choices import KERAS_FILES
 from keras_prune_kit.cli.option_groups import (
@@ -39,10 +40,32 @@ DATA is one of
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that prints errors in one line."""
+    """A parser that prints errors in one line, with what a mistyped word may mean."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"error: {message} (see {self.prog} --help)\n")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            error.message += "." + did_you_mean(value, action.choices or ())
+            raise
+
+
+class _CommandParser(_Parser):
+    """The parser of one command, which names an unknown option before all else."""
+
+    def parse_known_args(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, args: Any = None, namespace: Any = None
+    ) -> Any:
+        options = self._option_string_actions
+        for word in args or ():
+            name = word.partition("=")[0]
+            # An unambiguous beginning of an option stands for it.
+            if name.startswith("--") and not any(o.startswith(name) for o in options):
+                self.error(f"there is no option {name}.{did_you_mean(name, options)}")
+        return super().parse_known_args(args, namespace)
 
 
 def parser_of_commands() -> argparse.ArgumentParser:
@@ -55,7 +78,12 @@ def parser_of_commands() -> argparse.ArgumentParser:
     )
     # The package imports its modules on first use, so this takes no time.
     parser.add_argument("--version", action="version", version=kpk.__version__)
-    adder = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    adder = parser.add_subparsers(
+        dest="command",
+        required=True,
+        metavar="COMMAND",
+        parser_class=_CommandParser,
+    )
     for name, add_arguments, summary, epilog in (
         ("demo", _demo, "train, prune, quantize and measure a small network", ""),
         ("inspect", _inspect, "show the layers of a model file, zeros and sizes", ""),
@@ -147,7 +175,7 @@ trained: weights go at once, and those that are left make up for them."""
         metavar="N",
         help="large groups of channels keep a multiple of N (default: %(default)s)",
     )
-    add_decision(parser, 0.002)
+    add_decision(parser)
     add_quantize(
         parser, None, "int8; with --target smallest, quantization-aware training"
     )
@@ -176,7 +204,7 @@ report of all trials. Repeat the command to resume an interrupted search."""
         metavar="N",
         help="how many files to try (default: %(default)s)",
     )
-    add_decision(parser, 0.01)
+    add_decision(parser)
     parser.add_argument(
         "--sparsity",
         type=arguments.sparsity,

@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from keras_prune_kit._tools.checks import check_whole, is_number, is_one_of
+from keras_prune_kit._tools.checks import check_drop, check_whole, is_number, is_one_of
+from keras_prune_kit._tools.spelling import did_you_mean
 from keras_prune_kit.compression.smallest import LEAST_EPOCHS
+
+_TARGETS = ("smallest", "fastest")
 
 
 def check_epochs(epochs: Any, target: str | None) -> None:
@@ -42,24 +45,22 @@ def check_fit_options(batch_size: Any, callbacks: Any, verbose: Any) -> None:
         hasattr(callback, "on_train_begin") and not isinstance(callback, type)
         for callback in callbacks
     ):
-        raise TypeError(f"callbacks is a list of callbacks. Received: {callbacks!r}.")
+        raise TypeError(
+            "callbacks is a list of callbacks, each one made, such as "
+            f"[kpk.GzipSizeLogger()]. Received: {callbacks!r}."
+        )
     if not is_one_of(verbose, ("auto", 0, 1, 2, False, True)):
         raise ValueError(f"verbose is 'auto', 0, 1 or 2. Received: {verbose!r}.")
 
 
 def check_target(target: Any, max_accuracy_drop: Any) -> None:
     """Raise a `ValueError` unless it is a target, with a drop that can be held."""
-    if target is not None and not is_one_of(target, ("smallest", "fastest")):
+    if target is not None and not is_one_of(target, _TARGETS):
         raise ValueError(
             "target is 'smallest', 'fastest' or None, which prunes once. "
-            f"Received: {target!r}."
+            f"Received: {target!r}." + did_you_mean(target, _TARGETS)
         )
-    if not is_number(max_accuracy_drop) or not 0 <= max_accuracy_drop < 1:
-        raise ValueError(
-            "max_accuracy_drop is at least 0 and below 1, such as 0.002 for 0.2 % of "
-            "all samples, or for 0.2 % more error. "
-            f"Received: {max_accuracy_drop!r}."
-        )
+    check_drop("max_accuracy_drop", max_accuracy_drop)
 
 
 def check_budgets(target: Any, speedup: Any, macs: Any, multiple_of: Any) -> None:

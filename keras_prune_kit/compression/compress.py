@@ -13,7 +13,8 @@ from keras_prune_kit._keras.datasets import (
     check_rereadable,
     without_labels,
 )
-from keras_prune_kit._tools.checks import as_path, check_decision
+from keras_prune_kit._tools.chatter import without_tracing_advice
+from keras_prune_kit._tools.checks import MAX_ACCURACY_DROP, as_path, check_decision
 from keras_prune_kit._tools.files import check_writable_folder
 from keras_prune_kit._tools.quantizations import COMPARED, check_installed
 from keras_prune_kit.compression.argument_checks import (
@@ -47,7 +48,7 @@ def compress(
     callbacks: Sequence[Any] = (),
     verbose: int | str = "auto",
     target: str | None = None,
-    max_accuracy_drop: float = 0.002,
+    max_accuracy_drop: float = MAX_ACCURACY_DROP,
     objective: str | None = None,
     mode: str = "auto",
     speedup: float | None = None,
@@ -133,7 +134,7 @@ def compress(
             validation data, 0 to 1. If more is better, it is absolute, in the unit of
             the metric. For an error, it is relative to the baseline's error (0.01: at
             most one percent more), or absolute if that is below 1e-6. Defaults to
-            0.002.
+            0.01.
         objective: The metric that decides, by its name in `evaluate`, such as `"mae"`,
             `"price_mae"` or `"loss"`. Defaults to `None`: the first that the model was
             compiled with; for a target, the first of which more is better, if there is
@@ -170,7 +171,7 @@ def compress(
     report = kpk.compress(model, (x, y), validation_data=(xv, yv), policy=0.8)
     print(report)
 
-    data = {"validation_data": (xv, yv), "max_accuracy_drop": 0.002}
+    data = {"validation_data": (xv, yv), "max_accuracy_drop": 0.005}
     report = kpk.compress(model, (x, y), target="smallest", epochs=20, **data)
     report = kpk.compress(model, (x, y), speedup=2.0, epochs=10, **data)
     report = kpk.compress(model, x[:512], epochs=0, validation_data=(xv, yv))
@@ -225,7 +226,8 @@ def compress(
     goal = Goal(
         chosen, quantization, target, max_accuracy_drop, speedup, macs, multiple_of
     )
-    report = reach(model, recipe, goal)
+    with without_tracing_advice():
+        report = reach(model, recipe, goal)
     if macs is not None:
         check_macs(report, macs)
     if speedup is not None:

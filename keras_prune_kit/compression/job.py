@@ -97,7 +97,7 @@ def reach(model: Any, recipe: Recipe, goal: Goal) -> CompressionReport:
 def _check_fits(model: Any, data: Any, name: str) -> None:
     """Evaluate the model on a few samples, unless the data can be read only once."""
     count = _keras.fixed_batch(model) or _TRIED_SAMPLES
-    with using(name):
+    with using(name, remedy=lambda: _form_for(model, name)):
         labelled = labelled_samples(data, count)
         if labelled is not None:
             x, y = labelled
@@ -107,12 +107,18 @@ def _check_fits(model: Any, data: Any, name: str) -> None:
                 model.evaluate(x, y, batch_size=count, verbose=0)
 
 
+def _form_for(model: Any, name: str) -> str:
+    """Return the form of data that a model takes."""
+    takes = " and ".join(item.shape_text for item in _keras.signature_of(model).inputs)
+    return f"{name} are (x, y), and the model takes x as {takes}."
+
+
 def _check_copy(model: Any, train_data: Any) -> None:
     """Check that a copy of the model computes the same on a few samples."""
     copied = _keras.copy_model(model)
     if isinstance(train_data, Iterator):
         return
     # Such an error is about the model, not about the data.
-    with using("train_data", but=_keras.CopyError):
+    with using("train_data", _keras.CopyError, lambda: _form_for(model, "train_data")):
         count = _keras.fixed_batch(model) or _TRIED_SAMPLES
         _keras.check_copy(model, copied, input_samples(train_data, count))

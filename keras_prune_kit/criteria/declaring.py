@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from keras_prune_kit._tools.checks import check_whole, is_one_of
+from keras_prune_kit._tools.spelling import did_you_mean
 
 Criterion = Callable[..., np.ndarray]
 CriterionT = TypeVar("CriterionT", bound=Criterion)
@@ -154,4 +155,7 @@ def is_criterion(item: object) -> bool:
 
 def _check_statistic(statistic: object, known: tuple[str, ...]) -> None:
     if not is_one_of(statistic, known):
-        raise ValueError(f"statistic is one of {known}. Received: {statistic!r}.")
+        raise ValueError(
+            f"statistic is one of {known}. Received: {statistic!r}."
+            + did_you_mean(statistic, known)
+        )

@@ -8,6 +8,7 @@ from typing import Any
 
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import check_flag, is_number, is_one_of
+from keras_prune_kit._tools.spelling import did_you_mean
 from keras_prune_kit.criteria import (
     Criterion,
     gradients_needed,
@@ -288,6 +289,7 @@ class PrunePolicy:
         if not is_one_of(self.scope, _SCOPES):
             raise ValueError(
                 f"scope is one of {_SCOPES}. Received: scope={self.scope!r}."
+                + did_you_mean(self.scope, _SCOPES)
             )
         used = [self.structure, *(rule.structure for rule in self.rules)]
         odd = [s for s in used if s is not None and not isinstance(s, Unstructured)]
@@ -313,8 +315,8 @@ def as_policy(policy: object) -> PrunePolicy:
         check_sparsity("policy", policy)
         return PrunePolicy(policy)
     raise TypeError(
-        "policy is a PrunePolicy, a schedule or a final sparsity such as 0.8. "
-        f"Received: {policy!r}."
+        "policy is a PrunePolicy, a schedule or a final sparsity such as 0.8; rules go "
+        f"into one: PrunePolicy(0.8, rules). Received: {policy!r}."
     )
 
 

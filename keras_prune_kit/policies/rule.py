@@ -7,10 +7,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from keras_prune_kit import criteria
+from keras_prune_kit._tools.spelling import did_you_mean, listed
 from keras_prune_kit.criteria import Criterion
-from keras_prune_kit.policies.matching import WeightIndex, covers_layer
+from keras_prune_kit.policies.matching import WeightIndex, covers_layer, prefixes
 from keras_prune_kit.schedules import Schedule, check_sparsity
 from keras_prune_kit.structures import Structure
+
+_CRITERIA = [n for n, item in vars(criteria).items() if criteria.is_criterion(item)]
+_STRUCTURES = [kind.__name__ for kind in Structure.__subclasses__()]
 
 Match = str | type | Callable[[Any], bool] | Sequence[Any]
 
@@ -71,11 +76,14 @@ class Rule:
             id(weight) for match in self.matches() for weight in index.covered(match)
         }
         if not found:
-            known = ", ".join(weight.path for weight in index.weights) or "none"
+            known = listed(weight.path for weight in index.weights) or "none"
             raise ValueError(
                 f"The rule for match={name_of(self.match)} covers no prunable weight "
                 f"of the model. A regex must match the whole path, and a class must "
                 f"be of the model's own Keras. Prunable weights: {known}."
+                + _suggestion(
+                    self.matches(), ((w.path, w.layers) for w in index.weights)
+                )
             )
         return found
 
@@ -125,7 +133,8 @@ def covered_layers(
             raise ValueError(
                 f"{name}={name_of(single)} covers no layer of the model. A regex must "
                 "match the whole path, and a class must be of the model's own Keras. "
-                f"Layers: {', '.join(path for path, _ in located)}."
+                f"Layers: {listed(path for path, _ in located)}."
+                + _suggestion((single,), located)
             )
         covered |= found
     return covered
@@ -137,6 +146,7 @@ def check_structure(structure: object, name: str = "structure") -> None:
         raise TypeError(
             f"{name} is a value such as Unstructured() or NofM(2, 4). "
             f"Received: {structure!r}."
+            + did_you_mean(structure, _STRUCTURES, "kpk.{}(...)")
         )
 
 
@@ -147,7 +157,24 @@ def check_criterion(criterion: object) -> None:
         raise TypeError(
             "criterion is a function from weights to scores, such as magnitude. "
             f"Received: {criterion!r}."
+            + did_you_mean(criterion, _CRITERIA, "the function kpk.{}")
         )
+
+
+def _suggestion(
+    matches: Iterable[Any], located: Iterable[tuple[str, tuple[Any, ...]]]
+) -> str:
+    """Return what matches that cover nothing may have meant, or nothing."""
+    located = list(located)
+    paths = [part for path, _ in located for part in prefixes(path)]
+    kinds = {type(layer).__name__ for _, layers in located for layer in layers}
+    for match in matches:
+        if match in kinds:
+            return f" A class is passed itself, not its name: match=layers.{match}."
+        suggestion = did_you_mean(match, paths)
+        if suggestion:
+            return suggestion
+    return ""
 
 
 def _check_match(match: object, name: str) -> None:

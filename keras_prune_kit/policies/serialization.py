@@ -11,6 +11,7 @@ import inspect
 from typing import Any
 
 from keras_prune_kit import _keras, criteria, schedules, structures
+from keras_prune_kit._tools.spelling import did_you_mean
 
 
 def encode(value: Any) -> Any:
@@ -51,6 +52,7 @@ def decode(data: Any) -> Any:
         raise ValueError(
             f"Unknown schedule, structure or criterion: {data['name']!r}. "
             f"Known: {', '.join(sorted(_registry()))}."
+            + did_you_mean(data["name"], _registry())
         )
     if inspect.isfunction(named):
         return named

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from keras_prune_kit._tools.checks import is_one_of
+from keras_prune_kit._tools.spelling import did_you_mean
 
 
 class IncompletePruningWarning(UserWarning):
@@ -74,4 +75,5 @@ def check_on_incomplete(on_incomplete: object) -> None:
         raise ValueError(
             'on_incomplete is "warn" or "raise". '
             f"Received: on_incomplete={on_incomplete!r}."
+            + did_you_mean(on_incomplete, ("warn", "raise"))
         )

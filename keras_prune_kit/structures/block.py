@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_prune_kit._tools.checks import as_array, is_one_of, widened
+from keras_prune_kit._tools.spelling import did_you_mean
 from keras_prune_kit.structures.ranking import count_zeros, keep_highest, zero_fraction
 from keras_prune_kit.structures.structure import Structure, check_shape, is_count
 
@@ -55,6 +56,7 @@ class Block(Structure):
         if not is_one_of(self.pooling, _POOLINGS):
             raise ValueError(
                 f"pooling is one of {_POOLINGS}. Received: pooling={self.pooling!r}."
+                + did_you_mean(self.pooling, _POOLINGS)
             )
 
     def mask(self, scores: np.ndarray, sparsity: float) -> np.ndarray:

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from keras_prune_kit import _keras
 from keras_prune_kit._tools import progress
+from keras_prune_kit._tools.chatter import without_chatter
 from keras_prune_kit._tools.files import scratch_folder, telling_full_disk
 from keras_prune_kit._tools.names import plain_names
 from keras_prune_kit.tflite import flatbuffer
@@ -95,6 +96,7 @@ class Conversion:
         if quantization in _INTEGER_OPS:
             self._check_recurrent(quantization)
         with (
+            without_chatter(),
             _quiet(),
             _keras.at_rest(self._model),
             scratch_folder() as folder,

@@ -13,6 +13,7 @@ from keras_prune_kit._tools.quantizations import (
     COMPARED,
     check_installed,
 )
+from keras_prune_kit._tools.spelling import did_you_mean
 from keras_prune_kit.tflite import flatbuffer
 from keras_prune_kit.tflite.agreement import agreement
 from keras_prune_kit.tflite.errors import ExportError
@@ -195,12 +196,13 @@ def _check_options(quantization: str, io_dtype: str, sparse_storage: bool) -> No
     if not is_one_of(quantization, list(_IO_DTYPES)):
         raise ValueError(
             f"quantization must be one of {list(_IO_DTYPES)}. Received: "
-            f"{quantization!r}."
+            f"{quantization!r}.{did_you_mean(quantization, _IO_DTYPES)}"
         )
     if not is_one_of(io_dtype, _IO_DTYPES[quantization]):
         raise ValueError(
             f"io_dtype must be one of {list(_IO_DTYPES[quantization])} with "
             f"quantization='{quantization}'. Received: {io_dtype!r}."
+            + did_you_mean(io_dtype, _IO_DTYPES[quantization])
         )
     check_installed(quantization)
     check_flag("sparse_storage", sparse_storage)

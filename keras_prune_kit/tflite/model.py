@@ -27,6 +27,7 @@ from keras_prune_kit.tflite.accuracy import accuracy
 from keras_prune_kit.tflite.runner import (
     Runner,
     TensorSpec,
+    allocate,
     check_threads,
     open_interpreter,
 )
@@ -328,7 +329,7 @@ def _open(
     outputs = _specs(interpreter.get_output_details(), output_names)
     # The interpreter sets unknown sizes to 1, which may be too small to allocate.
     if not any(spec.has_open_sizes for spec in inputs):
-        interpreter.allocate_tensors()
+        allocate(interpreter)
     return inputs, outputs
 
 

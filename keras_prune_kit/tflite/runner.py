@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
+from keras_prune_kit._tools.chatter import without_chatter
 from keras_prune_kit._tools.checks import is_whole
 
 _MOST_THREADS = 1024
@@ -26,6 +27,12 @@ def check_threads(num_threads: object) -> None:
 def open_interpreter(content: bytes, num_threads: int) -> Interpreter:
     """Return an interpreter of a .tflite file in memory."""
     return Interpreter(model_content=content, num_threads=num_threads)
+
+
+def allocate(interpreter: Interpreter) -> None:
+    """Allocate the tensors; the first time in a process, LiteRT names its delegate."""
+    with without_chatter():
+        interpreter.allocate_tensors()
 
 
 @dataclass(frozen=True)
@@ -181,7 +188,7 @@ class Runner:
             # Details have the shapes of the file, which count only before any resize.
             if tuple(detail["shape"]) != shape or self._shapes:
                 self.interpreter.resize_tensor_input(detail["index"], shape)
-        self.interpreter.allocate_tensors()
+        allocate(self.interpreter)
         self._shapes = shapes
 
     def _run_pieces(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:

@@ -171,10 +171,15 @@ def _checked(array: np.ndarray, item: _keras.ModelInput) -> np.ndarray:
         for size, given in zip(sizes, array.shape[1:], strict=True)
     )
     if not fits:
-        expected = ", ".join(["n", *("any" if s is None else str(s) for s in sizes)])
         raise ValueError(
             f"representative_data for input '{item.name}' must have shape "
-            f"({expected}). Received: {array.shape}."
+            f"{item.shape_text}. Received: {array.shape}."
+        )
+    if array.dtype.kind in "OSU":
+        raise TypeError(
+            f"representative_data for input '{item.name}' must be numbers "
+            f"({item.dtype}). Received: an array of {array.dtype}. Convert it as for "
+            "training."
         )
     array = array.astype(item.dtype)
     if array.dtype.kind == "f" and not np.isfinite(array).all():

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from keras_prune_kit._tools.chatter import show_all
 from keras_prune_kit._tools.pipes import private_stdout, read_frame, write_frame
 from keras_prune_kit.tflite.runner import Runner, open_interpreter
 
@@ -142,6 +143,7 @@ def _limit(seconds: int) -> None:
 
 def _attempt(trial: Trial, answers: int) -> int:
     """Run a file, which may crash this process, and return the exit code."""
+    show_all()
     try:
         _run(trial)
     except Exception as error:

@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import is_one_of
+from keras_prune_kit._tools.spelling import did_you_mean
 from keras_prune_kit.policies import Match, covered_layers
 from keras_prune_kit.reports import Converted, LayerReport, Skipped
 from keras_prune_kit.tfmot._import import tf_keras, tfmot
@@ -63,6 +64,7 @@ def quantize_aware(
     if not is_one_of(preserve, _PRESERVE):
         raise ValueError(
             f"preserve is one of {_PRESERVE}. Received: preserve={preserve!r}."
+            + did_you_mean(preserve, _PRESERVE)
         )
     model = _keras.opened(model, compiled=True)
     check_model(

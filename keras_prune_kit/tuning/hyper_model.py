@@ -12,7 +12,8 @@ from keras_tuner.errors import FatalValueError
 
 from keras_prune_kit import _keras
 from keras_prune_kit._keras.datasets import as_arrays, check_rereadable
-from keras_prune_kit._tools.checks import check_decision
+from keras_prune_kit._tools.chatter import without_tracing_advice
+from keras_prune_kit._tools.checks import MAX_ACCURACY_DROP, check_decision, check_drop
 from keras_prune_kit.compression.attempt import Setting
 from keras_prune_kit.structures import Structure, Unstructured
 from keras_prune_kit.tflite import check_exportable, check_samples
@@ -21,7 +22,6 @@ from keras_prune_kit.tuning.baseline import Baseline
 from keras_prune_kit.tuning.durable_oracle import keep_whole
 from keras_prune_kit.tuning.objectives import (
     check_aim,
-    check_drop,
     value_of,
     without_unnameable,
 )
@@ -117,7 +117,7 @@ class CompressionHyperModel(keras_tuner.HyperModel):
         sparsity: tuple[float, float] = (0.5, 0.95),
         quantization: Sequence[str] = ("none", "float16", "dynamic", "int8"),
         representative_data: Any = None,
-        max_accuracy_drop: float = 0.01,
+        max_accuracy_drop: float = MAX_ACCURACY_DROP,
         groups: int = 3,
         structures: Sequence[Structure] = (Unstructured(),),
         policy: PolicyTemplate | None = None,
@@ -218,7 +218,8 @@ class CompressionHyperModel(keras_tuner.HyperModel):
             self._representative_data,
             self.max_accuracy_drop,
         )
-        measures, exported, record = trial.run(model, arguments)
+        with without_tracing_advice():
+            measures, exported, record = trial.run(model, arguments)
         if not context:
             return measures
         allowance = self._baseline.allowance_on(

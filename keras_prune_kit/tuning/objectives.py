@@ -10,7 +10,7 @@ from keras_tuner import Objective
 from keras_tuner.engine.metrics_tracking import infer_metric_direction
 from keras_tuner.errors import FatalValueError
 
-from keras_prune_kit._tools.checks import is_number
+from keras_prune_kit._tools.checks import check_drop, is_number
 from keras_prune_kit.reports import LEAST_DROP, is_within
 
 Measures = Mapping[str, float]
@@ -126,16 +126,6 @@ def accuracy_size_score(accuracy_per_halving: float = 0.01) -> Objective:
             f"as 0.01. Received: {accuracy_per_halving!r}."
         )
     return _AccuracySizeScore(accuracy_per_halving)
-
-
-def check_drop(name: str, drop: Any) -> None:
-    """Raise a `ValueError` unless an accuracy drop is at least 0 and below 1."""
-    if not is_number(drop) or not 0 <= drop < 1:
-        raise ValueError(
-            f"{name} is the largest accepted drop, at least 0 and below 1 (0.01 for "
-            "one percentage point of accuracy, or one percent more error). Received: "
-            f"{name}={drop!r}."
-        )
 
 
 def check_aim(objective: Any, metric: str, mode: str) -> None:

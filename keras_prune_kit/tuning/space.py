@@ -18,6 +18,7 @@ from keras_prune_kit._tools.quantizations import (
     TRAINED,
     check_installed,
 )
+from keras_prune_kit._tools.spelling import did_you_mean
 from keras_prune_kit.compression.attempt import Setting
 from keras_prune_kit.compression.thinning import Thinning
 from keras_prune_kit.policies import (
@@ -226,6 +227,7 @@ def _check_quantization(names: Any) -> None:
                 f"A quantization is one of {', '.join(QUANTIZATIONS)}, or one of "
                 f"{', '.join(TRAINED)} for quantization-aware training with that many "
                 f"bits per weight. Received: {name!r}."
+                + did_you_mean(name, (*QUANTIZATIONS, *TRAINED))
             )
     check_installed(*names)
     if len(set(names)) < len(names):

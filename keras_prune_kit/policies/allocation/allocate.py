@@ -8,6 +8,7 @@ from typing import Any
 
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import is_one_of
+from keras_prune_kit._tools.spelling import did_you_mean
 from keras_prune_kit.policies import Match, PrunePolicy, Rule, choose_weights
 from keras_prune_kit.policies.allocation.sensitivity import sensitivity
 from keras_prune_kit.policies.allocation.zero_counts import (
@@ -114,7 +115,10 @@ def allocate(
 
 def _check_options(method: object, data: Any, schedule: object) -> None:
     if not is_one_of(method, _METHODS):
-        raise ValueError(f"method is one of {_METHODS}. Received: method={method!r}.")
+        raise ValueError(
+            f"method is one of {_METHODS}. Received: method={method!r}."
+            + did_you_mean(method, _METHODS)
+        )
     if method == "sensitivity" and data is None:
         raise ValueError(
             "method='sensitivity' measures the loss, so it needs data=(x, y), a sample "

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from keras_prune_kit._tools.files import replacing
+from keras_prune_kit._tools.spelling import did_you_mean
 from keras_prune_kit.reports.colors import BLUE, ORANGE, VERMILION
 from keras_prune_kit.reports.plots.style import WIDTH, open_frame, write
 
@@ -92,7 +93,7 @@ def _curves_of(
     elif not isinstance(metric, str) or metric not in logs:
         raise ValueError(
             f"metric is one of {sorted(logs)}, as in the history. "
-            f"Received: metric={metric!r}."
+            f"Received: metric={metric!r}." + did_you_mean(metric, logs)
         )
     epochs = len(logs["sparsity"])
     # With fit(validation_freq=2) Keras does not record which epochs were validated.

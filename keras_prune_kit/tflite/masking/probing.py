@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from keras_prune_kit.tflite import flatbuffer
-from keras_prune_kit.tflite.runner import open_interpreter
+from keras_prune_kit.tflite.runner import allocate, open_interpreter
 from keras_prune_kit.tflite.shrinking.packing import pack, unpack
 
 
@@ -38,7 +38,7 @@ class Probe:
         arrays = [sample[self._names[detail["index"]]] for detail in self._inputs]
         for detail, array in zip(self._inputs, arrays, strict=True):
             self._interpreter.resize_tensor_input(detail["index"], array.shape)
-        self._interpreter.allocate_tensors()
+        allocate(self._interpreter)
         for detail, array in zip(self._inputs, arrays, strict=True):
             self._interpreter.set_tensor(detail["index"], array)
         # A fused LSTM keeps its state from one run to the next.
