@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from keras_prune_kit.reports.allowance import Allowance
+from keras_prune_kit.reports.printed import Printed, Table, shares
 from keras_prune_kit.reports.rendering import draw, write_page
-from keras_prune_kit.reports.tables import bytes_text, percent, render_table
+from keras_prune_kit.reports.tables import bytes_text, percent
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class SearchTrial:
 
 
 @dataclass(frozen=True)
-class ParetoFront:
+class ParetoFront(Printed):
     """The result of `pareto_front`, which prints as a table.
 
     Attributes:
@@ -230,13 +231,19 @@ class ParetoFront:
             "trials": [trial.to_dict() for trial in self.trials],
         }
 
-    def __str__(self) -> str:
+    def _blocks(self) -> tuple[Table]:
         points = self.points
-        return render_table(
-            f"Pareto front: {len(points)} of {len(self.trials)} trials; baseline "
-            f"{self.baseline_accuracy:.4f}, {bytes_text(self.baseline_gzip_bytes)}",
-            ("trial", self.metric, "gzipped", "ratio", "sparsity", "quantization"),
-            [self._row(point) for point in points],
+        return (
+            Table(
+                f"Pareto front: {len(points)} of {len(self.trials)} trials; baseline "
+                f"{self.baseline_accuracy:.4f}, {bytes_text(self.baseline_gzip_bytes)}",
+                ("trial", self.metric, "gzipped", "ratio", "sparsity", "quantization"),
+                [self._row(point) for point in points],
+                {
+                    "gzipped": shares([point.gzip_bytes for point in points]),
+                    "sparsity": [point.measures["sparsity"] for point in points],
+                },
+            ),
         )
 
     def _allowance(self, drop: float) -> Allowance:
