@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from keras_prune_kit._tools.typed import Typed
 from keras_prune_kit.criteria import Criterion
 from keras_prune_kit.policies.matching import WeightIndex, covers_layer
 from keras_prune_kit.schedules import Schedule, check_sparsity
@@ -15,8 +16,8 @@ from keras_prune_kit.structures import Structure
 Match = str | type | Callable[[Any], bool] | Sequence[Any]
 
 
-@dataclass(frozen=True)
-class Rule:
+@dataclass(frozen=True, repr=False)
+class Rule(Typed):
     """The pruning settings of the layers that match.
 
     A rule that matches a layer also covers the layers inside it, so the name of a
