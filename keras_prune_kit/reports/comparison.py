@@ -10,7 +10,7 @@ from typing import Any
 from keras_prune_kit.reports.environment import Environment
 from keras_prune_kit.reports.measurement import Measurement, check_measurement
 from keras_prune_kit.reports.printed import Notes, Printed, Table, shares
-from keras_prune_kit.reports.rendering import draw, write_page
+from keras_prune_kit.reports.rendering import chart, draw, write_page
 from keras_prune_kit.reports.samples import Samples
 from keras_prune_kit.reports.tables import (
     count_text,
@@ -175,6 +175,9 @@ class Comparison(Printed):
             ]
             tables.insert(1, Table("Metrics", ("name", *metrics), rows))
         return [*tables, Notes(self.notes)]
+
+    def _picture(self) -> str:
+        return chart("tradeoff", self)
 
     def _table(self, title: str, cells: Sequence[tuple[str, _Cell]]) -> Table:
         """Return a table of some cells, with `{metric}` filled in its headings."""

@@ -192,6 +192,9 @@ class CompressionReport(Printed):
             parts += self.search._blocks()
         return parts
 
+    def _picture(self) -> str:
+        return self.comparison._picture()
+
     def _row(self, stage: Measurement) -> Sequence[str]:
         return (
             f"{stage.name} {stage.file}",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from keras_prune_kit.reports.printed import Printed, Table, shares
-from keras_prune_kit.reports.rendering import draw
+from keras_prune_kit.reports.rendering import chart, draw
 
 
 @dataclass(frozen=True)
@@ -99,3 +99,6 @@ class SensitivityReport(Printed):
                 dict(zip(levels, zip(*bars, strict=True), strict=True)),
             ),
         )
+
+    def _picture(self) -> str:
+        return chart("sensitivity", self)

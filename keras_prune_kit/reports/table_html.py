@@ -29,7 +29,18 @@ TABLE_STYLE = f"""
 .kpk-bar > i {{ display: block; height: 100%; background: {BLUE}; }}
 .kpk ul {{ margin: .3rem 0; padding-left: 1.2rem; font-size: .8125rem; }}
 .kpk summary {{ cursor: pointer; font-size: .8125rem; }}
-.kpk svg {{ display: block; max-width: 100%; height: auto; }}
+.kpk-chart {{ margin: 1rem 0; }}
+.kpk-chart > figcaption {{ font-weight: 600; font-size: .9375rem; }}
+.kpk-chart .kpk-scroll > svg {{ display: block; width: 100%; min-width: 36rem;
+  max-width: 54rem; height: auto; }}
+.kpk .kpk-legend {{ list-style: none; padding: 0; display: flex; flex-wrap: wrap;
+  gap: .2rem 1rem; }}
+.kpk-row {{ display: grid; grid-template-columns: minmax(6rem, 14rem) 1fr 10rem;
+  gap: .2rem .75rem; align-items: center; padding: .2rem 0; font-size: .8125rem;
+  max-width: 54rem; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }}
+.kpk-row > .kpk-bar {{ height: 1rem; margin: 0; min-width: 3rem; background: none; }}
+@media (max-width: 36rem) {{ .kpk-row {{ grid-template-columns: 1fr auto; }}
+  .kpk-row > .kpk-bar {{ grid-row: 2; grid-column: 1 / -1; }} }}
 """
 
 
@@ -60,7 +71,7 @@ def table(
     caption = escape(title)
     # With `tabindex`, arrow keys scroll it.
     return (
-        f'<div class="kpk-scroll" tabindex="0" role="region" aria-label="{caption}">'
+        f'<div class="kpk-scroll" tabindex="0" role="group" aria-label="{caption}">'
         f"<table><caption>{caption}</caption>"
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
@@ -74,6 +85,33 @@ def lines(texts: Sequence[str]) -> str:
     if len(texts) <= _MOST_OPEN:
         return items
     return f"<details><summary>{len(texts)} notes</summary>{items}</details>"
+
+
+def bar_list(
+    title: str,
+    names: Sequence[str],
+    lengths: Sequence[float],
+    labels: Sequence[str],
+    hovers: Sequence[str],
+) -> str:
+    """Return wide bars, one below the other, which keep their text size when narrow.
+
+    Args:
+        title: The line above.
+        names: One per bar, to its left.
+        lengths: Their lengths, 0 to 1.
+        labels: Values in words, to their right.
+        hovers: Texts that show when the pointer is over a bar.
+    """
+    rows = "".join(
+        f'<div class="kpk-row" title="{escape(hover)}"><span>{escape(name)}</span>'
+        f"{_bar(length)}<span>{escape(label)}</span></div>"
+        for name, length, label, hover in zip(
+            names, lengths, labels, hovers, strict=True
+        )
+    )
+    caption = f"<figcaption>{escape(title)}</figcaption>"
+    return f'<figure class="kpk-chart">{caption}{rows}</figure>'
 
 
 def _row(
