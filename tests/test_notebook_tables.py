@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import sample_pages
 
 import keras_prune_kit
 from keras_prune_kit.channels import ChannelGroup, ChannelGroups
@@ -179,3 +180,10 @@ def test_many_lines_open_with_a_click():
     text = SparsityReport((KERNEL,), tuple(skipped))._repr_html_()
     assert "<summary>9 notes</summary>" in text
     assert text.count("<li>") == 9
+
+
+def test_the_sample_pages_have_every_record():
+    """Those that axe-core looks at."""
+    shown = {type(record) for record in sample_pages.records()}
+    # An attempt list is a part of a compression.
+    assert shown | {Search} == printed_classes()

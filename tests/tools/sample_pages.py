@@ -96,7 +96,11 @@ def comparison():
     )
     names = [f"{stage.name} {stage.file}" for stage in stages]
     labels = ("cat", "dog", "fox")
-    guesses = (Prediction("cat", 0.91), Prediction("fox", 0.55), Prediction("fox", 0.99))
+    guesses = (
+        Prediction("cat", 0.91),
+        Prediction("fox", 0.55),
+        Prediction("fox", 0.99),
+    )
     machine = Environment("a processor", 2, "Linux 6.1", "zlib 1.3", {"keras": "3.15"})
     samples = Samples(labels, {name: guesses for name in names}, ())
     return Comparison(stages, machine, latency_runs=50, samples=samples)
