@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import keras_prune_kit as kpk
+from keras_prune_kit.reports.pages import charts, svg
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 EVIL = "<script>alert(1)</script>"
@@ -49,7 +50,8 @@ def test_one_file_that_loads_nothing(page):
     text = page.read_text("utf-8")
     body = text[text.index("</head>") :]
     assert not re.search(r'(?:src|href)="(?!data:)', body)
-    assert "<script src" not in text and "<link" not in text
+    assert not re.search("<(script|link|iframe)", text)
+    assert len(text) < 1_000_000
 
 
 def test_what_the_user_named_is_text(page):
@@ -92,27 +94,81 @@ def dom_of(path, folder):
 def test_figures_are_in_the_table(comparison, page):
     text = page.read_text("utf-8")
     for measurement in comparison.measurements:
-        assert f"<td>{measurement.gzip_bytes:,}</td>" in text
+        assert f"<td>{measurement.gzip_bytes:,}<" in text
         assert f"<td>{measurement.score:.4f}</td>" in text
     assert f"<td>{comparison.measurements[-1].bound_bytes:,.0f}</td>" in text
 
 
-@pytest.mark.skipif(BROWSER is None, reason="there is no Chromium on this machine")
-def test_a_browser_draws_every_chart(comparison, page, tmp_path):
+def charts_of(text):
+    """Each chart of a page, by its title."""
+    figures = re.findall(r'<figure class="kpk-chart">(.*?)</figure>', text, re.DOTALL)
+    return {re.search("<figcaption>(.*?)<", figure)[1]: figure for figure in figures}
+
+
+def test_every_chart_has_all_its_marks(comparison, page):
     count = len(comparison.measurements)
-    dom = dom_of(page, tmp_path)
-    charts = {
-        match[1]: match[2]
-        for match in re.finditer(
-            r'<div id="([a-z]+-\d)" class="plotly-graph-div.*?>(.*?)(?=<div id="|$)',
-            dom,
-            re.DOTALL,
-        )
-    }
-    bars = {name: chart.count('<g class="point"') for name, chart in charts.items()}
-    assert bars["overview-0"] == bars["overview-1"] == count
-    assert charts["overview-2"].count('<path class="point"') == count
-    lines = charts["histogram-0"].partition('<g class="infolayer"')[0]  # no legend
-    assert lines.count('<path class="js-line"') == 2
-    assert bars["sparsity-0"] == bars[f"sparsity-{count - 1}"] == 2
-    assert dom.count("<img src=") == len(comparison.samples.labels)
+    text = page.read_text("utf-8")
+    found = charts_of(text)
+    assert found["Size, gzipped"].count('class="kpk-row"') == count
+    assert found["Accuracy"].count('class="kpk-row"') == count
+    assert found["Accuracy against size"].count("<title>") == count
+    lines = found["Weights that are not zero, before and after"]
+    assert lines.count('stroke-width="2"') == 2
+    assert text.count("<details") == count
+    assert text.count("<img src=") == len(comparison.samples.labels)
+
+
+def test_a_marker_stands_where_its_values_are(comparison):
+    """By the places of the ticks, which are beside their labels."""
+    chart = charts_of(charts.tradeoff(comparison))["Accuracy against size"]
+    marks = re.findall(r'<circle cx="(\S+)" cy="(\S+)" r="8"', chart)
+    labels = re.findall(
+        r'<text x="(\S+)" y="(\S+)" text-anchor="(\w+)"[^>]*>([^<]*)', chart
+    )
+    xs = [
+        (float(x), bytes_of(t)) for x, _, a, t in labels if re.match(r"[\d.]+ k?B", t)
+    ]
+    ys = [(float(y) - 5, float(t)) for _, y, a, t in labels if a == "end"]
+    for (x, y), m in zip(marks, comparison.measurements, strict=True):
+        size = 10 ** interpolated(float(x), [(at, np.log10(v)) for at, v in xs])
+        assert size == pytest.approx(m.gzip_bytes, rel=0.01)
+        assert interpolated(float(y), ys) == pytest.approx(m.score, abs=0.002)
+
+
+def bytes_of(text):
+    number, unit = text.split()
+    return float(number) * {"B": 1, "kB": 1e3}[unit]
+
+
+def interpolated(at, ticks):
+    """The value at a place of an axis, from the first and the last tick."""
+    (a, low), (b, high) = ticks[0], ticks[-1]
+    return low + (high - low) * (at - a) / (b - a)
+
+
+@pytest.mark.parametrize(
+    ("values", "labels"),
+    [
+        ([0.9, 0.95], ["0.90", "0.91", "0.92", "0.93", "0.94", "0.95"]),
+        ([-1.0, 1.0], ["-1.0", "-0.5", "0.0", "0.5", "1.0"]),
+        ([3.0], ["2.97", "2.98", "2.99", "3.00", "3.01", "3.02", "3.03"]),
+        ([0.0], ["-0.010", "-0.005", "0.000", "0.005", "0.010"]),
+        ([100.0, 900.0], ["200", "400", "600", "800"]),
+    ],
+)
+def test_ticks_are_round(values, labels):
+    axis = svg.linear("", values)
+    assert [label for _, label in axis.ticks] == labels
+    assert all(float(label) == pytest.approx(tick) for tick, label in axis.ticks)
+    assert all(0 <= axis.share(tick) <= 1 for tick, _ in axis.ticks)
+
+
+def test_a_size_is_on_a_logarithmic_axis():
+    axis = svg.sizes("", [1_000, 100_000])
+    assert axis.share(10_000) == pytest.approx(np.log(20) / np.log(300))
+    many = ["500 B", "1.0 kB", "2.0 kB", "5.0 kB", "10.0 kB", "20.0 kB", "50.0 kB"]
+    assert [text for _, text in axis.ticks] == [*many, "100.0 kB"]
+    near = svg.sizes("", [4_000, 4_100])
+    assert [t for t, _ in near.ticks] == [2000, 3000, 4000, 5000, 6000]
+    far = svg.sizes("", [10, 10_000_000])
+    assert [t for t, _ in far.ticks] == [10**power for power in range(1, 8)]

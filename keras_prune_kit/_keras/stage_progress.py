@@ -20,17 +20,17 @@ class StageProgress(TwoWorldCallback):
 
     def __init__(self, training: str = "training") -> None:
         super().__init__()
-        self._training = training
+        self.training = training
         self._open: list[tuple[contextlib.ExitStack, progress.Stage]] = []
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._open.clear()  # An interrupted run leaves its stages open.
         # Without a number of steps, `fit` advances once per epoch.
-        self._begin(self._training, self.params["epochs"] * (self._steps or 1))
+        self._begin(self.training, self.params["epochs"] * (self._steps or 1))
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         _, stage = self._open[-1]
-        stage.rename(f"{self._training}, epoch {epoch + 1}/{self.params['epochs']}")
+        stage.rename(f"{self.training}, epoch {epoch + 1}/{self.params['epochs']}")
 
     def on_train_batch_end(
         self, batch: int, logs: dict[str, Any] | None = None

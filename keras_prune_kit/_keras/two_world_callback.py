@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from keras.callbacks import Callback
 
+from keras_prune_kit._tools.typed import Typed
 
-class TwoWorldCallback(Callback):
+
+class TwoWorldCallback(Typed, Callback):
     """A Keras 3 callback that `tf_keras` accepts, too.
 
     Keras 2 asks each callback which batch hooks it implements; Keras 3 callbacks lack

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,8 +12,8 @@ import numpy as np
 from keras_prune_kit import _keras
 from keras_prune_kit.channels.traces import Trace
 from keras_prune_kit.channels.tracing import is_followed, trace
-from keras_prune_kit.reports import render_table
-from keras_prune_kit.reports.tables import TABLE_WIDTH
+from keras_prune_kit.reports import Notes, Printed, Table
+from keras_prune_kit.reports.printed import shares
 
 _SHOWN = 3  # layers of a group in the table
 
@@ -43,7 +42,7 @@ class ChannelGroup:
 
 
 @dataclass(frozen=True)
-class ChannelGroups:
+class ChannelGroups(Printed):
     """The channel groups of a model.
 
     Attributes:
@@ -61,7 +60,7 @@ class ChannelGroups:
     def __len__(self) -> int:
         return len(self.groups)
 
-    def __str__(self) -> str:
+    def _blocks(self) -> tuple[Table | Notes, ...]:
         rows = [
             (
                 _layers_text(group.layers),
@@ -72,18 +71,18 @@ class ChannelGroups:
             for group in self.groups
         ]
         columns = ("made by", "kind", "channels", "removable")
-        table = render_table("Channel groups", columns, rows)
+        bars = {"channels": shares([group.channels for group in self.groups])}
+        table = Table("Channel groups", columns, rows, bars)
         notes = [
-            textwrap.fill(f"{_layers_text(group.layers)}: {reason}", TABLE_WIDTH)
+            f"{_layers_text(group.layers)}: {reason}"
             for group in self.groups
             for reason in (group.kept_because or group.coupled_because,)
             if reason
         ]
         if self.unknown:
             paths = ", ".join(self.unknown)
-            note = f"not followed, so all that they touch stays: {paths}"
-            notes.append(textwrap.fill(note, TABLE_WIDTH))
-        return "\n".join([table, "", *notes]) if notes else table
+            notes.append(f"not followed, so all that they touch stays: {paths}")
+        return (table, Notes(notes)) if notes else (table,)
 
 
 @dataclass(frozen=True, eq=False)

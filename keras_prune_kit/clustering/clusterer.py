@@ -15,6 +15,7 @@ from typing import Any
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import is_whole
 from keras_prune_kit._tools.engine import Engine
+from keras_prune_kit._tools.typed import written
 from keras_prune_kit.clustering.clustered_weight import ClusteredWeight
 from keras_prune_kit.policies import Match, choose_weights
 from keras_prune_kit.pruner import Pruner, active_pruner
@@ -78,12 +79,16 @@ class Clusterer(Engine):
         self._skipped = skipped + [Skipped(w.path, _ADAPTED) for w in adapted]
         variables = _keras.variables_of(model)
         self.model = model
+        self._clusters = clusters
         self._own_optimizer = optimizer
         self._weights = [ClusteredWeight(w, variables, clusters) for w in chosen]
         self._is_attached = False
         self._pruner: Pruner | None = None
         for weight in self._weights:
             weight.read()
+
+    def __repr__(self) -> str:
+        return f"Clusterer({written(self.model)}, {self._clusters})"
 
     def start(self) -> None:
         """Find the clusters and constrain the weights to them.

@@ -26,6 +26,7 @@ from keras_prune_kit.compression.argument_checks import (
 )
 from keras_prune_kit.compression.budgets import check_macs, check_speedup
 from keras_prune_kit.compression.job import SPARSITY, Goal, policy_for, reach
+from keras_prune_kit.compression.notebook import shown_stages
 from keras_prune_kit.compression.recipe import Recipe
 from keras_prune_kit.compression.repairing import repair_samples
 from keras_prune_kit.policies import PrunePolicy
@@ -127,7 +128,9 @@ def compress(
             `train_data`.
         out_dir: A folder to `save` the report to. Defaults to `None`.
         callbacks: Keras callbacks of your own for the fine-tuning. Defaults to none.
-        verbose: The progress output of `fit`, 0 for none. Defaults to `"auto"`.
+        verbose: The progress output of `fit`, 0 for none. Defaults to `"auto"`: bars of
+            Keras, or in a notebook one line with the running stage, in the end the time
+            of each.
         target: `"smallest"` or `"fastest"` to search for the smallest or the fastest
             file; it needs a metric. Defaults to `None`: once, without a search.
         max_accuracy_drop: The largest accepted drop of the metric in a search, on the
@@ -226,8 +229,8 @@ def compress(
     goal = Goal(
         chosen, quantization, target, max_accuracy_drop, speedup, macs, multiple_of
     )
-    with without_tracing_advice():
-        report = reach(model, recipe, goal)
+    with without_tracing_advice(), shown_stages(recipe) as shown:
+        report = reach(model, shown, goal)
     if macs is not None:
         check_macs(report, macs)
     if speedup is not None:

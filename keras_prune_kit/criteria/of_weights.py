@@ -71,6 +71,9 @@ class RandomScores:
         scores = np.random.default_rng(self.seed).random(weights.shape, np.float32)
         return np.where(weights == 0, np.float32(0), scores + np.float32(1e-6))
 
+    def __repr__(self) -> str:
+        return f"random_scores({self.seed or ''})"
+
 
 def random_scores(seed: int = 0) -> Criterion:
     """Return a criterion of random scores, the control for any other criterion.

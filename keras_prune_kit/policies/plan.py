@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from keras_prune_kit.reports import Skipped, render_table, skipped_lines
+from keras_prune_kit.reports import Printed, Skipped, Table, skipped_texts
 from keras_prune_kit.schedules import Schedule
 from keras_prune_kit.structures import Structure
 
@@ -29,7 +29,7 @@ class PlannedWeight:
 
 
 @dataclass(frozen=True)
-class PrunePlan:
+class PrunePlan(Printed):
     """The weights that a policy will prune and those that it will skip.
 
     Attributes:
@@ -40,7 +40,7 @@ class PrunePlan:
     weights: tuple[PlannedWeight, ...]
     skipped: tuple[Skipped, ...]
 
-    def __str__(self) -> str:
+    def _blocks(self) -> tuple[Table]:
         rows = [
             (
                 weight.path,
@@ -52,5 +52,6 @@ class PrunePlan:
             for weight in self.weights
         ]
         columns = ("weight", "shape", "sparsity", "structure", "because of")
-        table = render_table("Prune plan", columns, rows)
-        return table + skipped_lines(self.skipped)
+        bars = {"sparsity": [w.schedule.final_sparsity for w in self.weights]}
+        below = skipped_texts(self.skipped)
+        return (Table("Prune plan", columns, rows, bars, below),)

@@ -9,6 +9,7 @@ from typing import Any
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import check_flag, is_number, is_one_of
 from keras_prune_kit._tools.spelling import did_you_mean
+from keras_prune_kit._tools.typed import Typed
 from keras_prune_kit.criteria import (
     Criterion,
     gradients_needed,
@@ -47,8 +48,8 @@ _FROZEN = (
 )
 
 
-@dataclass(frozen=True)
-class PrunePolicy:
+@dataclass(frozen=True, repr=False)
+class PrunePolicy(Typed):
     """The schedules, structures and criteria for the layers of a model.
 
     Without rules it covers the kernels of Dense, convolution, EinsumDense, Embedding
@@ -241,6 +242,16 @@ class PrunePolicy:
                 "A policy is a dict as PrunePolicy.to_dict() returns it. "
                 f"Received: data={data!r} ({error})."
             ) from error
+
+    def _typed(self, name: str) -> Any:
+        if name == "rules":
+            return list(self.rules) or ()
+        value = super()._typed(name)
+        if isinstance(value, PolynomialDecay):
+            # A number stands for a schedule of which nothing else was chosen.
+            final = value.final_sparsity
+            return final if value == PolynomialDecay(0.0, final) else value
+        return value
 
     def _criteria(self) -> list[Criterion]:
         own = [rule.criterion for rule in self.rules if rule.criterion is not None]

@@ -9,6 +9,7 @@ from typing import Any
 
 from keras_prune_kit import criteria
 from keras_prune_kit._tools.spelling import did_you_mean, listed
+from keras_prune_kit._tools.typed import Typed
 from keras_prune_kit.criteria import Criterion
 from keras_prune_kit.policies.matching import WeightIndex, covers_layer, prefixes
 from keras_prune_kit.schedules import Schedule, check_sparsity
@@ -20,8 +21,8 @@ _STRUCTURES = [kind.__name__ for kind in Structure.__subclasses__()]
 Match = str | type | Callable[[Any], bool] | Sequence[Any]
 
 
-@dataclass(frozen=True)
-class Rule:
+@dataclass(frozen=True, repr=False)
+class Rule(Typed):
     """The pruning settings of the layers that match.
 
     A rule that matches a layer also covers the layers inside it, so the name of a

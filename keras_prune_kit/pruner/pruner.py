@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import as_number, check_whole
 from keras_prune_kit._tools.engine import Engine
+from keras_prune_kit._tools.typed import written
 from keras_prune_kit.policies import PrunePolicy, as_policy
 from keras_prune_kit.pruner.errors import (
     IncompletePruningError,
@@ -132,6 +133,9 @@ class Pruner(Engine):
             weight.read()
         if steps_per_epoch is not None:
             self.set_run_length(steps_per_epoch, epochs or 1)
+
+    def __repr__(self) -> str:
+        return f"Pruner({written(self.model)}, {self.policy})"
 
     @property
     def sparsity(self) -> float:

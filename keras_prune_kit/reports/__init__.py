@@ -9,6 +9,7 @@ from keras_prune_kit.reports.environment import Environment
 from keras_prune_kit.reports.front import ParetoFront, SearchTrial
 from keras_prune_kit.reports.layers import Converted, LayerReport
 from keras_prune_kit.reports.measurement import Histogram, Measurement
+from keras_prune_kit.reports.printed import Notes, Printed, Table
 from keras_prune_kit.reports.reconstruction import (
     ReconstructionReport,
     RepairedWeight,
@@ -21,6 +22,7 @@ from keras_prune_kit.reports.sparsity import (
     SparsityReport,
     WeightSparsity,
     skipped_lines,
+    skipped_texts,
 )
 from keras_prune_kit.reports.tables import percent, render_table, shape_text
 
@@ -35,8 +37,10 @@ __all__ = [
     "Environment",
     "Histogram",
     "Measurement",
+    "Notes",
     "ParetoFront",
     "Prediction",
+    "Printed",
     "ReconstructionReport",
     "RepairedWeight",
     "Samples",
@@ -47,6 +51,7 @@ __all__ = [
     "SearchTrial",
     "Skipped",
     "SparsityReport",
+    "Table",
     "TensorEntropy",
     "WeightClusters",
     "WeightSensitivity",
@@ -56,4 +61,5 @@ __all__ = [
     "render_table",
     "shape_text",
     "skipped_lines",
+    "skipped_texts",
 ]

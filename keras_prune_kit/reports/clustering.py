@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from keras_prune_kit.reports.sparsity import Skipped, skipped_lines
-from keras_prune_kit.reports.tables import percent, render_table, shape_text
+from keras_prune_kit.reports.printed import Printed, Table
+from keras_prune_kit.reports.sparsity import Skipped, skipped_texts
+from keras_prune_kit.reports.tables import percent, shape_text
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,14 @@ class WeightClusters:
         """The number of values in the weight."""
         return math.prod(self.shape)
 
+    @property
+    def sparsity(self) -> float:
+        """The fraction of values that are zero, 0 to 1."""
+        return self.zeros / self.size if self.size else 0.0
+
 
 @dataclass(frozen=True)
-class ClusteringReport:
+class ClusteringReport(Printed):
     """The number of distinct values in each clustered weight of a model.
 
     Attributes:
@@ -71,15 +77,17 @@ class ClusteringReport:
             "skipped": [{"path": s.path, "reason": s.reason} for s in self.skipped],
         }
 
-    def __str__(self) -> str:
+    def _blocks(self) -> tuple[Table]:
         rows = [
             (
                 weight.path,
                 shape_text(weight.shape),
                 f"{weight.distinct} of {weight.clusters}",
-                percent(weight.zeros / weight.size),
+                percent(weight.sparsity),
             )
             for weight in self.weights
         ]
         columns = ("weight", "shape", "values", "zeros")
-        return render_table("Clusters", columns, rows) + skipped_lines(self.skipped)
+        bars = {"zeros": [weight.sparsity for weight in self.weights]}
+        below = skipped_texts(self.skipped)
+        return (Table("Clusters", columns, rows, bars, below),)

@@ -9,18 +9,18 @@ from typing import Any
 
 from keras_prune_kit.reports.environment import Environment
 from keras_prune_kit.reports.measurement import Measurement, check_measurement
-from keras_prune_kit.reports.rendering import draw, write_page
+from keras_prune_kit.reports.printed import Notes, Printed, Table, shares
+from keras_prune_kit.reports.rendering import chart, draw, write_page
 from keras_prune_kit.reports.samples import Samples
 from keras_prune_kit.reports.tables import (
     count_text,
     markdown_table,
     percent,
-    render_table,
 )
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Printed):
     """The result of `compare`, which prints as tables.
 
     Attributes:
@@ -98,9 +98,9 @@ class Comparison:
 
     def to_markdown(self) -> str:
         """Return the comparison as a Markdown table, with notes below."""
-        columns, rows = self._table(_QUALITY + _WEIGHTS[1:])
+        table = whole_table(self)
         notes = "\n".join(f"- {note}" for note in self.notes)
-        return f"{markdown_table(columns, rows)}\n\n{notes}\n"
+        return f"{markdown_table(table.columns, table.rows)}\n\n{notes}\n"
 
     def plot_sizes(self, path: str | os.PathLike[str]) -> None:
         """Draw the gzipped size of each model as a bar.
@@ -169,27 +169,35 @@ class Comparison:
         """
         write_page("comparison_page", self, path)
 
-    def __str__(self) -> str:
-        tables = [
-            render_table("Files", *self._table(_QUALITY)),
-            render_table("Weights", *self._table(_WEIGHTS)),
-        ]
+    def _blocks(self) -> list[Table | Notes]:
+        tables = [self._table("Files", _QUALITY), self._table("Weights", _WEIGHTS)]
         metrics = list(self.measurements[0].scores)
         if len(metrics) > 1:
             rows = [
                 (m.name, *(f"{m.scores[metric]:.4f}" for metric in metrics))
                 for m in self.measurements
             ]
-            tables.insert(1, render_table("Metrics", ("name", *metrics), rows))
-        return "\n\n".join([*tables, "\n".join(self.notes)])
+            tables.insert(1, Table("Metrics", ("name", *metrics), rows))
+        return [*tables, Notes(self.notes)]
 
-    def _table(
-        self, cells: Sequence[tuple[str, _Cell]]
-    ) -> tuple[list[str], list[list[str]]]:
-        """Return headings, with `{metric}` filled in, and rows for some cells."""
+    def _picture(self) -> str:
+        return chart("tradeoff", self)
+
+    def _table(self, title: str, cells: Sequence[tuple[str, _Cell]]) -> Table:
+        """Return a table of some cells, with `{metric}` filled in its headings."""
         columns = [heading.format(metric=self.metric) for heading, _ in cells]
         rows = [[cell(self, m) for _, cell in cells] for m in self.measurements]
-        return columns, rows
+        bars = {
+            "gzipped": shares([m.gzip_bytes for m in self.measurements]),
+            "sparsity": [m.sparsity for m in self.measurements],
+        }
+        own = {name: bars[name] for name in bars if name in columns}
+        return Table(title, columns, rows, own)
+
+
+def whole_table(comparison: Comparison) -> Table:
+    """Return all columns in one table, for what is wider than a terminal."""
+    return comparison._table("Models and files", _QUALITY + _WEIGHTS[1:])
 
 
 _Cell = Callable[[Comparison, Measurement], str]

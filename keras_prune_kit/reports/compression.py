@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,15 +13,11 @@ from keras_prune_kit._tools.checks import as_path
 from keras_prune_kit._tools.files import replacing_folder
 from keras_prune_kit.reports.comparison import Comparison
 from keras_prune_kit.reports.measurement import Measurement, check_measurement
+from keras_prune_kit.reports.printed import Notes, Printed, Table, shares
 from keras_prune_kit.reports.rendering import draw, write_page
 from keras_prune_kit.reports.search import Search
 from keras_prune_kit.reports.sparsity import SparsityReport
-from keras_prune_kit.reports.tables import (
-    TABLE_WIDTH,
-    count_text,
-    percent,
-    render_table,
-)
+from keras_prune_kit.reports.tables import count_text, percent
 
 _FILES = (
     *("pruned.keras", "model.tflite"),
@@ -33,7 +28,7 @@ _FASTER = 1.05  # Less is within the noise of a measurement.
 
 
 @dataclass(frozen=True)
-class CompressionReport:
+class CompressionReport(Printed):
     """The result of `compress`, which prints as a table.
 
     Attributes:
@@ -179,23 +174,30 @@ class CompressionReport:
             self.plot(picture)
         return {name: folder / name for name in _FILES}
 
-    def __str__(self) -> str:
-        table = render_table(
+    def _blocks(self) -> list[Table | Notes]:
+        table = Table(
             f"Compression: {self.gain}, {self.metric} "
             f"{self.baseline.score:.4f} -> {self.final.score:.4f}",
             ("file", self.metric, "gzipped", "ratio", "sparsity", "MACs", "ms"),
             [self._row(stage) for stage in self.stages],
+            {
+                "gzipped": shares([stage.gzip_bytes for stage in self.stages]),
+                "sparsity": [stage.sparsity for stage in self.stages],
+            },
         )
-        parts = [table]
+        parts: list[Table | Notes] = [table]
         if self.final.bound_bytes is not None:
             bound = (
                 f"bound: {self.final.bound_bytes:,.0f} bytes if each weight were coded "
                 f"ideally; gzip needs {self.final.bound_ratio:.2f} times that"
             )
-            parts.append(textwrap.fill(bound, TABLE_WIDTH))
+            parts.append(Notes([bound]))
         if self.search is not None:
-            parts.append(str(self.search))
-        return "\n\n".join(parts)
+            parts += self.search._blocks()
+        return parts
+
+    def _picture(self) -> str:
+        return self.comparison._picture()
 
     def _row(self, stage: Measurement) -> Sequence[str]:
         return (

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from keras_prune_kit.reports.tables import percent, render_table, shape_text
+from keras_prune_kit.reports.printed import Printed, Table, shares
+from keras_prune_kit.reports.tables import percent, shape_text
 
 _ROOM = 19  # characters of a name that still fit into a table row of one line
 
@@ -39,13 +40,18 @@ class TensorEntropy:
         return 8 * self.bound_bytes / self.size if self.size else 0.0
 
     @property
+    def sparsity(self) -> float:
+        """The fraction of stored values that represent 0.0, 0 to 1."""
+        return self.zeros / self.size if self.size else 0.0
+
+    @property
     def ratio(self) -> float:
         """Deflated size divided by the bound: 1 at best, or if nothing is stored."""
         return self.deflated_bytes / self.bound_bytes if self.bound_bytes else 1.0
 
 
 @dataclass(frozen=True)
-class EntropyBound:
+class EntropyBound(Printed):
     """The ideal coded size of a .tflite file, and its size after gzip.
 
     Attributes:
@@ -103,12 +109,12 @@ class EntropyBound:
             ],
         }
 
-    def __str__(self) -> str:
+    def _blocks(self) -> tuple[Table]:
         rows = [
             (
                 _label(tensor),
                 f"{tensor.dtype} {shape_text(tensor.shape)}",
-                percent(tensor.zeros / tensor.size if tensor.size else 0.0),
+                percent(tensor.sparsity),
                 f"{tensor.bits_per_value:.2f}",
                 *_sizes(tensor.bound_bytes, tensor.deflated_bytes, tensor.ratio),
             )
@@ -119,9 +125,13 @@ class EntropyBound:
         whole = _sizes(self.bound_bytes, self.gzip_bytes, self.ratio)
         rows.append(("all", f"{self.file_bytes:,} bytes", "", "", *whole))
         columns = ("tensor", "values", "zeros", "bits", "bound", "deflated", "ratio")
-        return render_table(
-            f"Entropy bound: gzip takes {self.ratio:.2f} times the ideal", columns, rows
-        )
+        title = f"Entropy bound: gzip takes {self.ratio:.2f} times the ideal"
+        bounds = [t.bound_bytes for t in self.tensors]
+        bars = {
+            "zeros": [*(t.sparsity for t in self.tensors), None, None],
+            "bound": shares([*bounds, self.rest_gzip_bytes, self.bound_bytes]),
+        }
+        return (Table(title, columns, rows, bars),)
 
 
 def _sizes(bound: float, deflated: int, ratio: float) -> tuple[str, str, str]:

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from keras_prune_kit.reports.allowance import Allowance
-from keras_prune_kit.reports.rendering import draw, write_page
-from keras_prune_kit.reports.tables import bytes_text, percent, render_table
+from keras_prune_kit.reports.printed import Printed, Table, shares
+from keras_prune_kit.reports.rendering import chart, draw, write_page
+from keras_prune_kit.reports.tables import bytes_text, percent
+
+_FAR_OUT = 3  # Trials worse by more than this many spreads of the front are cut off.
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class SearchTrial:
 
 
 @dataclass(frozen=True)
-class ParetoFront:
+class ParetoFront(Printed):
     """The result of `pareto_front`, which prints as a table.
 
     Attributes:
@@ -234,14 +237,23 @@ class ParetoFront:
             "trials": [trial.to_dict() for trial in self.trials],
         }
 
-    def __str__(self) -> str:
+    def _blocks(self) -> tuple[Table]:
         points = self.points
-        return render_table(
-            f"Pareto front: {len(points)} of {len(self.trials)} trials; baseline "
-            f"{self.baseline_accuracy:.4f}, {bytes_text(self.baseline_gzip_bytes)}",
-            ("trial", self.metric, "gzipped", "ratio", "sparsity", "quantization"),
-            [self._row(point) for point in points],
+        return (
+            Table(
+                f"Pareto front: {len(points)} of {len(self.trials)} trials; baseline "
+                f"{self.baseline_accuracy:.4f}, {bytes_text(self.baseline_gzip_bytes)}",
+                ("trial", self.metric, "gzipped", "ratio", "sparsity", "quantization"),
+                [self._row(point) for point in points],
+                {
+                    "gzipped": shares([point.gzip_bytes for point in points]),
+                    "sparsity": [point.measures["sparsity"] for point in points],
+                },
+            ),
         )
+
+    def _picture(self) -> str:
+        return chart("front", self)
 
     def _allowance(self, drop: float) -> Allowance:
         return Allowance(self.baseline_accuracy, drop, self.mode)
@@ -261,3 +273,19 @@ class ParetoFront:
 
     def _best(self) -> str:
         return f"The best has {self.points[-1].accuracy:.4f}."
+
+
+def visible_scores(front: ParetoFront) -> tuple[float, float]:
+    """Return the lowest and the highest value of the metric for a picture.
+
+    A few failed trials would otherwise squeeze all others into a line.
+    """
+    sign = 1 if front.mode == "max" else -1
+    scores = [sign * trial.accuracy for trial in front.trials]
+    marks = [sign * front.baseline_accuracy, sign * front.allowance.limit]
+    near = [*(sign * point.accuracy for point in front.points), *marks]
+    best, worst = max(*scores, *marks), min(near)
+    spread = max(near) - worst
+    least = max(near) - (_FAR_OUT * spread if spread else 0.01)
+    low, high = sorted((sign * best, sign * max(least, min(*scores, worst))))
+    return low, high

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from keras_prune_kit.reports.sparsity import Skipped, skipped_lines
-from keras_prune_kit.reports.tables import render_table
+from keras_prune_kit.reports.printed import Printed, Table
+from keras_prune_kit.reports.sparsity import Skipped, skipped_texts
 
 
 @dataclass(frozen=True)
-class LayerReport:
+class LayerReport(Printed):
     """The converted and the skipped layers of a model.
 
     Attributes:
@@ -32,9 +32,9 @@ class LayerReport:
     layers: tuple[tuple[str, str], ...]
     skipped: tuple[Skipped, ...]
 
-    def __str__(self) -> str:
-        table = render_table("Layers", ("layer", "done"), self.layers)
-        return table + skipped_lines(self.skipped)
+    def _blocks(self) -> tuple[Table]:
+        below = skipped_texts(self.skipped)
+        return (Table("Layers", ("layer", "done"), self.layers, below=below),)
 
 
 class Converted(NamedTuple):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from keras_prune_kit.reports.sparsity import Skipped, skipped_lines
-from keras_prune_kit.reports.tables import percent, render_table
+from keras_prune_kit.reports.printed import Printed, Table
+from keras_prune_kit.reports.sparsity import Skipped, skipped_texts
+from keras_prune_kit.reports.tables import percent
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class RepairedWeight:
 
 
 @dataclass(frozen=True)
-class ReconstructionReport:
+class ReconstructionReport(Printed):
     """The kernels that were solved anew, and those that were left as they are.
 
     Attributes:
@@ -65,7 +66,7 @@ class ReconstructionReport:
             "left": [vars(item) for item in self.left],
         }
 
-    def __str__(self) -> str:
+    def _blocks(self) -> tuple[Table]:
         names = ["weight", "sparsity", "rows", "before", "after"]
         rows = [
             [
@@ -81,11 +82,19 @@ class ReconstructionReport:
             names.append("bits")
             for row, weight in zip(rows, self.weights, strict=True):
                 row.append(str(weight.weight_bits or ""))
-        table = render_table(
-            "Reconstruction: error of each kernel's outputs, as a part of their "
-            "variance",
-            names,
-            rows,
+        notes = [f"{w.path}: {w.note}" for w in self.weights if w.note]
+        return (
+            Table(
+                "Reconstruction: error of each kernel's outputs, as a part of their "
+                "variance",
+                names,
+                rows,
+                {
+                    "sparsity": [w.sparsity for w in self.weights],
+                    # An error may exceed the variance.
+                    "before": [min(w.error_before, 1) for w in self.weights],
+                    "after": [min(w.error_after, 1) for w in self.weights],
+                },
+                [*notes, *skipped_texts(self.left)],
+            ),
         )
-        notes = [f"\n{w.path}: {w.note}" for w in self.weights if w.note]
-        return table + "".join(notes) + skipped_lines(self.left)

@@ -1,7 +1,7 @@
 """Access to the pictures and pages of records, which are imported on first use.
 
 A record passes the name of the function that draws it, because plots and pages import
-the records, and because matplotlib and plotly are slow to import.
+the records, and because matplotlib is slow to import.
 """
 
 from __future__ import annotations
@@ -28,6 +28,17 @@ def draw(function: str, subject: Any, path: str | os.PathLike[str]) -> None:
     plot = getattr(importlib.import_module("keras_prune_kit.reports.plots"), function)
     with replacing(path) as part:
         plot(subject, part)
+
+
+def chart(function: str, record: Any) -> str:
+    """Return a chart as an HTML fragment, for a notebook.
+
+    Args:
+        function: The name of a function of `reports.pages.charts`.
+        record: The function's argument.
+    """
+    charts = importlib.import_module("keras_prune_kit.reports.pages.charts")
+    return getattr(charts, function)(record)
 
 
 def write_page(function: str, record: Any, path: str | os.PathLike[str]) -> None:

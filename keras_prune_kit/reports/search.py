@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from keras_prune_kit.reports.allowance import Allowance
-from keras_prune_kit.reports.tables import TABLE_WIDTH, render_table
+from keras_prune_kit.reports.printed import Notes, Printed, Table, shares
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Search:
+class Search(Printed):
     """All attempts of a search for the best file within an accepted drop.
 
     Attributes:
@@ -104,7 +103,7 @@ class Search:
         """Return the record as plain data, ready for JSON."""
         return {**asdict(self), "verdict": self.verdict}
 
-    def __str__(self) -> str:
+    def _blocks(self) -> tuple[Table, Notes]:
         rows = [
             (
                 f"{attempt.setting}{' <' if index == self.chosen else ''}",
@@ -118,5 +117,6 @@ class Search:
         ]
         ms = ["ms"] if self.is_timed else []
         columns = (self.first_column, "epochs", self.metric, "gzipped", *ms, "holds")
-        table = render_table("Attempts (< ships)", columns, rows)
-        return f"{table}\n\n{textwrap.fill(self.verdict, TABLE_WIDTH)}"
+        bars = {"gzipped": shares([attempt.gzip_bytes for attempt in self.attempts])}
+        table = Table("Attempts (< ships)", columns, rows, bars)
+        return table, Notes([self.verdict])

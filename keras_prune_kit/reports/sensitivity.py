@@ -7,8 +7,8 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from keras_prune_kit.reports.rendering import draw
-from keras_prune_kit.reports.tables import render_table
+from keras_prune_kit.reports.printed import Printed, Table, shares
+from keras_prune_kit.reports.rendering import chart, draw
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class WeightSensitivity:
 
 
 @dataclass(frozen=True)
-class SensitivityReport:
+class SensitivityReport(Printed):
     """The sensitivity of the loss to pruning one weight at a time.
 
     Attributes:
@@ -82,14 +82,23 @@ class SensitivityReport:
             ],
         }
 
-    def __str__(self) -> str:
-        levels = self.weights[0].sparsities
-        rows = [
-            (weight.path, *(f"{loss - self.loss:+.3f}" for loss in weight.losses))
-            for weight in self.weights
-        ]
-        return render_table(
-            f"Sensitivity: rise of the loss, {self.loss:.4g} with nothing pruned",
-            ("weight", *(f"{100 * level:.4g} %" for level in levels)),
-            rows,
+    def _blocks(self) -> tuple[Table]:
+        levels = [f"{100 * level:.4g} %" for level in self.weights[0].sparsities]
+        rises = [[loss - self.loss for loss in w.losses] for w in self.weights]
+        # One scale for all levels.
+        lengths = iter(shares([rise for row in rises for rise in row]))
+        bars = [[next(lengths) for _ in row] for row in rises]
+        return (
+            Table(
+                f"Sensitivity: rise of the loss, {self.loss:.4g} with nothing pruned",
+                ("weight", *levels),
+                [
+                    (weight.path, *(f"{rise:+.3f}" for rise in row))
+                    for weight, row in zip(self.weights, rises, strict=True)
+                ],
+                dict(zip(levels, zip(*bars, strict=True), strict=True)),
+            ),
         )
+
+    def _picture(self) -> str:
+        return chart("sensitivity", self)

@@ -7,8 +7,9 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from keras_prune_kit.reports.printed import Printed, Table
 from keras_prune_kit.reports.rendering import draw
-from keras_prune_kit.reports.tables import percent, render_table, shape_text
+from keras_prune_kit.reports.tables import percent, shape_text
 
 _MOST_NAMED = 4  # skipped layers with the same reason that get one line each
 
@@ -50,7 +51,7 @@ class WeightSparsity:
 
 
 @dataclass(frozen=True)
-class SparsityReport:
+class SparsityReport(Printed):
     """The zeros of a model or of a .tflite file, weight by weight.
 
     Attributes:
@@ -117,7 +118,7 @@ class SparsityReport:
             "skipped": [{"path": s.path, "reason": s.reason} for s in self.skipped],
         }
 
-    def __str__(self) -> str:
+    def _blocks(self) -> tuple[Table]:
         columns = ["weight", "shape", "zeros", "sparsity"]
         rows = [
             [
@@ -135,12 +136,18 @@ class SparsityReport:
             # The row of all weights has no target.
             for row, target in zip(rows, [*targets, None], strict=True):
                 row.append("" if target is None else percent(target))
-        text = render_table("Sparsity", columns, rows)
-        return text + skipped_lines(self.skipped)
+        bars = {"sparsity": [*(w.sparsity for w in self.weights), self.sparsity]}
+        below = skipped_texts(self.skipped)
+        return (Table("Sparsity", columns, rows, bars, below),)
 
 
 def skipped_lines(skipped: Iterable[Skipped]) -> str:
-    """Return the skipped layers as lines of text, or an empty string.
+    """Return `skipped_texts`, each after a line break, or an empty string."""
+    return "".join(f"\n{text}" for text in skipped_texts(skipped))
+
+
+def skipped_texts(skipped: Iterable[Skipped]) -> list[str]:
+    """Return the skipped layers as lines of text.
 
     Each layer has one line, but more than four with the same reason share one.
     """
@@ -151,5 +158,5 @@ def skipped_lines(skipped: Iterable[Skipped]) -> str:
     for reason, paths in by_reason.items():
         if len(paths) > _MOST_NAMED:
             paths = [f"{len(paths)} layers from {paths[0]} to {paths[-1]}"]
-        lines += [f"\nskipped {path}: {reason}" for path in paths]
-    return "".join(lines)
+        lines += [f"skipped {path}: {reason}" for path in paths]
+    return lines

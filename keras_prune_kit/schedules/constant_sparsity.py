@@ -9,7 +9,7 @@ from keras_prune_kit.schedules.schedule import Schedule, check_sparsity
 from keras_prune_kit.schedules.steps import Step
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ConstantSparsity(Schedule):
     """The same sparsity from `begin_step` on; TFMOT's `ConstantSparsity`.
 

@@ -9,7 +9,7 @@ from keras_prune_kit.schedules.schedule import Schedule, check_rise, check_spars
 from keras_prune_kit.schedules.steps import Fraction, Step
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CosineDecay(Schedule):
     """Sparsity that rises along half a cosine: slow, fast, slow.
 

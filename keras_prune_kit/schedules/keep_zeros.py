@@ -9,7 +9,7 @@ from keras_prune_kit.schedules.constant_sparsity import ConstantSparsity
 from keras_prune_kit.schedules.schedule import Schedule
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class KeepZeros(Schedule):
     """Zeros stay as they are: none is added and none is lost.
 

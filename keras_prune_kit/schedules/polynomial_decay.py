@@ -9,7 +9,7 @@ from keras_prune_kit.schedules.schedule import Schedule, check_rise, check_spars
 from keras_prune_kit.schedules.steps import Fraction, Step, is_number
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PolynomialDecay(Schedule):
     """Sparsity that rises fast at first and slowly at the end; the best first choice.
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from keras_prune_kit._tools.checks import check_whole, is_number, is_whole
+from keras_prune_kit._tools.typed import Typed
 from keras_prune_kit.schedules.steps import (
     Epochs,
     Fraction,
@@ -25,7 +26,7 @@ _LEAST_INTERVAL = 6
 _LEAST_UPDATES = 8
 
 
-class Schedule(abc.ABC):
+class Schedule(Typed, abc.ABC):
     """Base class of schedules.
 
     A subclass is a frozen dataclass with the fields `begin_step`, `end_step` and

@@ -6,10 +6,11 @@ import math
 from dataclasses import dataclass
 
 from keras_prune_kit._tools.checks import check_whole, is_number, is_whole
+from keras_prune_kit._tools.typed import Typed
 
 
-@dataclass(frozen=True)
-class Epochs:
+@dataclass(frozen=True, repr=False)
+class Epochs(Typed):
     """A point in the run, counted in epochs.
 
     Args:
@@ -41,8 +42,8 @@ class Epochs:
         return round(self.count * steps_per_epoch)
 
 
-@dataclass(frozen=True)
-class Fraction:
+@dataclass(frozen=True, repr=False)
+class Fraction(Typed):
     """A point in the run, as a fraction of its length.
 
     Args:

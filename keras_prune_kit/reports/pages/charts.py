@@ -1,17 +1,18 @@
-"""Interactive charts of a page: the pictures of `plots`, with values on hover."""
+"""Charts of the records, for pages and notebooks, with values on hover."""
 
 from __future__ import annotations
 
-import html
 import itertools
-import math
 from collections.abc import Sequence
 
-import plotly.graph_objects as go
-
-from keras_prune_kit.reports import Comparison, Measurement
+from keras_prune_kit.reports import (
+    Comparison,
+    Measurement,
+    ParetoFront,
+    SearchTrial,
+    SensitivityReport,
+)
 from keras_prune_kit.reports.colors import (
-    BLACK,
     BLUE,
     GREEN,
     GREY,
@@ -20,193 +21,156 @@ from keras_prune_kit.reports.colors import (
     SKY,
     VERMILION,
 )
-from keras_prune_kit.reports.tables import bytes_text, shape_text
+from keras_prune_kit.reports.front import visible_scores
+from keras_prune_kit.reports.pages import svg
+from keras_prune_kit.reports.printed import shares
+from keras_prune_kit.reports.table_html import bar_list
 
-_SEVERAL = (BLACK, VERMILION, BLUE, GREEN, ORANGE, PURPLE, SKY)
-
-LEGEND_BELOW = {"orientation": "h", "y": -0.2}
-_ROOM_FOR_LABELS = 1.3  # Labels stand right of the bars.
-_FRAME = 110  # pixels around the bars
-_LONGEST_NAME = 44
+_SEVERAL = (svg.INK, VERMILION, BLUE, GREEN, ORANGE, PURPLE, SKY)
+_SIZE = "Size, gzipped (smaller is to the left)"
 
 
-def size_bars(comparison: Comparison) -> go.Figure:
+def size_bars(comparison: Comparison) -> str:
     """Return a chart of the gzipped size of each model."""
     measured = comparison.measurements
-    sizes = [m.gzip_bytes for m in measured]
-    bars = go.Bar(
-        x=sizes,
-        y=_names(measured),
-        orientation="h",
-        marker_color=ORANGE,
-        text=[
-            f"{m.gzip_bytes:,} B ({comparison.size_ratio(m):.1f}x)" for m in measured
-        ],
-        textposition="outside",
-        # Labels beyond the axis would be cut off.
-        cliponaxis=False,
-        customdata=[[m.file_bytes, m.sparse_gzip_bytes] for m in measured],
-        hovertemplate="%{y}<br>gzipped: %{x:,} B<br>file: %{customdata[0]:,} B"
-        "<br>sparse, gzipped: %{customdata[1]:,} B<extra></extra>",
-    )
-    return _bar_figure(bars, "Size, gzipped", max(sizes))
+    labels = [f"{m.gzip_bytes:,} B ({comparison.size_ratio(m):.1f}x)" for m in measured]
+    hovers = [
+        f"file: {m.file_bytes:,} B\nsparse, gzipped: {m.sparse_gzip_bytes:,} B"
+        for m in measured
+    ]
+    lengths = shares([m.gzip_bytes for m in measured])
+    return bar_list("Size, gzipped", _names(measured), lengths, labels, hovers)
 
 
-def score_bars(comparison: Comparison) -> go.Figure:
-    """Return a chart of the score of each model."""
+def score_bars(comparison: Comparison) -> str:
+    """Return a chart of the score of each model; one below zero has no bar."""
     measured = comparison.measurements
     scores = [m.score for m in measured]
-    bars = go.Bar(
-        x=scores,
-        y=_names(measured),
-        orientation="h",
-        marker_color=BLUE,
-        text=[f"{score:.4f}" for score in scores],
-        textposition="outside",
-        cliponaxis=False,
-        hovertemplate="%{y}: %{x:.4f}<extra></extra>",
-    )
-    return _bar_figure(bars, _title(comparison.metric), max(scores), least=min(scores))
+    labels = [f"{score:.4f}" for score in scores]
+    title = _title(comparison.metric)
+    return bar_list(title, _names(measured), shares(scores), labels, labels)
 
 
-def tradeoff(comparison: Comparison) -> go.Figure:
+def tradeoff(comparison: Comparison) -> str:
     """Return a chart of the score of each model against its gzipped size."""
     measured = comparison.measurements
     sizes = [m.gzip_bytes for m in measured]
-    hovers = [
-        f"gzipped: %{{x:,}} B ({comparison.size_ratio(m):.1f}x)" for m in measured
-    ]
-    figure = _scores_against(measured, sizes, hovers)
-    size_axis(figure, sizes)
-    return styled(figure, f"{_title(comparison.metric)} against size")
+    hovers = [f"{m.gzip_bytes:,} B ({comparison.size_ratio(m):.1f}x)" for m in measured]
+    title = f"{_title(comparison.metric)} against size"
+    return _scores_against(title, svg.sizes(_SIZE, sizes), measured, sizes, hovers)
 
 
-def latency(comparison: Comparison) -> go.Figure:
+def latency(comparison: Comparison) -> str:
     """Return a chart of the score of each file against its latency."""
     timed = [m for m in comparison.measurements if m.latency_ms is not None]
     times = [m.latency_ms or 0.0 for m in timed]
-    figure = _scores_against(timed, times, ["%{x:.3f} ms"] * len(timed))
-    figure.update_xaxes(
-        title="Latency of one sample, in milliseconds (faster is to the left)",
-        rangemode="tozero",
+    axis = svg.linear(
+        "Latency of one sample, in milliseconds (faster is to the left)",
+        times,
+        zero=True,
     )
-    return styled(figure, f"{_title(comparison.metric)} against latency")
+    title = f"{_title(comparison.metric)} against latency"
+    hovers = [f"{time:.3f} ms" for time in times]
+    return _scores_against(title, axis, timed, times, hovers)
 
 
 def _scores_against(
-    measured: Sequence[Measurement], xs: Sequence[float], hovers: Sequence[str]
-) -> go.Figure:
+    title: str,
+    axis: svg.Axis,
+    measured: Sequence[Measurement],
+    xs: Sequence[float],
+    hovers: Sequence[str],
+) -> str:
     """Return a chart with a marker for each model, and a line at the first score."""
-    figure = go.Figure()
+    scores = svg.linear(_title(measured[0].metric), [m.score for m in measured])
+    chart = svg.Chart(title, axis, scores)
+    chart.level(measured[0].score)
     points = zip(itertools.cycle(_SEVERAL), measured, xs, hovers, strict=False)
     for color, m, x, hover in points:
-        figure.add_scatter(
-            x=[x],
-            y=[m.score],
-            name=_label(m),
-            mode="markers",
-            cliponaxis=False,
-            marker={"size": 13, "color": color},
-            hovertemplate=f"{hover}<br>score: %{{y:.4f}}",
-        )
-    figure.add_hline(measured[0].score, line_dash="dash", line_color=GREY)
-    figure.update_yaxes(title=_title(measured[0].metric))
-    figure.update_layout(height=440, legend=LEGEND_BELOW)
-    return figure
+        text = f"{_label(m)}\n{hover}\n{m.metric}: {m.score:.4f}"
+        chart.marker(x, m.score, color, text, size=8)
+        chart.name(color, _label(m))
+    return chart.html()
 
 
-def size_axis(figure: go.Figure, sizes: Sequence[int]) -> None:
-    """Set up the horizontal axis for gzipped sizes, on a logarithmic scale."""
-    # plotly labels those between powers of ten with a bare digit.
-    ticks = [d * 10**power for power in range(1, 11) for d in (1, 2, 5)]
-    figure.update_xaxes(
-        title="Size, gzipped (smaller is to the left)",
-        type="log",
-        # The range of plotly's logarithmic axis is in powers of ten.
-        range=[math.log10(min(sizes) / 2), math.log10(max(sizes) * 1.5)],
-        tickvals=ticks,
-        ticktext=list(map(bytes_text, ticks)),
+def weight_histogram(comparison: Comparison) -> str:
+    """Return a histogram of the nonzero weights of the first and the last model."""
+    first, *_, last = (comparison.measurements[0], *comparison.measurements)
+    shown = [(svg.INK, first), (VERMILION, last)]
+    edges = [edge for _, m in shown for edge in m.histogram.edges]
+    counts = [count for _, m in shown for count in m.histogram.counts]
+    chart = svg.Chart(
+        "Weights that are not zero, before and after",
+        svg.linear("Value", edges or [0.0]),
+        svg.counts("Weights in a bin", counts),
     )
+    for color, m in shown:
+        # One value for each edge: a step goes from one edge to the next.
+        chart.steps(m.histogram.edges, [*m.histogram.counts, 0], color)
+        chart.name(color, _label(m))
+    return chart.html()
 
 
-def sparsity_bars(measurement: Measurement) -> go.Figure:
-    """Return a chart of the sparsity of each weight of one model."""
-    weights = measurement.weights.weights
-    bars = go.Bar(
-        x=[weight.sparsity for weight in weights],
-        # plotly merges bars of the same name: the number keeps them apart.
-        y=[f"{_text(_short(w.path))} <i>{i}</i>" for i, w in enumerate(weights, 1)],
-        orientation="h",
-        marker_color=ORANGE,
-        text=[f"{weight.sparsity:.1%}" for weight in weights],
-        textposition="outside",
-        cliponaxis=False,
-        customdata=[
-            [_text(w.path), shape_text(w.shape), w.zeros, w.size] for w in weights
-        ],
-        hovertemplate="%{customdata[0]}<br>shape: %{customdata[1]}"
-        "<br>zeros: %{customdata[2]:,} of %{customdata[3]:,}<extra></extra>",
+def front(found: ParetoFront) -> str:
+    """Return a chart of all trials of a search, with a line along the front."""
+    points, trials = found.points, found.trials
+    low, high = visible_scores(found)
+    chart = svg.Chart(
+        f"{len(points)} of {len(trials)} trials are on the front",
+        svg.sizes(_SIZE, [trial.gzip_bytes for trial in trials]),
+        svg.linear(found.axis_title, [low, high]),
     )
-    name = f"{_label(measurement)}: {measurement.sparsity:.1%} of all weights are zero"
-    figure = _bar_figure(bars, name, 1, each=22)
-    return figure.update_xaxes(
-        tickvals=[0, 0.25, 0.5, 0.75, 1], tickformat=".0%", showticklabels=True
+    chart.level(found.baseline_accuracy)
+    chart.level(found.allowance.limit, dash="2 4")
+    if points:
+        # Steps: between two trials, only the smaller one fits into a size.
+        sizes, scores = [p.gzip_bytes for p in points], [p.accuracy for p in points]
+        chart.steps(sizes, scores, BLUE)
+    for trial in trials:
+        if trial not in points and low <= trial.accuracy <= high:
+            text = _described(found, trial)
+            chart.marker(trial.gzip_bytes, trial.accuracy, GREY, text, size=4)
+    for point in points:
+        text = _described(found, point)
+        chart.marker(point.gzip_bytes, point.accuracy, VERMILION, text)
+    chart.name(VERMILION, "front")
+    chart.name(GREY, "other trials")
+    hidden = sum(not low <= trial.accuracy <= high for trial in trials)
+    if hidden:
+        side = "below" if found.mode == "max" else "above"
+        chart.name("none", f"{hidden} far {side} the picture")
+    return chart.html()
+
+
+def sensitivity(report: SensitivityReport) -> str:
+    """Return a chart of the rise of the loss against the sparsity of each weight."""
+    rises = [loss - report.loss for w in report.weights for loss in w.losses]
+    levels = [level for w in report.weights for level in w.sparsities]
+    chart = svg.Chart(
+        "Rise of the loss, one weight pruned at a time",
+        svg.linear("Sparsity", levels),
+        svg.linear("Rise of the loss", [0.0, *rises]),
     )
+    # Lines of dozens of weights cannot be told by colour: hovering names each.
+    for color, w in zip(itertools.cycle(_SEVERAL), report.weights, strict=False):
+        chart.line(w.sparsities, [loss - report.loss for loss in w.losses], color)
+        for level, loss in zip(w.sparsities, w.losses, strict=True):
+            text = f"{w.path}\n{level:.4g} pruned: {loss - report.loss:+.4f}"
+            chart.marker(level, loss - report.loss, color, text, size=4)
+        if len(report.weights) <= len(_SEVERAL):
+            chart.name(color, w.path)
+    return chart.html()
 
 
-def weight_histogram(comparison: Comparison) -> go.Figure:
-    """Return a histogram of nonzero weights, which shows the first and last model."""
-    measured = comparison.measurements
-    figure = go.Figure()
-    for index, (color, measurement) in enumerate(
-        zip(itertools.cycle(_SEVERAL), measured, strict=False)
-    ):
-        edges, counts = measurement.histogram.edges, measurement.histogram.counts
-        figure.add_scatter(
-            x=edges,
-            # One value for each edge: "hv" draws a step from one edge to the next.
-            y=[*counts, 0],
-            name=_label(measurement),
-            line={"shape": "hv", "color": color},
-            # A click in the legend shows the others.
-            visible=True if index in (0, len(measured) - 1) else "legendonly",
-            hovertemplate="from %{x:.4f}: %{y:,} weights",
-        )
-    figure.update_xaxes(title="Value")
-    # On a logarithmic axis, `dtick=1` is a factor of ten.
-    figure.update_yaxes(title="Weights in a bin", type="log", dtick=1)
-    figure.update_layout(height=440, legend=LEGEND_BELOW)
-    return styled(figure, "Weights that are not zero, before and after")
-
-
-def _bar_figure(
-    bars: go.Bar, title: str, longest: float, each: int = 44, least: float = 0.0
-) -> go.Figure:
-    count = len(bars.to_plotly_json()["y"])
-    figure = go.Figure(bars)
-    figure.update_layout(height=_FRAME + each * count, bargap=0.35)
-    # Scores such as R2 may be negative, and all may be zero.
-    ends = [min(least, 0) * _ROOM_FOR_LABELS, max(longest, 0) * _ROOM_FOR_LABELS or 1]
-    figure.update_xaxes(range=ends, showticklabels=False)
-    # plotly draws the first bar at the bottom.
-    figure.update_yaxes(autorange="reversed", automargin=True)
-    return styled(figure, title)
-
-
-def styled(figure: go.Figure, title: str) -> go.Figure:
-    """Apply the common style to a chart and return it."""
-    return figure.update_layout(
-        title={
-            "text": title,
-            "x": 0,
-            "xref": "container",
-            "xanchor": "left",
-            "pad_l": 8,
-        },
-        template="plotly_white",
-        font={"family": "system-ui, sans-serif", "size": 14, "color": BLACK},
-        margin={"l": 10, "r": 20, "t": 60, "b": 40},
-    )
+def _described(found: ParetoFront, trial: SearchTrial) -> str:
+    """Return the hover text of a trial: its figures and hyperparameters."""
+    lines = [
+        f"trial {trial.name}",
+        f"{found.metric}: {trial.accuracy:.4f}",
+        f"gzipped: {trial.gzip_bytes:,} B ({found.size_ratio(trial):.1f}x)",
+        *(f"{name}: {text}" for name, text in trial.settings.items()),
+    ]
+    return "\n".join(lines)
 
 
 def _names(measured: Sequence[Measurement]) -> list[str]:
@@ -214,18 +178,8 @@ def _names(measured: Sequence[Measurement]) -> list[str]:
 
 
 def _label(measurement: Measurement) -> str:
-    return _text(f"{measurement.name} {measurement.file}")
+    return f"{measurement.name} {measurement.file}"
 
 
 def _title(metric: str) -> str:
-    return _text(metric.replace("_", " ").capitalize())
-
-
-def _short(path: str) -> str:
-    """Return the end of a long path, the part that differs between layers."""
-    return path if len(path) <= _LONGEST_NAME else "…" + path[1 - _LONGEST_NAME :]
-
-
-def _text(text: str) -> str:
-    """Return text escaped for plotly, which interprets some HTML tags."""
-    return html.escape(text)
+    return metric.replace("_", " ").capitalize()

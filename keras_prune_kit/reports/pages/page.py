@@ -7,9 +7,12 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from markupsafe import Markup
+
 from keras_prune_kit.reports import Comparison, CompressionReport, Search
+from keras_prune_kit.reports.comparison import whole_table
 from keras_prune_kit.reports.pages import charts
-from keras_prune_kit.reports.pages.layout import embedded, rendered
+from keras_prune_kit.reports.pages.layout import rendered
 
 
 def comparison_page(comparison: Comparison) -> str:
@@ -39,19 +42,23 @@ def _render(
             for key, value in (settings or {}).items()
             if value is not None
         },
-        search=search,
+        table=Markup(whole_table(comparison).html()),
+        search=Markup("".join(b.html() for b in search._blocks()) if search else ""),
         samples=_sample_rows(comparison),
-        charts=embedded(
-            [
-                charts.size_bars(comparison),
-                charts.score_bars(comparison),
-                charts.tradeoff(comparison),
-                *([charts.latency(comparison)] if comparison.are_timed else []),
-            ],
-            "overview",
-        ),
-        histogram=embedded([charts.weight_histogram(comparison)], "histogram")[0],
-        sparsity=embedded(list(map(charts.sparsity_bars, measured)), "sparsity"),
+        charts=[
+            Markup(chart(comparison))
+            for chart in (
+                charts.size_bars,
+                charts.score_bars,
+                charts.tradeoff,
+                *([charts.latency] if comparison.are_timed else []),
+            )
+        ],
+        histogram=Markup(charts.weight_histogram(comparison)),
+        weights=[
+            (f"{m.name} {m.file}", m.sparsity, Markup(m.weights._blocks()[0].html()))
+            for m in measured
+        ],
     )
 
 

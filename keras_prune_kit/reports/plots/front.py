@@ -8,11 +8,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from keras_prune_kit.reports.colors import BLUE, GREY, VERMILION
-from keras_prune_kit.reports.front import ParetoFront
+from keras_prune_kit.reports.front import ParetoFront, visible_scores
 from keras_prune_kit.reports.plots.style import WIDTH, open_frame, write
 from keras_prune_kit.reports.tables import bytes_text
-
-_FAR_OUT = 3  # Trials worse by more than this many spreads of the front are cut off.
 
 
 def plot_front(front: ParetoFront, path: str | os.PathLike[str]) -> None:
@@ -46,8 +44,7 @@ def plot_front(front: ParetoFront, path: str | os.PathLike[str]) -> None:
     # "post": between two trials, only the smaller one fits into a size.
     axes.step(sizes, scores, where="post", color=BLUE, linewidth=1.5)
     axes.scatter(sizes, scores, color=VERMILION, s=50, zorder=3, label="front")
-    best, worst = _shown(front)
-    low, high = sorted((best, worst))
+    low, high = visible_scores(front)
     room = 0.08 * (high - low)
     axes.set_ylim(low - room, high + room)
     axes.set_xscale("log")
@@ -67,18 +64,3 @@ def plot_front(front: ParetoFront, path: str | os.PathLike[str]) -> None:
     axes.set_title(title, loc="left")
     figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=9)
     write(figure, path)
-
-
-def _shown(front: ParetoFront) -> tuple[float, float]:
-    """Return the best and the worst value of the metric to show.
-
-    A few failed trials would otherwise squeeze all others into a line.
-    """
-    sign = 1 if front.mode == "max" else -1
-    scores = [sign * trial.accuracy for trial in front.trials]
-    marks = [sign * front.baseline_accuracy, sign * front.allowance.limit]
-    near = [*(sign * point.accuracy for point in front.points), *marks]
-    best, worst = max(*scores, *marks), min(near)
-    spread = max(near) - worst
-    least = max(near) - (_FAR_OUT * spread if spread else 0.01)
-    return sign * best, sign * max(least, min(*scores, worst))
