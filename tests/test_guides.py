@@ -43,7 +43,7 @@ def test_transfer_learning(run):
     guide = run("03_transfer_learning")
     assert guide["apart"] < 1e-6
     weights = kpk.sparsity_report(guide["best"]).weights
-    zeros = {weight.name: weight.sparsity for weight in weights}
+    zeros = {weight.path: weight.sparsity for weight in weights}
     assert zeros.pop("head/kernel") == 0
     assert list(zeros.values()) == pytest.approx([0.7] * 3, abs=0.003)
     assert guide["file"].evaluate(*guide["test"]) > 0.95

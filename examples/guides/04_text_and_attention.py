@@ -3,7 +3,7 @@
 #
 # **At the end you have** a small transformer encoder for texts, pruned with its
 # embedding and its attention, exported without the vocabulary (which no .tflite holds),
-# and an LSTM treated likewise. Half a minute on made-up sentences, so that nothing is
+# and an LSTM treated likewise. A minute on made-up sentences, so that nothing is
 # downloaded.
 
 # %%

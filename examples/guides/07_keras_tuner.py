@@ -4,8 +4,8 @@
 # **At the end you have** two searches: the ready one, which compresses *copies of a
 # model that you have*; and your own hypermodel, with `build(hp)` and `fit(hp)`, that
 # searches the architecture and the pruning together and has the size of the file in its
-# objective. A minute with a few trials on the digits that come with the package; real
-# searches take twenty trials or more.
+# objective. Twenty trials each take some minutes on the digits that come with the
+# package; `QUICK=1` in the environment tries three.
 
 # %%
 import os

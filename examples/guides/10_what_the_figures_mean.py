@@ -8,6 +8,7 @@
 # %%
 import gzip
 import os
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -70,7 +71,7 @@ print(f"weights alone: {kpk.gzip_bytes(dense):19,} gzipped")
 
 # %%
 ratio = kpk.gzip_bytes(dense) / kpk.gzip_bytes("small.tflite")
-by_hand = len(gzip.compress(open("small.tflite", "rb").read(), 9, mtime=0))
+by_hand = len(gzip.compress(Path("small.tflite").read_bytes(), 9, mtime=0))
 print(f"{ratio:.1f}x, the report says {report.ratio:.1f}x; by hand {by_hand:,} bytes")
 checkpoint = kpk.gzip_bytes("dense.keras")
 print(f"from the .keras, gzipped: {checkpoint / by_hand:.1f}x")

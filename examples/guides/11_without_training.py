@@ -3,8 +3,8 @@
 #
 # **At the end you have** four ways to make a model smaller from some hundred inputs,
 # with no labels and no `fit`: zeros at once with a repair of what is left, a model that
-# others pruned repaired, few bits, and the whole job in one call. Half a minute on the
-# digits that come with the package.
+# others pruned repaired, few bits, and the whole job in one call. A minute or two on
+# the digits that come with the package.
 #
 # Use it if you have the model but not its training set, its loss or the time. With
 # them, [`fit`](01_pruning_with_fit.ipynb) gets further.
