@@ -28,6 +28,7 @@ from keras_prune_kit.compression.budgets import check_macs, check_speedup
 from keras_prune_kit.compression.job import SPARSITY, Goal, policy_for, reach
 from keras_prune_kit.compression.recipe import Recipe
 from keras_prune_kit.compression.repairing import repair_samples
+from keras_prune_kit.measuring.evaluation import warn_of_few_samples
 from keras_prune_kit.policies import PrunePolicy
 from keras_prune_kit.reports import CompressionReport
 from keras_prune_kit.schedules import Schedule
@@ -205,6 +206,7 @@ def compress(
     validation_data = as_arrays(validation_data, "validation_data")
     check_data(validation_data, "validation_data")
     check_rereadable(validation_data, "validation_data")
+    warn_of_few_samples(validation_data, "validation_data")
     if target is not None:
         check_rereadable(train_data, "train_data of several attempts")
     if representative_data is None and quantization in (None, *COMPARED):
