@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,9 +15,12 @@ from keras_prune_kit._keras.datasets import (
     check_rereadable,
     without_labels,
 )
+from keras_prune_kit._keras.stage_progress import StageProgress
+from keras_prune_kit._tools import progress
 from keras_prune_kit._tools.chatter import without_tracing_advice
 from keras_prune_kit._tools.checks import MAX_ACCURACY_DROP, as_path, check_decision
 from keras_prune_kit._tools.files import check_writable_folder
+from keras_prune_kit._tools.progress_lines import ProgressLines
 from keras_prune_kit._tools.quantizations import COMPARED, check_installed
 from keras_prune_kit.compression.argument_checks import (
     check_budgets,
@@ -128,7 +133,8 @@ def compress(
             `train_data`.
         out_dir: A folder to `save` the report to. Defaults to `None`.
         callbacks: Keras callbacks of your own for the fine-tuning. Defaults to none.
-        verbose: The progress output of `fit`, 0 for none. Defaults to `"auto"`.
+        verbose: The progress output of `fit`, and a line for each stage of the job with
+            the time it took; 0 for none. Defaults to `"auto"`.
         target: `"smallest"` or `"fastest"` to search for the smallest or the fastest
             file; it needs a metric. Defaults to `None`: once, without a search.
         max_accuracy_drop: The largest accepted drop of the metric in a search, on the
@@ -220,7 +226,7 @@ def compress(
         representative_data=representative_data,
         epochs=epochs,
         batch_size=batch_size,
-        callbacks=callbacks,
+        callbacks=[*callbacks, StageProgress("pruning")] if verbose else callbacks,
         verbose=verbose,
         objective=objective,
         mode=mode,
@@ -228,7 +234,7 @@ def compress(
     goal = Goal(
         chosen, quantization, target, max_accuracy_drop, speedup, macs, multiple_of
     )
-    with without_tracing_advice():
+    with without_tracing_advice(), _told(verbose):
         report = reach(model, recipe, goal)
     if macs is not None:
         check_macs(report, macs)
@@ -237,3 +243,15 @@ def compress(
     if out_dir is not None:
         report.save(out_dir)
     return report
+
+
+def _told(verbose: int | str) -> contextlib.AbstractContextManager[None]:
+    """Return a context that writes a line for each stage to where `fit` writes."""
+    if not verbose:
+        return contextlib.nullcontext()
+    return progress.listening(ProgressLines(_write_line).stage)
+
+
+def _write_line(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
