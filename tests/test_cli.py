@@ -263,6 +263,7 @@ def test_demo_runs_in_a_fresh_process_and_names_its_folder():
     assert "there" in done.stdout
     assert "smaller" in done.stdout
     assert "images to train with" in done.stderr
+    assert "  pruning, epoch 40/40 (" in done.stderr
     report = json.loads(Path("there/report.json").read_text())
     assert report["stages"][-1]["ratio"] > 5
     assert report["stages"][-1]["scores"]["accuracy"] > 0.9

@@ -6,6 +6,7 @@ have. The model is afterwards as it was.
 """
 
 import os
+import warnings
 
 import models
 import numpy as np
@@ -15,6 +16,7 @@ import tensorflow as tf
 import keras_prune_kit as kpk
 from keras_prune_kit._tools.spelling import did_you_mean, listed
 from keras_prune_kit.cli.options import read_options
+from keras_prune_kit.measuring.evaluation import warn_of_few_samples
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 8)).astype("float32")
@@ -369,6 +371,35 @@ def test_a_mistake_is_answered_by_the_way_out(K, name, files):
     assert "\n" not in message.strip() or "\nskipped " in message
     assert len(message) < 500
     assert all(map(np.array_equal, weights, model.get_weights() if model.built else []))
+
+
+@pytest.mark.parametrize("count", [30, 49])
+def test_few_validation_samples_are_warned_of(count):
+    few = tuple(array[:count] for array in DATA)
+    batches = tf.data.Dataset.from_tensor_slices(few).batch(8)
+    for data in few, batches:
+        with pytest.warns(UserWarning, match=f"have {count} samples") as caught:
+            warn_of_few_samples(data, "validation_data")
+        assert f"worth {1 / count:.2g} of" in str(caught[0].message)
+
+
+@pytest.mark.parametrize("data", [DATA, (X[:50], Y[:50]), dataset()])
+def test_enough_validation_samples_are_not(data):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warn_of_few_samples(data, "validation_data")
+
+
+@pytest.mark.filterwarnings("default:validation_data have")
+def test_jobs_warn_of_few_validation_samples(K):
+    few = X[:20], Y[:20]
+    model = models.classifier(K)
+    with pytest.warns(UserWarning, match="validation_data have 20 samples"):
+        compress(model, validation_data=few, policy=0.5)
+    model.fit(*DATA, verbose=0)
+    searched = kpk.CompressionHyperModel(model, quantization=("none",))
+    with pytest.warns(UserWarning, match="validation_data have 20 samples"):
+        searched._baseline.scored_on(few)
 
 
 def test_the_closest_name_is_suggested_or_none():

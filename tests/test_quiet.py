@@ -1,15 +1,22 @@
 """What reaches the terminal: nothing but what a user can act on."""
 
+import contextlib
 import io
 import logging
 import os
+import re
 import subprocess
 import sys
 import threading
 
+import models
+import numpy as np
 import pytest
 
+import keras_prune_kit as kpk
+from keras_prune_kit._tools import progress
 from keras_prune_kit._tools.chatter import without_chatter, without_tracing_advice
+from keras_prune_kit._tools.progress_lines import ProgressLines
 
 CHATTER = [
     "I0000 00:00:1796017115.568258   23822 reader.cc:83] Reading SavedModel from: /tmp",
@@ -107,6 +114,34 @@ def test_a_stderr_without_descriptor_does(stderr, capfd, monkeypatch):
     with without_chatter():
         native(*CHATTER, TOLD[0])
     assert capfd.readouterr().err.splitlines() == [TOLD[0]]
+
+
+def test_a_line_for_each_outermost_stage():
+    lines = []
+    with progress.listening(ProgressLines(lines.append).stage):
+        with progress.stage("pruning", 2) as stage:
+            stage.advance()
+            list(progress.track("ab", "evaluating"))
+            stage.rename("pruning, epoch 2/2")
+        list(progress.track("ab", "converting"))
+        with contextlib.suppress(ValueError), progress.stage("measuring"):
+            raise ValueError("not done")
+    form = r" +\d+\.\d s  {} \(\d+\.\d s\)"
+    assert len(lines) == 2
+    assert re.fullmatch(form.format("pruning, epoch 2/2"), lines[0])
+    assert re.fullmatch(form.format("converting"), lines[1])
+
+
+@pytest.mark.parametrize("verbose", [0, 2])
+def test_compress_tells_where_the_time_goes(K, verbose, capsys):
+    model = models.classifier(K)
+    data = np.random.default_rng(0).normal(size=(60, 8)).astype("f4"), np.arange(60) % 3
+    kpk.compress(model, data, validation_data=data, epochs=2, verbose=verbose)
+    out = capsys.readouterr().out
+    stages = re.findall(r"^ *[\d.]+ s  (.+) \([\d.]+ s\)$", out, re.MULTILINE)
+    wanted = ["converting", "pruning, epoch 2/2", "converting", "measuring"]
+    assert [stage for stage in stages if stage in wanted] == (wanted if verbose else [])
+    assert bool(out) == bool(verbose)
 
 
 def test_only_the_advice_on_tracing_is_left_out(caplog):

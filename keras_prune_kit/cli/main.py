@@ -15,6 +15,7 @@ from rich.text import Text
 
 from keras_prune_kit._tools import progress
 from keras_prune_kit._tools.chatter import hide_for_the_process
+from keras_prune_kit._tools.progress_lines import ProgressLines
 from keras_prune_kit.cli.arguments import make_importable
 from keras_prune_kit.cli.interrupt import Interrupt
 from keras_prune_kit.cli.messages import Notes
@@ -89,10 +90,18 @@ def _attempt(options: Namespace, console: Console, notes: Notes) -> Result | int
         return _FAILED
 
 
+def _listener(options: Namespace, bars: Bars) -> progress.Listener:
+    """Return what shows the stages: bars, or lines for a demo without a terminal."""
+    console = bars.console
+    if console.is_terminal or options.command != "demo":
+        return bars.stage
+    return ProgressLines(lambda line: console.print(line, highlight=False)).stage
+
+
 def _run(options: Namespace, bars: Bars) -> Result:
     if getattr(options, "unsafe", False):
         make_importable(os.getcwd())
-    with bars, progress.listening(bars.stage):
+    with bars, progress.listening(_listener(options, bars)):
         with progress.stage("loading TensorFlow"):
             # Only now: commands import TensorFlow, which `--help` must not wait for.
             command = importlib.import_module(f"keras_prune_kit.cli.{options.command}")

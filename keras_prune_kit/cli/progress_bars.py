@@ -31,11 +31,15 @@ class Bars:
         console: Console to draw on; nothing is drawn unless it is a terminal.
         interrupt: Ends the job at the next step if Ctrl-C was swallowed.
         silent: If True, nothing is drawn.
+
+    Attributes:
+        console: The console.
     """
 
     def __init__(
         self, console: Console, interrupt: Interrupt, *, silent: bool = False
     ) -> None:
+        self.console = console
         self._interrupt = interrupt
         self._progress = _TextAndBars(
             TextColumn("{task.description:26}"),

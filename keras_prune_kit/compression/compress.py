@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,9 +15,12 @@ from keras_prune_kit._keras.datasets import (
     check_rereadable,
     without_labels,
 )
+from keras_prune_kit._keras.stage_progress import StageProgress
+from keras_prune_kit._tools import progress
 from keras_prune_kit._tools.chatter import without_tracing_advice
 from keras_prune_kit._tools.checks import MAX_ACCURACY_DROP, as_path, check_decision
 from keras_prune_kit._tools.files import check_writable_folder
+from keras_prune_kit._tools.progress_lines import ProgressLines
 from keras_prune_kit._tools.quantizations import COMPARED, check_installed
 from keras_prune_kit.compression.argument_checks import (
     check_budgets,
@@ -29,6 +34,7 @@ from keras_prune_kit.compression.job import SPARSITY, Goal, policy_for, reach
 from keras_prune_kit.compression.notebook import shown_stages
 from keras_prune_kit.compression.recipe import Recipe
 from keras_prune_kit.compression.repairing import repair_samples
+from keras_prune_kit.measuring.evaluation import warn_of_few_samples
 from keras_prune_kit.policies import PrunePolicy
 from keras_prune_kit.reports import CompressionReport
 from keras_prune_kit.schedules import Schedule
@@ -128,9 +134,9 @@ def compress(
             `train_data`.
         out_dir: A folder to `save` the report to. Defaults to `None`.
         callbacks: Keras callbacks of your own for the fine-tuning. Defaults to none.
-        verbose: The progress output of `fit`, 0 for none. Defaults to `"auto"`: bars of
-            Keras, or in a notebook one line with the running stage, in the end the time
-            of each.
+        verbose: The progress output of `fit`, and a line for each stage of the job with
+            the time it took; 0 for none. Defaults to `"auto"`, in a notebook a single
+            line with the running stage instead.
         target: `"smallest"` or `"fastest"` to search for the smallest or the fastest
             file; it needs a metric. Defaults to `None`: once, without a search.
         max_accuracy_drop: The largest accepted drop of the metric in a search, on the
@@ -208,6 +214,7 @@ def compress(
     validation_data = as_arrays(validation_data, "validation_data")
     check_data(validation_data, "validation_data")
     check_rereadable(validation_data, "validation_data")
+    warn_of_few_samples(validation_data, "validation_data")
     if target is not None:
         check_rereadable(train_data, "train_data of several attempts")
     if representative_data is None and quantization in (None, *COMPARED):
@@ -221,7 +228,7 @@ def compress(
         representative_data=representative_data,
         epochs=epochs,
         batch_size=batch_size,
-        callbacks=callbacks,
+        callbacks=[*callbacks, StageProgress("pruning")] if verbose else callbacks,
         verbose=verbose,
         objective=objective,
         mode=mode,
@@ -229,7 +236,11 @@ def compress(
     goal = Goal(
         chosen, quantization, target, max_accuracy_drop, speedup, macs, multiple_of
     )
-    with without_tracing_advice(), shown_stages(recipe) as shown:
+    with (
+        without_tracing_advice(),
+        shown_stages(recipe) as shown,
+        _told(shown.verbose),
+    ):
         report = reach(model, shown, goal)
     if macs is not None:
         check_macs(report, macs)
@@ -238,3 +249,15 @@ def compress(
     if out_dir is not None:
         report.save(out_dir)
     return report
+
+
+def _told(verbose: int | str) -> contextlib.AbstractContextManager[None]:
+    """Return a context that writes a line for each stage to where `fit` writes."""
+    if not verbose:
+        return contextlib.nullcontext()
+    return progress.listening(ProgressLines(_write_line).stage)
+
+
+def _write_line(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()

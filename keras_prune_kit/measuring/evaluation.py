@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from keras_prune_kit._keras.datasets import (
     input_samples,
     join,
     labelled_samples,
+    length,
     map_arrays,
     parts,
 )
@@ -25,6 +27,9 @@ from keras_prune_kit._tools import progress
 from keras_prune_kit._tools.checks import check_objective, using
 from keras_prune_kit._tools.names import labels_by_output
 from keras_prune_kit.tflite import TFLiteModel, accuracy
+
+# Fewer samples choose by chance: one of 50 is two percentage points.
+LEAST_SAMPLES = 50
 
 _MASKED_AT_ONCE = 256  # Samples, to bound the memory.
 
@@ -204,6 +209,25 @@ class Evaluation:
             options["batch_size"] = _keras.fixed_batch(model)
         with _keras.at_rest(model):
             return model.evaluate(**fit_arguments(data), **options, return_dict=True)
+
+
+def warn_of_few_samples(data: Any, name: str) -> None:
+    """Warn of data by whose samples no two models can be told apart.
+
+    Args:
+        data: Data that can be read again.
+        name: The name of the data in the message.
+    """
+    with using(name):
+        is_arrays = isinstance(data, tuple)
+        count = length(data[0] if is_arrays else input_samples(data, LEAST_SAMPLES))
+    if 0 < count < LEAST_SAMPLES:
+        warnings.warn(
+            f"{name} have {count} samples, so that each is worth {1 / count:.2g} of an "
+            "accuracy and what they choose is largely chance: hold out "
+            f"{LEAST_SAMPLES} or more.",
+            stacklevel=3,
+        )
 
 
 def _real(array: Any) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Sequence
 
 from rich.box import SIMPLE
@@ -12,6 +13,10 @@ from rich.text import Text
 
 TABLE_WIDTH = 80
 
+_GAP = 2  # between two columns, and at both edges together
+_LEAST_WIDTH = 32  # if others are sentences, which break at spaces
+_INDENT = "  "
+
 
 def render_table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
@@ -20,12 +25,15 @@ def render_table(
 
     Args:
         title: Line above the table.
-        columns: Headings. The first column is aligned left, the others right.
+        columns: Headings. The first column is aligned left, the others right; names
+            in it that are too long break at a slash.
         rows: One sequence of cells per row.
 
     Returns:
         The table without trailing spaces or color codes.
     """
+    rows = [tuple(row) for row in rows]
+    width = _first_width(columns, rows)
     table = Table(
         title=Text(title),
         title_justify="left",
@@ -44,11 +52,55 @@ def render_table(
         )
     for row in rows:
         # As `Text`: rich would read brackets in a plain string as markup.
-        table.add_row(*(Text(cell) for cell in row))
+        cells = fold_path(row[0], width), *row[1:]
+        table.add_row(*(Text(cell) for cell in cells))
     out = io.StringIO()
     # A fixed width, so that a saved report equals the printed one.
     Console(file=out, width=TABLE_WIDTH, color_system=None).print(table)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()).strip("\n")
+
+
+def fold_path(path: str, width: int) -> str:
+    """Return a path in lines that end at a slash, the later ones indented.
+
+    Args:
+        path: A path of a layer or weight.
+        width: The longest line, in characters.
+
+    Example:
+
+    >>> print(fold_path("backbone/block_1/attention/query/kernel", 20))
+    backbone/block_1/
+      attention/query/
+      kernel
+    """
+    if len(path) <= width or " " in path:  # Text breaks at its spaces.
+        return path
+    lines = [""]
+    for part in re.findall(r"[^/]*/|[^/]+$", path):
+        for piece in _pieces(part, width - len(_INDENT)):
+            if lines[-1].strip() and len(lines[-1]) + len(piece) > width:
+                lines.append(_INDENT)
+            lines[-1] += piece
+    return "\n".join(lines)
+
+
+def _pieces(part: str, width: int) -> list[str]:
+    """Return a part of a path as it is, or in pieces if it is longer than a line."""
+    if len(part) <= width:
+        return [part]
+    words = re.findall(r"[^_]*_|[^_]+$", part)
+    return [
+        word[at : at + width] for word in words for at in range(0, len(word), width)
+    ]
+
+
+def _first_width(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    """Return how wide the first column may be, so that no other one is narrowed."""
+    others = zip(*([columns, *rows]), strict=False)
+    next(others, None)
+    taken = sum(_GAP + max(map(len, column)) for column in others)
+    return max(TABLE_WIDTH - _GAP - taken, _LEAST_WIDTH)
 
 
 def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from keras_prune_kit.tflite.factors import channel_factors
+
 # Weight types of whole bytes, with the dtypes of their buffers.
 _DTYPES = {
     schema.TensorType.FLOAT32: np.dtype("<f4"),
@@ -47,6 +49,7 @@ class Constant:
         zero_point: The zero point or points, shaped likewise.
         bits: The number of bits per value.
         position: The slice of the file that contains the bytes.
+        is_factor: True if it only scales or shifts channels.
     """
 
     name: str
@@ -57,11 +60,12 @@ class Constant:
     zero_point: np.ndarray = field(repr=False)
     bits: int
     position: slice
+    is_factor: bool = False
 
     @property
     def is_weight(self) -> bool:
-        """True if it is a weight; biases and factors have a single dimension."""
-        return len(self.shape) > 1
+        """True if it is a weight; biases have a single dimension."""
+        return len(self.shape) > 1 and not self.is_factor
 
     @property
     def size(self) -> int:
@@ -88,7 +92,9 @@ def constants(content: bytes) -> Iterator[Constant]:
     address = np.frombuffer(content, np.uint8).ctypes.data
     seen: set[int] = set()
     for graph in (model.Subgraphs(i) for i in range(model.SubgraphsLength())):
-        for tensor in (graph.Tensors(i) for i in range(graph.TensorsLength())):
+        factors = channel_factors(model, graph)
+        for index in range(graph.TensorsLength()):
+            tensor = graph.Tensors(index)
             quantization = tensor.Quantization()
             has_step = quantization is not None and quantization.ScaleLength() > 0
             is_known = is_parameter(tensor.Type(), tensor.ShapeLength(), has_step)
@@ -100,7 +106,8 @@ def constants(content: bytes) -> Iterator[Constant]:
             if data.size or tensor.Sparsity():
                 seen.add(tensor.Buffer())
                 start = data.ctypes.data - address if data.size else 0
-                yield _constant(tensor, data, slice(start, start + data.size))
+                position = slice(start, start + data.size)
+                yield _constant(tensor, data, position, index in factors)
 
 
 def short_name(name: bytes) -> bytes:
@@ -141,7 +148,9 @@ def pack_values(tensor_type: int, values: np.ndarray) -> np.ndarray:
     return np.bitwise_or.reduce(parts, axis=1)
 
 
-def _constant(tensor: Any, data: np.ndarray, position: slice) -> Constant:
+def _constant(
+    tensor: Any, data: np.ndarray, position: slice, is_factor: bool
+) -> Constant:
     shape = tuple(tensor.ShapeAsNumpy().tolist())
     stored = unpack_values(tensor.Type(), data)
     scale, zero_point = _quantization(tensor)
@@ -158,6 +167,7 @@ def _constant(tensor: Any, data: np.ndarray, position: slice) -> Constant:
         zero_point=zero_point,
         bits=_PACKED.get(tensor.Type(), (8 * stored.itemsize,))[0],
         position=position,
+        is_factor=is_factor,
     )
 
 

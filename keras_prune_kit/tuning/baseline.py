@@ -15,7 +15,7 @@ from keras_prune_kit._keras.datasets import check_rereadable
 from keras_prune_kit._tools.checks import check_objective
 from keras_prune_kit.compression.attempt import copy_for, prunes_while_quantized
 from keras_prune_kit.compression.thinning import Thinning
-from keras_prune_kit.measuring.evaluation import Evaluation
+from keras_prune_kit.measuring.evaluation import Evaluation, warn_of_few_samples
 from keras_prune_kit.measuring.sizes import gzip_bytes
 from keras_prune_kit.reports import Allowance
 
@@ -145,6 +145,7 @@ class Baseline:
             data_once = tuple(data) if isinstance(data, list) else data
             evaluation = Evaluation(data_once, self.model, **self._decision)
             score = _score(evaluation, self.model)
+            warn_of_few_samples(data_once, "validation_data")
             try:
                 evaluation.known_mode()
                 samples = evaluation.inputs(_TRIED_SAMPLES)

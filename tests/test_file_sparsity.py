@@ -1,0 +1,64 @@
+"""The zeros of a .tflite file are those of its model, whatever else is stored there."""
+
+import numpy as np
+import pytest
+
+import keras_prune_kit as kpk
+
+SHAPE = (12, 12, 3)
+
+
+@pytest.fixture
+def data():
+    return np.random.default_rng(0).normal(size=(64, *SHAPE)).astype("float32")
+
+
+def with_normalizations(K):
+    """Normalizations that no kernel absorbs, without a zero in their constants."""
+    layers = K.layers
+    inputs = layers.Input(SHAPE)
+    x = layers.Conv2D(16, 3, activation="relu")(inputs)
+    x = layers.BatchNormalization()(x)
+    x = layers.Conv2D(24, 1)(layers.DepthwiseConv2D(3)(x))
+    x = layers.ReLU()(layers.BatchNormalization()(x))
+    x = layers.LayerNormalization()(layers.Reshape((64, 24))(x))
+    x = layers.PReLU(shared_axes=[1])(layers.Dense(20)(x))
+    x = layers.LayerNormalization()(x)
+    x = layers.BatchNormalization()(layers.GlobalAveragePooling1D()(x))
+    model = K.Model(inputs, layers.Dense(1, name="head")(layers.Dense(30)(x)))
+    # Far from zero, so that int8 rounds none of them to zero.
+    rng = np.random.default_rng(1)
+    model.set_weights([0.5 + rng.random(w.shape) for w in model.get_weights()])
+    # The exporter clears what only zeros of the head would read.
+    rules = [kpk.Rule("head", None)]
+    with kpk.Pruner(model, kpk.PrunePolicy(kpk.ConstantSparsity(0.75), rules)):
+        pass
+    return model
+
+
+@pytest.mark.each_value
+@pytest.mark.parametrize("quantization", ["none", "float16", "dynamic", "int8"])
+def test_a_file_is_as_sparse_as_its_model(K, data, quantization):
+    model = with_normalizations(K)
+    samples = data if quantization == "int8" else None
+    file = kpk.export_tflite(
+        model, quantization=quantization, representative_data=samples
+    )
+    of_model, of_file = kpk.sparsity_report(model), file.sparsity_report()
+    assert of_file.sparsity == pytest.approx(of_model.sparsity, abs=1e-3)
+    assert of_file.size == of_model.size
+    sizes = [sorted(w.size for w in report.weights) for report in (of_model, of_file)]
+    assert sizes[0] == sizes[1]
+
+
+def test_tables_that_are_added_stay_weights(K):
+    class Positions(K.layers.Layer):
+        def build(self, shape):
+            self.table = self.add_weight(shape=tuple(shape[1:]), name="table")
+
+        def call(self, inputs):
+            return inputs + self.table
+
+    model = K.Sequential([K.layers.Input((6, 4)), Positions(), K.layers.Dense(2)])
+    sizes = {w.size for w in kpk.export_tflite(model).sparsity_report().weights}
+    assert sizes == {6 * 4, 4 * 2}
