@@ -113,6 +113,17 @@ def test_every_record_that_prints_is_under_contract():
     assert printed_classes() == {type(record) for record in RECORDS}
 
 
+def test_no_record_prints_a_table_of_its_own():
+    """It would have none in a notebook; the command line prints to terminals alone."""
+    folder = Path(keras_prune_kit.__file__).parent
+    callers = {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*.py")
+        if "render_table(" in path.read_text("utf-8")
+    }
+    assert callers == {"reports/tables.py", "reports/printed.py", "cli/inspect.py"}
+
+
 class Reader(HTMLParser):
     """The cells, bars and tags of a fragment, which must be closed in order."""
 
