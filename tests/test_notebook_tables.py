@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import math
 import pkgutil
 import re
 from html import unescape
@@ -112,6 +113,17 @@ def test_every_record_that_prints_is_under_contract():
     assert printed_classes() == {type(record) for record in RECORDS}
 
 
+def test_no_record_prints_a_table_of_its_own():
+    """It would have none in a notebook; the command line prints to terminals alone."""
+    folder = Path(keras_prune_kit.__file__).parent
+    callers = {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*.py")
+        if "render_table(" in path.read_text("utf-8")
+    }
+    assert callers == {"reports/tables.py", "reports/printed.py", "cli/inspect.py"}
+
+
 class Reader(HTMLParser):
     """The cells, bars and tags of a fragment, which must be closed in order."""
 
@@ -173,6 +185,19 @@ def test_a_bar_is_as_long_as_the_zeros_are_many():
     assert Reader(ZEROS._repr_html_()).bars == [75, 75]
     # The gzipped sizes, 1,000 and 250 bytes, and both sparsities; in two tables.
     assert Reader(COMPARISON._repr_html_()).bars == [100, 25, 75, 75]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_loss_that_is_no_number_is_shown_as_it_is(value):
+    kernel = WeightSensitivity("kernel", (8,), (0.5, 0.9), (0.5, value))
+    text = SensitivityReport(0.25, (kernel,))._repr_html_()
+    assert Reader(text).bars == [100, 0]
+    assert f">{value:+.3f}<" in text
+    assert text.count('r="4"') == 1  # one of two points
+    assert not re.search(r'="[^"<>]*\b(nan|inf)', text)
+    lost = dataclasses.replace(MEASUREMENT, scores={"accuracy": value, "auc": 0.5})
+    compared = dataclasses.replace(COMPARISON, measurements=(MEASUREMENT, lost))
+    assert f"{value:.4f}" in compared._repr_html_()
 
 
 def test_many_lines_open_with_a_click():

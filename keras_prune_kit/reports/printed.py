@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -80,6 +81,10 @@ class Printed(abc.ABC):
 
 
 def shares(values: Sequence[float]) -> list[float]:
-    """Return values as parts of the largest one, for bars."""
-    most = max(values, default=0)
-    return [max(value, 0) / most if most > 0 else 0.0 for value in values]
+    """Return values as parts of the largest one, for bars.
+
+    One below zero, NaN or infinite has a bar of length 0.
+    """
+    known = [value if math.isfinite(value) else 0.0 for value in values]
+    most = max(known, default=0)
+    return [max(value, 0) / most if most > 0 else 0.0 for value in known]

@@ -47,10 +47,10 @@ def linear(title: str, values: Iterable[float], *, zero: bool = False) -> Axis:
 
     Args:
         title: What is measured.
-        values: Values that must fit.
+        values: Values that must fit; NaN and infinity have no place.
         zero: If True, it begins at zero. Defaults to `False`.
     """
-    values = list(values)
+    values = [value for value in values if math.isfinite(value)] or [0.0]
     low, high = min(values), max(values)
     room = 0.08 * (high - low) or 0.01 * abs(high) or 0.01
     low, high = (0.0 if zero else low - room), high + room
@@ -110,6 +110,8 @@ class Chart:
 
     def marker(self, x: float, y: float, color: str, hover: str, size: int = 6) -> None:
         """Add a disc whose text shows when the pointer is over it."""
+        if not math.isfinite(y):
+            return
         self._parts.append(
             f'<circle cx="{self._x(x):.1f}" cy="{self._y(y):.1f}" r="{size}" '
             f'fill="{color}" stroke="{INK}"><title>{escape(hover)}</title></circle>'
@@ -125,14 +127,19 @@ class Chart:
         self._path("".join(moves), color)
 
     def line(self, xs: Sequence[float], ys: Sequence[float], color: str) -> None:
-        """Add a straight line from point to point."""
+        """Add a straight line from point to point, without those that have no place."""
         points = [
-            f"{self._x(x):.1f} {self._y(y):.1f}" for x, y in zip(xs, ys, strict=True)
+            f"{self._x(x):.1f} {self._y(y):.1f}"
+            for x, y in zip(xs, ys, strict=True)
+            if math.isfinite(y)
         ]
-        self._path("M" + "L".join(points), color)
+        if points:
+            self._path("M" + "L".join(points), color)
 
     def level(self, y: float, dash: str = "6 4") -> None:
         """Add a dashed line across the chart."""
+        if not math.isfinite(y):
+            return
         at = f'{self._y(y):.1f}"'
         self._parts.append(
             f'<line x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{at} y2="{at} '
