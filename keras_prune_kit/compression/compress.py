@@ -128,8 +128,8 @@ def compress(
         out_dir: A folder to `save` the report to. Defaults to `None`.
         callbacks: Keras callbacks of your own for the fine-tuning. Defaults to none.
         verbose: The progress output of `fit`, 0 for none. Defaults to `"auto"`: bars of
-            Keras, or in a notebook one line with the running stage, in the end the time
-            of each.
+            Keras, or in a notebook (with TensorFlow) one line with the running stage,
+            in the end the time of each.
         target: `"smallest"` or `"fastest"` to search for the smallest or the fastest
             file; it needs a metric. Defaults to `None`: once, without a search.
         max_accuracy_drop: The largest accepted drop of the metric in a search, on the
