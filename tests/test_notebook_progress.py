@@ -10,6 +10,8 @@ from nbclient import NotebookClient
 
 from keras_prune_kit._tools import notebook_line, progress
 from keras_prune_kit._tools.notebook_line import Line, NotebookLine, in_notebook
+from keras_prune_kit.compression import notebook
+from keras_prune_kit.compression.recipe import Recipe
 
 
 class Screen:
@@ -85,6 +87,22 @@ def test_here_is_no_notebook(monkeypatch):
     assert not in_notebook()
 
 
+@pytest.mark.parametrize(
+    ("verbose", "backend", "is_line"),
+    [("auto", "tensorflow", True), (1, "tensorflow", False), ("auto", "jax", False)],
+)
+def test_keras_bars_stay_where_the_line_would_hear_nothing(
+    monkeypatch, verbose, backend, is_line
+):
+    monkeypatch.setattr(notebook, "in_notebook", lambda: True)
+    monkeypatch.setattr(notebook, "NotebookLine", lambda: NotebookLine(Screen()))
+    monkeypatch.setattr(notebook._keras, "backend_of", lambda model: backend)
+    recipe = Recipe(None, None, None, None, 1, None, (), verbose)
+    with notebook.shown_stages(recipe) as shown:
+        assert (shown.verbose == 0) == is_line
+        assert len(shown.callbacks) == is_line
+
+
 CELLS = (
     """
     import numpy as np, keras
@@ -110,9 +128,9 @@ CELLS = (
 @pytest.mark.quick_in("keras")
 def test_a_notebook_gets_one_line_and_a_table(tmp_path):
     cells = [nbformat.v4.new_code_cell(textwrap.dedent(text)) for text in CELLS]
-    notebook = nbformat.v4.new_notebook(cells=cells)
-    NotebookClient(notebook, timeout=200, kernel_name="python3").execute()
-    _, work, table, callback = (cell.outputs for cell in notebook.cells)
+    written = nbformat.v4.new_notebook(cells=cells)
+    NotebookClient(written, timeout=200, kernel_name="python3").execute()
+    _, work, table, callback = (cell.outputs for cell in written.cells)
     shown = [out for out in work if out.output_type == "display_data"]
     assert len(shown) == 1
     assert "training" in shown[0].data["text/plain"]

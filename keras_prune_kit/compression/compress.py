@@ -135,8 +135,8 @@ def compress(
         out_dir: A folder to `save` the report to. Defaults to `None`.
         callbacks: Keras callbacks of your own for the fine-tuning. Defaults to none.
         verbose: The progress output of `fit`, and a line for each stage of the job with
-            the time it took; 0 for none. Defaults to `"auto"`, in a notebook a single
-            line with the running stage instead.
+            the time it took; 0 for none. Defaults to `"auto"`, in a notebook (with
+            TensorFlow) a single line with the running stage instead.
         target: `"smallest"` or `"fastest"` to search for the smallest or the fastest
             file; it needs a metric. Defaults to `None`: once, without a search.
         max_accuracy_drop: The largest accepted drop of the metric in a search, on the
