@@ -74,6 +74,42 @@ def without_training(zeros):
     }
 
 
+def at_once(row, zeros, method, samples=512):
+    """The accuracy without training, and of the dense network."""
+    found = lines("one_shot", row=row, zeros=zeros, samples=samples)
+    if method == "dense":
+        # Each method has it in its lines.
+        return f"{mean(found, 'dense'):.4f}"
+    found = [line for line in found if line["method"] == method]
+    return f"{mean(found, 'accuracy'):.4f}"
+
+
+def table_of(name, methods, columns):
+    """A sentence for each line of a table of accuracies without training."""
+    for method in methods:
+        found = [number for number, c in enumerate(columns) if has_run(*c, method)]
+        texts = [f"{{c{n}}}" if n in found else "" for n in range(len(columns))]
+        label = f"{name}, {method}" if name else method
+        sentence = f"| {label} |" + "".join(f" {t} |" if t else " |" for t in texts)
+        chosen = {f"c{n}": columns[n] for n in found}
+
+        def figures(method=method, chosen=chosen):
+            return {key: at_once(*column, method) for key, column in chosen.items()}
+
+        yield "examples/benchmarks/README.md", sentence, figures
+
+
+def has_run(row, zeros, method):
+    found = lines("one_shot", row=row, zeros=zeros, samples=512)
+    return any(method in ("dense", line["method"]) for line in found)
+
+
+_PLAIN = ("dense", "magnitude", "LAMP", "magnitude + solve", "LAMP + solve")
+_DIGITS = [("mnist_cnn", z) for z in (0.9, 0.95, 0.98)]
+_DIGITS += [("lenet_5", z) for z in (0.95, 0.98)]
+_COLOURED = [("resnet8", z) for z in (0.5, 0.7, 0.8, "2:4")]
+_ROWS_OF_DIGITS = [("encoder", z) for z in (0.5, "2:4")]
+
 _SMALLER = "| {ratio}x | {accuracy} | {before} | {tfmot}x |"
 _FASTER = "| {macs}x | {float32}x faster | {int8}x faster | {accuracy} | {before} |"
 
@@ -113,6 +149,37 @@ SENTENCES = [
         "microseconds a picture before and {after_us} after, {fast_before} % and "
         "{fast_after} % right",
         lambda: front_page(),
+    ),
+    *table_of("", (*_PLAIN, "LAMP + OBS"), _DIGITS),
+    *table_of(
+        "ResNet8",
+        (*_PLAIN, "LAMP, BatchNorm", "LAMP + OBS", "surgeon + solve"),
+        _COLOURED,
+    ),
+    *table_of(
+        "encoder",
+        ("dense", "magnitude", "magnitude + solve", "LAMP + solve", "surgeon + solve"),
+        _ROWS_OF_DIGITS,
+    ),
+    (
+        "examples/benchmarks/README.md",
+        "takes the ResNet8 at 80 % from {solved} to {distilled}, LeNet-5 at 98 % from "
+        "{lenet} to {lenet_distilled}",
+        lambda: {
+            "solved": at_once("resnet8", 0.8, "LAMP + solve"),
+            "distilled": at_once("resnet8", 0.8, "LAMP + solve, distilled"),
+            "lenet": at_once("lenet_5", 0.98, "LAMP + solve"),
+            "lenet_distilled": at_once("lenet_5", 0.98, "LAMP + solve, distilled"),
+        },
+    ),
+    (
+        "examples/benchmarks/README.md",
+        "LAMP + solve gives the MNIST CNN {mnist} at 95 %, the ResNet8 {resnet} at "
+        "70 %",
+        lambda: {
+            "mnist": at_once("mnist_cnn", 0.95, "LAMP + solve", 64),
+            "resnet": at_once("resnet8", 0.7, "LAMP + solve", 64),
+        },
     ),
 ]
 
