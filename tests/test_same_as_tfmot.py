@@ -20,6 +20,23 @@ def test_same_sparsity_as_tfmot(step):
     assert kpk.ConstantSparsity(0.7, 10)(step) == pytest.approx(float(constant[1]))
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        kpk.PrunePolicy,
+        kpk.PruningCallback,
+        lambda schedule: kpk.Rule("dense", schedule),
+        lambda schedule: kpk.PrunePolicy(0.5, [kpk.Rule("dense", schedule)]),
+    ],
+)
+def test_a_schedule_of_tfmot_is_refused_with_the_one_to_write(use):
+    import tensorflow_model_optimization as tfmot
+
+    schedule = tfmot.sparsity.keras.PolynomialDecay(0.1, 0.8, 0, 100)
+    with pytest.raises((TypeError, ValueError), match=r"kpk\.PolynomialDecay.* same"):
+        use(schedule)
+
+
 def tfmot_mask(weights, sparsity, block=(1, 1), pooling="AVG", m_by_n=None):
     import tensorflow as tf
     from tensorflow_model_optimization.python.core.sparsity.keras import (

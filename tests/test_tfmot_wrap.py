@@ -284,3 +284,12 @@ def test_our_own_pruner_refuses_a_wrapped_model():
 def test_a_keras_3_model_is_told_what_to_use(call, instead):
     with pytest.raises(TypeError, match=f"tf_keras.*{instead}"):
         call(models.sequential(keras))
+
+
+def test_the_report_of_a_wrapped_model_has_no_complaint_about_the_wrappers():
+    model = K.Sequential([K.layers.Input((4,)), K.layers.Dense(8)])
+    policy = kpk.PrunePolicy(kpk.ConstantSparsity(0.5))
+    wrapped = kpk.tfmot.wrap(model, policy).model
+    report = kpk.sparsity_report(wrapped)
+    assert [weight.shape for weight in report.weights] == [(4, 8)]
+    assert report.skipped == ()

@@ -101,7 +101,8 @@ print(f"on the test images {file.evaluate(*test):.4f}")
 #   thousand bytes, an accuracy of 0.97 is nothing.
 #
 # So: the size in doublings, and below the accuracy that you require, one doubling more
-# for each half percent that is missing.
+# for each half percent that is missing. (`help(kpk.smallest_within)` has a ready one,
+# against a baseline.)
 
 # %%
 REQUIRED = 0.95
@@ -184,7 +185,8 @@ for trial in own.oracle.get_best_trials(trials):
 
 # %% [markdown]
 # KerasTuner saves the weights of the last epoch, as `score` is in no epoch's logs. That
-# is the epoch that was exported, so the model that it gives back makes the same file:
+# is the epoch that was exported, so the model that it gives back makes the same file.
+# (Keras warns that it skips the optimizer's variables: the export needs none.)
 
 # %%
 best = own.get_best_models(1)[0]
@@ -204,7 +206,7 @@ print(f"on the test images {again.evaluate(*test):.4f}")
 # - **All trials look alike.** The range of `sparsity` is too tame. Go up to 0.95 or
 #   0.98.
 # - **The winner is not pruned.** The objective was `val_accuracy` and KerasTuner kept
-#   the best epoch, an early one. Return the measures from `fit`, as in step 4.
+#   the best epoch, an early one. Return the measures from `fit`, as in step 5.
 # - **A callback made once, outside of `fit`.** KerasTuner copies it for each trial, so
 #   it works, but each trial has the same sparsity.
 # - **The search fails after three trials.** KerasTuner gives up after three failures in

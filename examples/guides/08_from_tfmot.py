@@ -115,7 +115,8 @@ print(policy.plan(dense))
 #
 # | TFMOT | here |
 # |---|---|
-# | `prune_low_magnitude(model, pruning_schedule=s)` | `PrunePolicy(s)` |
+# | its `PolynomialDecay(...)` | `kpk.PolynomialDecay(...)`, same arguments |
+# | `prune_low_magnitude(model, pruning_schedule=s)` | `PrunePolicy(s)`, `s` from kpk |
 # | `UpdatePruningStep()` | `PruningCallback(policy)` |
 # | `PruningSummaries(log_dir)` | `SparsitySummaries(log_dir)` |
 # | `strip_pruning(model)` | nothing |

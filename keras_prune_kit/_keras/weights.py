@@ -69,7 +69,7 @@ def find_weights(model: Any) -> Iterator[PrunableWeight | Unprunable]:
 def check_not_wrapped(model: Any) -> None:
     """Raise a `ValueError` if a layer of the model is wrapped by TFMOT for pruning."""
     for path, layers in walk(model):
-        if any(b.__name__ == "PruneLowMagnitude" for b in type(layers[-1]).__mro__):
+        if _is_tfmot_wrapper(layers[-1]):
             raise ValueError(
                 f"Layer '{path}' is wrapped by TFMOT, which already prunes it. Train "
                 "with kpk.tfmot.callbacks(), or remove the wrappers first: "
@@ -140,7 +140,8 @@ def _own_weights(
         return
     kind = _known_class(layer)
     if kind is None:
-        if _owns_weights(layer):
+        # A wrapper owns masks and thresholds; the kernel is the wrapped layer's.
+        if _owns_weights(layer) and not _is_tfmot_wrapper(layer):
             yield Unprunable(path, _reason(layer))
         return
     for attribute in _KERNELS[kind]:
@@ -229,6 +230,10 @@ def _reason(layer: Any) -> str:
     if "Normalization" in name:
         return "normalization: pruning it removes whole channels"
     return f"{name} names no prunable weights; define get_prunable_weights() in it"
+
+
+def _is_tfmot_wrapper(layer: Any) -> bool:
+    return any(b.__name__ == "PruneLowMagnitude" for b in type(layer).__mro__)
 
 
 def _owns_weights(layer: Any) -> bool:

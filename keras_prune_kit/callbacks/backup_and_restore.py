@@ -31,7 +31,9 @@ class BackupAndRestore(TwoWorldCallback):
     the callback of `tf_keras` is used unchanged.
 
     Args:
-        backup_dir: A folder for the backup only; created if missing.
+        backup_dir: A folder for the backup only; created if missing. Another for each
+            `fit` of a script: run again after a kill, the first `fit` that uses a
+            folder takes the backup in it for its own.
         delete_checkpoint: If True, remove the backup at the end of training. Defaults
             to `True`.
 

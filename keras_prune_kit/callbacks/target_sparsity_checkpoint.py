@@ -25,6 +25,10 @@ class TargetSparsityCheckpoint(TwoWorldCallback):
     better only because it is not pruned yet. This callback runs Keras'
     `ModelCheckpoint` on the epochs at the target only.
 
+    Each `fit` compares its own epochs only, so after a resumed one a worse epoch may
+    have replaced the best of before: keep each file by its value, as in
+    `"best_{val_loss:.4f}.keras"`.
+
     Args:
         filepath: The path to save to, as in `ModelCheckpoint`.
         monitor: The entry of `logs` to compare epochs by. Defaults to `"val_loss"`.

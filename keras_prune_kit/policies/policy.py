@@ -38,6 +38,7 @@ from keras_prune_kit.schedules import (
     PolynomialDecay,
     Schedule,
     check_sparsity,
+    instead_of_tfmot,
 )
 from keras_prune_kit.structures import Channel, Structure, Unstructured
 
@@ -328,6 +329,7 @@ def as_policy(policy: object) -> PrunePolicy:
     raise TypeError(
         "policy is a PrunePolicy, a schedule or a final sparsity such as 0.8; rules go "
         f"into one: PrunePolicy(0.8, rules). Received: {policy!r}."
+        + instead_of_tfmot(policy)
     )
 
 

@@ -14,6 +14,7 @@ from keras_prune_kit.schedules.schedule import (
     UPDATES_PER_RAMP,
     Schedule,
     check_sparsity,
+    instead_of_tfmot,
 )
 from keras_prune_kit.schedules.steps import (
     Epochs,
@@ -32,4 +33,5 @@ __all__ = [
     "Schedule",
     "Step",
     "check_sparsity",
+    "instead_of_tfmot",
 ]

@@ -167,7 +167,19 @@ def check_sparsity(name: str, sparsity: object) -> None:
         raise ValueError(
             f"{name} is the fraction of weights that are zero, at least 0 and below 1 "
             f"(write 0.8 for 80 %). Received: {name}={sparsity!r}."
+            + instead_of_tfmot(sparsity)
         )
+
+
+def instead_of_tfmot(schedule: object) -> str:
+    """Return the remedy for a schedule of TFMOT; empty for anything else."""
+    roots = {base.__module__.partition(".")[0] for base in type(schedule).__mro__}
+    if "tensorflow_model_optimization" not in roots:
+        return ""
+    return (
+        " TFMOT's schedules belong to its wrappers: write kpk.PolynomialDecay or "
+        "kpk.ConstantSparsity with the same arguments."
+    )
 
 
 def check_rise(initial: float, final: float) -> None:

@@ -75,7 +75,9 @@ def smallest_within(max_accuracy_drop: float) -> Objective:
 
     Returns:
         An objective named `"smallest_within"`, to be minimized, for the `objective` of
-        any KerasTuner tuner or oracle.
+        any KerasTuner tuner or oracle. `CompressionHyperModel` returns what it needs;
+        a hypermodel of your own returns, from `fit`, `gzip_bytes`, `accuracy_drop` and
+        `objective.get_value` of the two under the key `"smallest_within"`.
 
     Raises:
         ValueError: If it is not a number of at least 0 and below 1.
@@ -105,7 +107,9 @@ def accuracy_size_score(accuracy_per_halving: float = 0.01) -> Objective:
             worth, above 0 and below 1. Defaults to 0.01.
 
     Returns:
-        An objective named `"accuracy_size_score"`, to be maximized.
+        An objective named `"accuracy_size_score"`, to be maximized. A hypermodel of
+        your own returns, from `fit`, `tflite_accuracy`, `size_ratio` and
+        `objective.get_value` of the two under the key `"accuracy_size_score"`.
 
     Raises:
         ValueError: If it is out of range.
