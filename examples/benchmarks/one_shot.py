@@ -91,11 +91,12 @@ def methods_for(name, zeros):
     return {key: method for key, method in METHODS.items() if is_of_use(key)}
 
 
-def policy_for(zeros, method):
+def policy_for(model, zeros, method):
     if zeros == "2:4":
+        odd = [layer for layer in model.layers if is_not_in_fours(layer)]
         return kpk.PrunePolicy(
             kpk.ConstantSparsity(0.5),
-            [kpk.Rule(is_not_in_fours, None)],
+            [kpk.Rule(layer.name, None) for layer in odd],
             structure=kpk.NofM(2, 4),
             criterion=method.criterion,
         )
@@ -110,7 +111,7 @@ def is_not_in_fours(layer):
 
 
 def prune(model, zeros, method, samples):
-    policy = policy_for(zeros, method)
+    policy = policy_for(model, zeros, method)
     if method.rounds is None:
         pruned = keras.models.clone_model(model)
         pruned.set_weights(model.get_weights())
