@@ -122,8 +122,8 @@ def test_what_the_figures_mean(run):
     assert guide["ratio"] == pytest.approx(guide["report"].ratio)
     assert guide["by_hand"] == guide["report"].tflite.gzip_bytes
     assert guide["zeros"] / guide["size"] == pytest.approx(0.9, abs=1e-3)
-    # As the text says: a real loss, and 17x, 50x and 3.6x.
-    assert guide["b"] - guide["c"] > guide["noise"]
+    # As the text says: 16x, 47x and 3.6x; and nothing lost that is more than luck.
+    assert abs(guide["b"] - guide["c"]) < guide["noise"]
     assert 15 < guide["ratio"] < 20 and 45 < guide["checkpoint"] / guide["by_hand"] < 55
 
 

@@ -78,7 +78,7 @@ print(f"from the .keras, gzipped: {checkpoint / by_hand:.1f}x")
 print(f"both as .tflite, plain: {len(float32.bytes) / len(report.tflite.bytes):.1f}x")
 
 # %% [markdown]
-# The same model: 17x, 50x and 3.6x. The second counts the optimizer's state, which
+# The same model: 16x, 47x and 3.6x. The second counts the optimizer's state, which
 # never ships. The first is right for a download, the third where nothing is compressed.
 #
 # ## 3. Where the ratio comes from
@@ -99,7 +99,7 @@ comparison = kpk.compare({"dense": dense, **files}, *test)
 print(comparison)
 
 # %% [markdown]
-# Bits and zeros do not quite multiply: 3.7 times 6.9 would be 26, and it is 17. To say
+# Bits and zeros do not quite multiply: 3.7 times 7.0 would be 26, and it is 16. To say
 # *where* the zeros are takes half a bit a weight at 90 %, and few bits make that no
 # cheaper.
 #
@@ -162,9 +162,9 @@ print(f"only dense right: {b}, only small right: {c}; |b - c| = {abs(b - c)}, ",
 print(f"noise up to {noise:.1f}")
 
 # %% [markdown]
-# Here it is not luck: 90 % of zeros after 15 epochs cost this network two or three
-# points. Another seed moves the figures as well, so a claim of tenths of a percent
-# takes several.
+# Here the difference is within the noise: these images show no loss at 90 % of zeros.
+# Another seed moves the figures as well, so a claim of tenths of a percent takes
+# several.
 #
 # ## 6. Milliseconds: on what?
 #
