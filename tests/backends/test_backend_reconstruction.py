@@ -73,7 +73,8 @@ def test_outputs_come_closer_by_training_without_labels():
     error = np.square(outputs(pruned, new) - wanted).mean()
     assert error < 0.9 * np.square(before - wanted).mean()
     for old, value in zip(zeros, pruned.get_weights(), strict=True):
-        np.testing.assert_array_equal(np.array(value) == 0, old)
+        if old.ndim > 1:  # A bias that was zero may become anything.
+            np.testing.assert_array_equal(np.array(value) == 0, old)
 
 
 def recurrent_and_transposed():

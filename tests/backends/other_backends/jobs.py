@@ -124,8 +124,10 @@ def test_compress_gives_a_model_of_this_backend(model, report):
     assert len(diary.splitlines()) == 3
     assert report.model.count_params() == model.count_params()
     assert report.model.jit_compile == model.jit_compile
-    kernel = keras.ops.convert_to_numpy(report.model.layers[0].kernel)
-    assert np.mean(kernel == 0) == 0.5
+    # One ranking of all kernels.
+    kernels = [w for w in report.model.get_weights() if w.ndim > 1]
+    zeros = sum(int(np.sum(np.asarray(kernel) == 0)) for kernel in kernels)
+    assert zeros == sum(kernel.size // 2 for kernel in kernels)
     predicted = report.model.predict(X, verbose=0)
     assert np.abs(report.tflite.predict(X) - predicted).max() < 0.05
     scores = model.evaluate(X, Y, verbose=0, return_dict=True)
@@ -241,9 +243,11 @@ def test_fewer_channels_leave_a_smaller_model_of_this_backend(model):
 
 
 def test_quantize_aware_says_what_to_do(model):
+    # Keras itself imports it where a layer is copied, as an earlier test does.
+    is_there = "tensorflow" in sys.modules
     with pytest.raises(ValueError, match=re.escape("target='smallest'")):
         kpk.quantize_aware(model)
-    assert "tensorflow" not in sys.modules
+    assert ("tensorflow" in sys.modules) == is_there
 
 
 def test_a_model_is_exported_amid_its_training():
