@@ -158,13 +158,18 @@ def measure(model, zeros, method, samples, test):
     }
 
 
-def run(name, seed, options, done):
-    """The lines of a network and seed that are not done."""
+def prepared(name, seed, options):
+    """The dense network, its accuracy, training samples and the test data."""
     data = NETWORKS[name].load(options.data)
     model = trained(name, seed, data, options.data, options.models)
     order = np.random.default_rng(seed).permutation(len(data.train[0]))
     samples = data.train[0][np.sort(order[: options.samples])]
-    dense = accuracy(model, data.test)
+    return model, accuracy(model, data.test), samples, data.test
+
+
+def run(name, seed, options, done):
+    """The lines of a network and seed that are not done."""
+    model, dense, samples, test = prepared(name, seed, options)
     for zeros in ZEROS[name]:
         for key, method in methods_for(name, zeros).items():
             line = {"row": name, "seed": seed, "samples": options.samples}
@@ -172,29 +177,36 @@ def run(name, seed, options, done):
             if tuple(line.values()) in done:
                 continue
             line["dense"] = dense
-            yield line | measure(model, zeros, method, samples, data.test)
+            yield line | measure(model, zeros, method, samples, test)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def main(text, rows, keys, lines_of):
+    """Run what is not recorded yet.
+
+    Args:
+        text: The docstring of the script.
+        rows: The names of its networks.
+        keys: What tells its lines apart.
+        lines_of: Yields the lines of a network and seed that are not done.
+    """
+    parser = argparse.ArgumentParser(description=text.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--models", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="a .jsonl file")
-    parser.add_argument("--rows", nargs="+", choices=ZEROS, default=[*ZEROS])
+    parser.add_argument("--rows", nargs="+", choices=rows, default=[*rows])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--samples", type=int, default=512)
     options = parser.parse_args()
-    text = options.out.read_text() if options.out.exists() else ""
-    lines = [json.loads(line) for line in text.splitlines()]
-    keys = ("row", "seed", "samples", "zeros", "method")
+    recorded = options.out.read_text() if options.out.exists() else ""
+    lines = [json.loads(line) for line in recorded.splitlines()]
     done = {tuple(line[key] for key in keys) for line in lines}
     for seed in options.seeds:
         for name in options.rows:
-            for line in run(name, seed, options, done):
+            for line in lines_of(name, seed, options, done):
                 print(json.dumps(line), flush=True)
                 with options.out.open("a") as file:
                     file.write(json.dumps(line) + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, ZEROS, ("row", "seed", "samples", "zeros", "method"), run)

@@ -16,8 +16,6 @@ Folders and FILE are as in `one_shot.py`. For the MNIST CNN in 2 bits expect .64
 .985 of the controls, .990 of weights that make up for each other.
 """
 
-import argparse
-import json
 import sys
 import time
 from pathlib import Path
@@ -28,8 +26,7 @@ import numpy as np
 import keras_prune_kit as kpk
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from one_shot import accuracy
-from one_shot_models import NETWORKS, trained
+from one_shot import accuracy, main, prepared
 
 BITS = (4, 3, 2)
 # The fraction of zeros of each network, then in 3 bits.
@@ -109,11 +106,7 @@ def measure(model, zeros, bits, method, samples, test):
 
 def run(name, seed, options, done):
     """The lines of a network and seed that are not done."""
-    data = NETWORKS[name].load(options.data)
-    model = trained(name, seed, data, options.data, options.models)
-    order = np.random.default_rng(seed).permutation(len(data.train[0]))
-    samples = data.train[0][np.sort(order[: options.samples])]
-    dense = accuracy(model, data.test)
+    model, dense, samples, test = prepared(name, seed, options)
     for zeros, bits in (*((0.0, bits) for bits in BITS), (ZEROS[name], 3)):
         for method in METHODS:
             line = {"row": name, "seed": seed, "samples": options.samples}
@@ -121,29 +114,8 @@ def run(name, seed, options, done):
             if tuple(line.values()) in done:
                 continue
             line["dense"] = dense
-            yield line | measure(model, zeros, bits, method, samples, data.test)
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--models", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True, help="a .jsonl file")
-    parser.add_argument("--rows", nargs="+", choices=ZEROS, default=[*ZEROS])
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--samples", type=int, default=512)
-    options = parser.parse_args()
-    text = options.out.read_text() if options.out.exists() else ""
-    lines = [json.loads(line) for line in text.splitlines()]
-    keys = ("row", "seed", "samples", "zeros", "bits", "method")
-    done = {tuple(line[key] for key in keys) for line in lines}
-    for seed in options.seeds:
-        for name in options.rows:
-            for line in run(name, seed, options, done):
-                print(json.dumps(line), flush=True)
-                with options.out.open("a") as file:
-                    file.write(json.dumps(line) + "\n")
+            yield line | measure(model, zeros, bits, method, samples, test)
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, ZEROS, ("row", "seed", "samples", "zeros", "bits", "method"), run)

@@ -11,9 +11,8 @@ from pathlib import Path
 import keras
 import numpy as np
 from compression_table import ROWS, mobilenet, trashnet
-from speed_table import encoder
+from speed_table import encoder, resnet
 
-CLASSES = 10
 SIZE = 32
 
 
@@ -44,22 +43,7 @@ class Network:
 
 def resnet8(K, folder):
     """Nine convolutions in three stages of one residual block each, 78,666 weights."""
-    layers = K.layers
-
-    def normalized(x, filters, strides=1, size=3):
-        x = layers.Conv2D(filters, size, strides, padding="same", use_bias=False)(x)
-        return layers.BatchNormalization()(x)
-
-    inputs = layers.Input((SIZE, SIZE, 3))
-    x = layers.ReLU()(normalized(inputs, 16))
-    for filters, strides in ((16, 1), (32, 2), (64, 2)):
-        branch = layers.ReLU()(normalized(x, filters, strides))
-        branch = normalized(branch, filters)
-        if strides > 1:
-            x = normalized(x, filters, strides, 1)
-        x = layers.ReLU()(layers.Add()([x, branch]))
-    x = layers.GlobalAveragePooling2D()(x)
-    return K.Model(inputs, layers.Dense(CLASSES, activation="softmax")(x))
+    return resnet(K, folder, (SIZE, SIZE, 3))
 
 
 def load_mnist(folder):

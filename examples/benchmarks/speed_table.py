@@ -83,15 +83,15 @@ class Row:
     goal: str
 
 
-def resnet(K, folder):
-    """Three stages of one residual block each, 16 to 64 filters, for MNIST."""
+def resnet(K, folder, shape=(28, 28, 1)):
+    """Three stages of one residual block each, 16 to 64 filters, for ten classes."""
     layers = K.layers
 
     def normalized(x, filters, strides=1, size=3):
         x = layers.Conv2D(filters, size, strides, padding="same", use_bias=False)(x)
         return layers.BatchNormalization()(x)
 
-    inputs = layers.Input((28, 28, 1))
+    inputs = layers.Input(shape)
     x = layers.ReLU()(normalized(inputs, 16))
     for filters, strides in ((16, 1), (32, 2), (64, 2)):
         branch = layers.ReLU()(normalized(x, filters, strides))
