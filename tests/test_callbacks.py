@@ -5,6 +5,7 @@ import copy
 import inspect
 import os
 import warnings
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -297,6 +298,67 @@ def test_auto_is_what_the_metric_is_and_not_its_output(K, tmp_path, metric, best
     assert (model.get_weights()[0] == kept[best(kept)]).all()
 
 
+@pytest.mark.each_value
+@pytest.mark.parametrize("ending", [".keras", ".weights.h5"])
+def test_a_worse_epoch_after_a_resume_leaves_the_best_of_before(
+    K, mlp, data, tmp_path, ending
+):
+    """Scores are dictated; the best epoch comes before the interruption."""
+    path = tmp_path / f"best{ending}"
+    scores = iter([3.0, 1.0, 2.0, 1.5, 4.0])
+    kept = {}
+
+    class Dictate(K.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            score = logs["val_loss"] = next(scores)
+            kept[score] = self.model.get_weights()[0].copy()
+
+    def fit(first, epochs):
+        model = mlp()
+        best = kpk.TargetSparsityCheckpoint(path, save_weights_only=ending != ".keras")
+        model.fit(
+            *data,
+            initial_epoch=first,
+            epochs=epochs,
+            verbose=0,
+            callbacks=[
+                Dictate(),
+                kpk.PruningCallback(kpk.ConstantSparsity(0.5)),
+                best,
+            ],
+        )
+        if ending == ".keras":
+            saved = K.models.load_model(path)
+        else:
+            saved = mlp()
+            saved.load_weights(path)
+        return best.best, saved.get_weights()[0]
+
+    fit(0, 2)
+    best, saved = fit(2, 4)
+    assert best == 1.0
+    assert (saved == kept[1.0]).all()
+    # A new run replaces the file, whatever was there.
+    best, saved = fit(0, 1)
+    assert best == 4.0
+    assert (saved == kept[4.0]).all()
+
+
+@pytest.mark.quick_in("tf_keras")
+def test_a_resumed_fit_replaces_the_best_of_before_by_a_better_one(mlp, data, tmp_path):
+    path = tmp_path / "best.keras"
+    best = kpk.TargetSparsityCheckpoint(path, monitor="loss")
+    callbacks = [kpk.PruningCallback(kpk.ConstantSparsity(0.5)), best]
+    first = mlp().fit(*data, verbose=0, callbacks=callbacks).history["loss"]
+    model = mlp()
+    model.fit(*data, epochs=20, verbose=0)
+    losses = model.fit(
+        *data, initial_epoch=1, epochs=3, verbose=0, callbacks=callbacks
+    ).history["loss"]
+    assert min(losses) < first[0]
+    assert best.best == pytest.approx(min(losses))
+
+
 @pytest.mark.quick_in("tf_keras")
 def test_auto_of_what_nobody_knows_says_what_to_pass(K, mlp, data, tmp_path):
     best = kpk.TargetSparsityCheckpoint(tmp_path / "best.keras", monitor="sparsity")
@@ -380,6 +442,35 @@ def test_the_latest_backup_is_that_of_the_highest_number(tmp_path):
         (tmp_path / name).mkdir()
     backups = backup_and_restore._WholeBackup(str(tmp_path), delete_checkpoint=False)
     assert [path.name for path in backups._backups()] == ["epoch_9", "epoch_10"]
+
+
+@pytest.mark.each_value
+def test_each_fit_of_a_script_finds_its_own_backup_in_a_shared_folder(
+    K, mlp, data, tmp_path, monkeypatch
+):
+    """The second `fit` of a script is interrupted, and the script is run again."""
+    folder = tmp_path / "backup"
+
+    def fit(epochs, stop_at=None):
+        class Stop(K.callbacks.Callback):
+            def on_epoch_begin(self, epoch, logs=None):
+                if epoch == stop_at:
+                    raise KeyboardInterrupt
+
+        callbacks = [kpk.BackupAndRestore(folder), Stop()]
+        return model.fit(*data, epochs=epochs, verbose=0, callbacks=callbacks).epoch
+
+    model = mlp()
+    assert fit(2) == [0, 1]
+    with pytest.raises(KeyboardInterrupt):
+        fit(4, stop_at=3)
+
+    monkeypatch.setattr(backup_and_restore, "_ended", Counter())  # a new process
+    model = mlp()
+    with pytest.warns(UserWarning, match="there, fit_2, is of a later"):
+        assert fit(2) == [0, 1]
+    assert fit(4) == [3]
+    assert not any(path.is_file() for path in folder.rglob("*"))
 
 
 def test_a_backup_where_a_file_is_is_refused(mlp, data, tmp_path):

@@ -112,7 +112,7 @@ print(policy.plan(model))
 #   `ModelCheckpoint` would save the best of all epochs, an unpruned one.
 # - `BackupAndRestore` is for a machine that may be taken away: run the same script
 #   again, and this `fit` goes on after the last whole epoch, at the sparsity where it
-#   was. Give each `fit` of a script a folder of its own.
+#   was; `best.keras` stays until an epoch is better.
 #
 # The ramp ends at half of the run, after 20 epochs, so that early stopping has
 # something to choose from.
@@ -176,9 +176,9 @@ print(kpk.compare({"tuned": tuned, "pruned": best, "int8": file}, *test))
 #   `training=False`.
 # - **Early stopping before the target.** `PruningCallback` was missing in that `fit`,
 #   or it is a `ReduceLROnPlateau` or a callback of your own: these count every epoch.
-# - **After a kill, a worse epoch replaces the best.** Checkpoints and early stopping do
-#   not know what came before the kill. Keep each file,
-#   `TargetSparsityCheckpoint("best_{val_loss:.4f}.keras")`, and take the lowest.
+# - **After a kill, early stopping has forgotten.** It compares the epochs since then
+#   only, so it may restore a worse one. `TargetSparsityCheckpoint` remembers the best:
+#   load `best.keras`.
 # - **Augmentation after the split.** Augment the training part only. In the model, as
 #   here, that takes care of itself; in a `tf.data` pipeline map it over the training
 #   data alone, and calibrate int8 with pictures as they are in use, not with augmented

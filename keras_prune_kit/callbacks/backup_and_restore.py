@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import warnings
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,10 @@ from keras_prune_kit._tools.files import (
     scratch_folder,
 )
 
-_EPOCH = "epoch_"
+_EPOCH, _FIT = "epoch_", "fit_"
+
+# The fits of this process that have ended and removed their backup, by its folder.
+_ended: Counter[Path] = Counter()
 
 
 class BackupAndRestore(TwoWorldCallback):
@@ -30,10 +35,12 @@ class BackupAndRestore(TwoWorldCallback):
     one step; only after that is the previous backup removed. For a `tf_keras` model,
     the callback of `tf_keras` is used unchanged.
 
+    Several `fit`s of a script can share a folder: after a kill, run the script again,
+    and the second `fit` takes up the backup of the second. Those before it train again,
+    unless their backups are kept in folders of their own.
+
     Args:
-        backup_dir: A folder for the backup only; created if missing. Another for each
-            `fit` of a script: run again after a kill, the first `fit` that uses a
-            folder takes the backup in it for its own.
+        backup_dir: A folder for the backup only; created if missing.
         delete_checkpoint: If True, remove the backup at the end of training. Defaults
             to `True`.
 
@@ -61,9 +68,8 @@ class BackupAndRestore(TwoWorldCallback):
         check_writable_folder(self.backup_dir)
         own = _keras.callback_namespace(self.model).BackupAndRestore
         kind = own if _keras.is_tf_keras(self.model) else _WholeBackup
-        self._at_work = kind(
-            os.fspath(self.backup_dir), delete_checkpoint=self.delete_checkpoint
-        )
+        place = _place_of(self.backup_dir, _ended[self.backup_dir.resolve()] + 1)
+        self._at_work = kind(os.fspath(place), delete_checkpoint=self.delete_checkpoint)
         self._at_work.set_model(self.model)
         self._at_work.on_train_begin(logs)
 
@@ -76,6 +82,10 @@ class BackupAndRestore(TwoWorldCallback):
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self._at_work.on_train_end(logs)
         self._at_work = None  # KerasTuner deep-copies callbacks.
+        if self.delete_checkpoint:
+            _ended[self.backup_dir.resolve()] += 1
+            with contextlib.suppress(OSError):  # Something else is in it, or it went.
+                self.backup_dir.rmdir()
 
 
 class _WholeBackup(keras.callbacks.Callback):
@@ -120,6 +130,22 @@ class _WholeBackup(keras.callbacks.Callback):
         callback = keras.callbacks.BackupAndRestore(os.fspath(folder))
         callback.set_model(self.model)
         return callback
+
+
+def _place_of(folder: Path, number: int) -> Path:
+    """Return the folder for the backup of a `fit`, by its number in the process."""
+    # tf_keras leaves empty folders behind.
+    later = [path for path in folder.glob(f"{_FIT}*/**/*") if path.is_file()]
+    if number == 1 and later:
+        name = later[0].relative_to(folder).parts[0]
+        warnings.warn(
+            f"This is the first fit with a backup in {folder}, and the backup there, "
+            f"{name}, is of a later one of the run before: this fit trains from its "
+            "first epoch, and the later one resumes. To resume from every fit, give "
+            "each a folder of its own.",
+            stacklevel=5,
+        )
+    return folder if number == 1 else folder / f"{_FIT}{number}"
 
 
 def _number(backup: Path) -> str:

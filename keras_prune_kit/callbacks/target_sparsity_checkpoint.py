@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from keras_prune_kit import _keras
 from keras_prune_kit._keras.two_world_callback import TwoWorldCallback
-from keras_prune_kit._tools.checks import as_path, check_flag, is_one_of
+from keras_prune_kit._tools.checks import as_path, check_flag, is_number, is_one_of
+from keras_prune_kit._tools.file_notes import read_note, write_note
 from keras_prune_kit._tools.files import replacing_folder
 from keras_prune_kit._tools.spelling import did_you_mean
 from keras_prune_kit.pruner import IncompletePruningWarning, active_pruner
@@ -25,9 +27,9 @@ class TargetSparsityCheckpoint(TwoWorldCallback):
     better only because it is not pruned yet. This callback runs Keras'
     `ModelCheckpoint` on the epochs at the target only.
 
-    Each `fit` compares its own epochs only, so after a resumed one a worse epoch may
-    have replaced the best of before: keep each file by its value, as in
-    `"best_{val_loss:.4f}.keras"`.
+    A `fit` that goes on after its first epoch (`BackupAndRestore`, `initial_epoch`)
+    replaces a `.keras` or `.h5` file of before only with a better epoch: the value of
+    `monitor` is noted in the file. A `fit` from its first epoch begins anew.
 
     Args:
         filepath: The path to save to, as in `ModelCheckpoint`.
@@ -92,9 +94,20 @@ class TargetSparsityCheckpoint(TwoWorldCallback):
         self._has_seen_target = self._has_seen_target or pruner.is_at_target
         logs = logs or {}
         if self._checkpoint is None:
+            if epoch and self.best is None:
+                self.best = self._best_of_before()
             self._checkpoint = self._open(logs)
         if pruner.is_at_target:
             self._save(self._checkpoint or self._keras_checkpoint("min"), epoch, logs)
+
+    def _best_of_before(self) -> float | None:
+        """Return the value that the file of an interrupted `fit` has noted."""
+        path = Path(self.filepath)
+        note = read_note(path) if path.is_file() else None
+        if note is None or note.get("monitor") != self.monitor:
+            return None
+        value = note.get("value")
+        return float(value) if is_number(value) else None
 
     def _open(self, logs: dict[str, Any]) -> Any:
         """Return Keras' checkpoint; `None` if `monitor` and its mode are unknown."""
@@ -113,6 +126,7 @@ class TargetSparsityCheckpoint(TwoWorldCallback):
             mode=mode,
             save_weights_only=self.save_weights_only,
             save_best_only=True,
+            initial_value_threshold=self.best,
         )
         checkpoint.set_params(self.params)
         # Of a Distiller, only the student is pruned.
@@ -129,9 +143,11 @@ class TargetSparsityCheckpoint(TwoWorldCallback):
         with replacing_folder(place) as part:
             checkpoint.filepath = os.fspath(part / name)
             checkpoint.on_epoch_end(epoch, logs)
-        if self.monitor in logs:
-            # A plain number: Keras keeps a numpy scalar or a float.
-            self.best = np.asarray(checkpoint.best).item()
+            if self.monitor in logs:
+                # A plain number: Keras keeps a numpy scalar or a float.
+                self.best = np.asarray(checkpoint.best).item()
+                for path in part.iterdir():
+                    write_note(path, {"monitor": self.monitor, "value": self.best})
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self._has_seen_target is False:
