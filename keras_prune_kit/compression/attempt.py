@@ -25,7 +25,7 @@ from keras_prune_kit.compression.repairing import (
 from keras_prune_kit.compression.thinning import Thinning, thinned
 from keras_prune_kit.measuring.sparsity import sparsity_report
 from keras_prune_kit.policies import PrunePolicy
-from keras_prune_kit.quantization import quantize_aware
+from keras_prune_kit.quantization import quantize_aware, strip_quantization
 from keras_prune_kit.reports import SparsityReport
 from keras_prune_kit.tflite import TFLiteModel, export_tflite
 
@@ -193,11 +193,26 @@ def run_attempt(
     return Outcome(trained, exported, report, score)
 
 
+def ordinary(trained: Any, model: Any) -> Any:
+    """Return a trained copy without fake quantization, compiled as the model is.
+
+    Args:
+        trained: The model of an `Outcome`.
+        model: The model that it is a copy of.
+    """
+    if _keras.is_quantization_aware(trained):
+        trained = strip_quantization(trained)
+    # It was trained with the loss and metrics for soft targets.
+    _keras.compile_like(model, trained)
+    return trained
+
+
 def _repair(
     model: Any, setting: Setting, data: Any, representative_data: Any
 ) -> Outcome:
     """Prune a copy at once, repair what is left and export it, without training."""
-    samples, bits = repair_samples(model, data), _FEW_BITS.get(setting.quantization)
+    bits = setting.weight_bits or _FEW_BITS.get(setting.quantization)
+    samples = repair_samples(model, data)
     for policy in setting.policies:
         pruned = repaired(model, policy, samples, bits)
         model = _without_zero_channels(pruned, policy)

@@ -6,23 +6,18 @@ import math
 from collections.abc import Sequence
 
 from keras_prune_kit.compression.attempt import Setting
+from keras_prune_kit.criteria import lamp
 from keras_prune_kit.policies import PrunePolicy
 from keras_prune_kit.reports.tables import percent
 from keras_prune_kit.schedules import Fraction, PolynomialDecay
 
 LEAST_SHARE = 2  # epochs of an attempt
-_MOST_ATTEMPTS = 4
+_SHARE = 4  # epochs of an attempt, if there are enough for several
+_MOST_ATTEMPTS = 6
 _UNTRAINED_ATTEMPTS = 6  # Each takes seconds.
 
-_RAMP = Fraction(0.6)  # of an attempt; the metric recovers in its remaining steps
-_DENSEST = 0.5
+_RAMP = Fraction(0.5)  # of an attempt; the metric recovers in its remaining steps
 _NEXT_DENSITY = 0.6  # times the previous density, as long as all settings held
-
-# The first density is inversely proportional to the square root of the total steps. On
-# the MNIST CNN, some 24,000 steps allow 1.3 %.
-_DENSITY_OF_ONE_STEP = 2.0
-_DENSITIES = (0.01, 0.25)
-_DENSITY_OF_UNKNOWN_STEPS = 0.05
 
 
 def ramp_to(sparsity: float, begin: float = 0.0) -> PrunePolicy:
@@ -33,34 +28,30 @@ def ramp_to(sparsity: float, begin: float = 0.0) -> PrunePolicy:
         begin: The sparsity to begin with. Defaults to 0.
     """
     schedule = PolynomialDecay(min(begin, sparsity), sparsity, end_step=_RAMP)
-    return PrunePolicy(schedule, scope="global")
+    return PrunePolicy(schedule, criterion=lamp, scope="global")
 
 
 class Densities:
-    """A search for the lowest density that holds, from low to high.
+    """A search for the lowest density that holds.
 
-    Until one holds, the density is doubled, then multiplied by four, then by eight.
-    After that it is bisected on a logarithmic scale, between the lowest that held and
-    the highest that did not.
+    As long as all hold, the density is multiplied by 0.6. After one that does not, it
+    is bisected on a logarithmic scale, between the lowest that held and the highest
+    that did not.
 
     Args:
         first: The first density, 0 to 1.
-        densest: The highest density to try, below 1.
+        held: A density that is known to hold. Defaults to 1, the whole model.
     """
 
-    def __init__(self, first: float, densest: float) -> None:
-        self._first = first
-        self._densest = densest
-        self._held: float | None = None
+    def __init__(self, first: float, held: float = 1.0) -> None:
+        self._first: float | None = first
+        self._held = held
         self._failed: float | None = None
-        self._failures = 0
 
     def next(self) -> float:
         """Return the density to try now, 0 to 1."""
-        if self._held is None:
-            if self._failed is None:
-                return self._first
-            return min(self._failed * 2**self._failures, self._densest)
+        if self._first is not None:
+            return self._first
         if self._failed is None:
             return self._held * _NEXT_DENSITY
         # The geometric mean halves the interval on a logarithmic scale.
@@ -68,23 +59,22 @@ class Densities:
 
     def tell(self, density: float, holds: bool) -> None:
         """Record whether a density held."""
+        self._first = None
         if holds:
             self._held = density
         else:
             self._failed = density
-            self._failures += 1
 
 
 class Bisection:
-    """Search for the highest sparsity that holds, from high to low.
+    """Search for the highest sparsity that holds.
 
     A setting holds if its file stays within the accepted drop of the metric.
 
     Args:
         quantization: The quantization of all settings.
         weight_bits: The bits per weight of all settings, as in `Setting`.
-        steps: Optimizer steps of all attempts together: the more, the sparser the first
-            setting. `None` if the number is unknown.
+        densities: The search for the density, from its start.
         attempts: The number of settings to try.
 
     Attributes:
@@ -95,27 +85,14 @@ class Bisection:
         self,
         quantization: str,
         weight_bits: int | None,
-        steps: int | None,
+        densities: Densities,
         attempts: int,
     ) -> None:
         self.sparsity = 0.0
         self._quantization = quantization
         self._weight_bits = weight_bits
-        first = _DENSITY_OF_UNKNOWN_STEPS
-        if steps is not None:
-            least, most = _DENSITIES
-            first = min(max(_DENSITY_OF_ONE_STEP / math.sqrt(steps), least), most)
-        self._densities = Densities(first, _DENSEST)
+        self._densities = densities
         self.attempts = attempts
-
-    def begin_denser(self, times: float) -> None:
-        """Begin with a higher density, in a model with fewer weights.
-
-        Args:
-            times: The weights of the whole model divided by those that are there.
-        """
-        first = min(self._densities.next() * times, _DENSEST)
-        self._densities = Densities(first, _DENSEST)
 
     def next(self) -> Setting | None:
         """Return the setting to try now."""

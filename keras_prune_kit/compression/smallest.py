@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
-from keras_prune_kit import _keras
-from keras_prune_kit._tools.files import scratch_folder
 from keras_prune_kit.compression.attempt import (
     LATENCY_RUNS,
     Outcome,
@@ -16,36 +12,24 @@ from keras_prune_kit.compression.attempt import (
     export,
     make_attempt,
     number_format,
+    ordinary,
     prunes_while_quantized,
     run_attempt,
 )
-from keras_prune_kit.compression.bisection import (
-    Bisection,
-    Ladder,
-    attempts_in,
-    ramp_to,
-    shares,
-)
+from keras_prune_kit.compression.bisection import shares
+from keras_prune_kit.compression.descent import Descent
 from keras_prune_kit.compression.distilled_training import DistilledTraining
 from keras_prune_kit.compression.recipe import Recipe, with_deciding_metric
-from keras_prune_kit.compression.repairing import DENSE, start_of
-from keras_prune_kit.compression.thinning import Thinning, thinned
-from keras_prune_kit.compression.tried import Tried
-from keras_prune_kit.compression.warm_start import WarmStart
+from keras_prune_kit.compression.repairing import start_of
+from keras_prune_kit.compression.tried import Tried, tell_attempt
 from keras_prune_kit.measuring.comparison import compare_opened
 from keras_prune_kit.measuring.sparsity import sparsity_report
 from keras_prune_kit.policies import PrunePolicy
-from keras_prune_kit.quantization import quantize_aware, strip_quantization
-from keras_prune_kit.reconstruction import policy_at_once
+from keras_prune_kit.quantization import quantize_aware
 from keras_prune_kit.reports import CompressionReport
-
-_log = logging.getLogger(__name__)
 
 # An attempt on tf_keras prunes for an epoch and trains quantized for another.
 LEAST_EPOCHS = 4
-_LEAST_TO_THIN = 16  # epochs of a search that first takes channels out
-_CHANNELS = 0.5
-
 _BITS, _BITS_OF_TFMOT = (4, 8), (8,)  # the strongest first
 
 
@@ -58,7 +42,8 @@ def find_smallest(
     """Make attempts within the job's epochs and report the smallest file that holds.
 
     The first attempt is the dense model, quantized after training, which needs no
-    epoch. It is the result if no other attempt holds.
+    epoch. It is the result if no other attempt holds. A policy of the user is tried
+    with ever more bits; else a `Descent` searches for the sparsity.
 
     Args:
         recipe: The job.
@@ -71,14 +56,17 @@ def find_smallest(
     model, evaluation = recipe.model, recipe.evaluation
     result = copy_for(model, None)  # Fails before training if it cannot be copied.
     allowance = recipe.allowance(max_accuracy_drop)
-    strategy = _strategy(recipe, policy, quantization)
-    quantized = quantization or "int8"
-    dense = export(model, quantized, recipe.representative_data)
-    tried = _Tried(evaluation, allowance)
-    tried.add(f"dense, {number_format(quantized)}", 0, dense)
-    _try_all(recipe, strategy, tried, quantization is None and policy is None)
+    bits = _bits(recipe, quantization)
+    numbers = quantization or "int8"
+    dense = export(model, numbers, recipe.representative_data)
+    tried = Tried(evaluation, allowance)
+    tried.add(f"dense, {number_format(numbers)}", 0, dense)
+    if policy is None:
+        Descent(recipe, quantization, bits[0], tried).run()
+    else:
+        _climb(recipe, tried, [Setting(policy, numbers, number) for number in bits])
 
-    models = {"baseline": model, f"baseline + {number_format(quantized)}": dense}
+    models = {"baseline": model, f"baseline + {number_format(numbers)}": dense}
     chosen, exported, sparsity, begun = 0, dense, None, {}
     if tried.held:
         chosen, setting, best = min(tried.held, key=_size)
@@ -104,117 +92,34 @@ def _size(held: tuple[int, Setting, Outcome]) -> int:
     return held[-1].tflite.gzip_bytes
 
 
-@dataclass
-class _Tried(Tried):
-    """The attempts so far.
-
-    Attributes:
-        held: The number, setting and outcome of each attempt that holds.
-    """
-
-    held: list[tuple[int, Setting, Outcome]] = field(default_factory=list)
-
-
-def _try_all(
-    recipe: Recipe, strategy: Bisection | Ladder, tried: _Tried, may_thin: bool
-) -> None:
-    """Make the attempts of a strategy; those at searched sparsities start warm."""
+def _climb(recipe: Recipe, tried: Tried, settings: list[Setting]) -> None:
+    """Make attempts at a policy with more and more bits, until one holds."""
     training = DistilledTraining.of(
         recipe, tried.evaluation.metric, tried.allowance.mode
     )
-    start, left = recipe.model, recipe.epochs
-    if may_thin and isinstance(strategy, Bisection) and left >= _LEAST_TO_THIN:
-        thin, left = _thin(recipe, training, tried)
-        if thin is not None:
-            start = thin
-            strategy.begin_denser(recipe.model.count_params() / thin.count_params())
-    with scratch_folder() as folder:
-        warm_start = WarmStart(folder)
-        for epochs in shares(left, strategy.attempts):
-            setting = strategy.next()
-            if setting is None:
-                return
-            share = training.lasting(epochs)
-            outcome = _attempt(
-                recipe, start, setting, share, strategy.sparsity, warm_start
-            )
-            name = strategy.describe(setting)
-            holds = tried.add(name, epochs, outcome.tflite)
-            strategy.tell(holds)
-            if holds:
-                tried.held.append((len(tried.attempts) - 1, setting, outcome))
+    parts = shares(recipe.epochs, len(settings))
+    for index, (setting, epochs) in enumerate(zip(settings, parts, strict=True)):
+        tell_attempt(index, parts, recipe.epochs)
+        outcome = _attempt(recipe, setting, training.lasting(epochs))
+        name = f"your policy, {setting.number_format}"
+        if tried.add(name, epochs, outcome.tflite):
+            tried.keep(setting, outcome)
+            return
 
 
-def _thin(
-    recipe: Recipe, training: DistilledTraining, tried: _Tried
-) -> tuple[Any, int]:
-    """Take half of the channels out, for all attempts, if the metric holds without.
-
-    Returns:
-        The smaller model, or `None` if it does not hold or no channel can leave, and
-        the epochs that are left.
-    """
-    thinning, share = Thinning(_CHANNELS), recipe.epochs // 4
-    try:
-        thinning.check(recipe.model)
-    except ValueError:
-        return None, recipe.epochs
-    small = thinned(recipe.model, thinning, training.lasting(share))
-    _keras.compile_like(recipe.model, small)
-    score = tried.evaluation.keras(small)[tried.evaluation.metric]
-    _log.info("%s out: %s %.4f", thinning, tried.evaluation.metric, score)
-    holds = tried.allowance.holds(score)
-    return (small if holds else None), recipe.epochs - share
-
-
-def _attempt(
-    recipe: Recipe,
-    start: Any,
-    setting: Setting,
-    training: DistilledTraining,
-    sparsity: float | None,
-    warm_start: WarmStart,
-) -> Outcome:
-    """Make an attempt; at a searched sparsity, from the weights of an earlier one."""
+def _attempt(recipe: Recipe, setting: Setting, training: DistilledTraining) -> Outcome:
+    samples, model = recipe.representative_data, recipe.model
     if not training.epochs:
-        policy = setting.policy if sparsity is None else policy_at_once(sparsity)
-        setting = replace(setting, policy=policy)
-        return make_attempt(start, setting, training, recipe.representative_data)
-    first, name = start, DENSE
-    if sparsity is None or not warm_start.has(sparsity):
-        first, name = start_of(start, setting.policy, training)
+        return make_attempt(model, setting, training, samples)
+    first, name = start_of(model, setting.policy, training)
     copied = copy_for(first, setting.weight_bits)
-    if sparsity is not None:
-        begin = warm_start.load_into(copied, sparsity)
-        setting = replace(setting, policy=ramp_to(sparsity, begin))
-        training = replace(training, callbacks=[warm_start, *training.callbacks])
-    samples = recipe.representative_data
-    outcome = run_attempt(copied, start, setting, training, samples)
-    if sparsity is not None:
-        warm_start.save(outcome.sparsity_report.sparsity, copied)  # its best epoch
-    model = _ordinary(outcome.model, recipe.model)
-    return replace(outcome, model=model, start=name)
+    outcome = run_attempt(copied, model, setting, training, samples)
+    return replace(outcome, model=ordinary(outcome.model, model), start=name)
 
 
-def _ordinary(trained: Any, model: Any) -> Any:
-    """Return a trained copy without fake quantization, compiled as the model is."""
-    if _keras.is_quantization_aware(trained):
-        trained = strip_quantization(trained)
-    # It was trained with the loss and metrics for soft targets.
-    _keras.compile_like(model, trained)
-    return trained
-
-
-def _strategy(
-    recipe: Recipe, policy: PrunePolicy | None, quantization: str | None
-) -> Bisection | Ladder:
-    """Return the search strategy."""
-    bits: tuple[int | None, ...] = (None,)
-    if quantization is None and recipe.epochs:
-        quantize_aware(recipe.model)  # Raises now if an attempt would later.
-        bits = _BITS if prunes_while_quantized(recipe.model) else _BITS_OF_TFMOT
-    quantization = quantization or "int8"
-    if policy is not None:
-        return Ladder([Setting(policy, quantization, number) for number in bits])
-    steps = recipe.steps(recipe.epochs) or None
-    return Bisection(quantization, bits[0], steps, attempts_in(recipe.epochs))
+def _bits(recipe: Recipe, quantization: str | None) -> tuple[int | None, ...]:
+    """Return the bits of quantization-aware training to try, the fewest first."""
+    if quantization is not None or not recipe.epochs:
+        return (None,)
+    quantize_aware(recipe.model)  # Raises now if an attempt would later.
+    return _BITS if prunes_while_quantized(recipe.model) else _BITS_OF_TFMOT

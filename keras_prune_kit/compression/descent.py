@@ -1,0 +1,244 @@
+"""The search for the highest sparsity, from where training can follow downwards.
+
+Models that are pruned at once and repaired tell, in seconds, where training begins. The
+sparsest of them that holds is the least result. Each attempt goes on from the weights
+of the last one that held.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from keras_prune_kit import _keras
+from keras_prune_kit.compression.attempt import (
+    Outcome,
+    Setting,
+    copy_for,
+    make_attempt,
+    number_format,
+    ordinary,
+    prunes_while_quantized,
+    run_attempt,
+)
+from keras_prune_kit.compression.bisection import (
+    Densities,
+    attempts_in,
+    ramp_to,
+    shares,
+)
+from keras_prune_kit.compression.distilled_training import DistilledTraining
+from keras_prune_kit.compression.recipe import Recipe
+from keras_prune_kit.compression.repairing import (
+    DENSE,
+    REPAIRED,
+    repair_samples,
+    repaired,
+)
+from keras_prune_kit.compression.sounding import Sounding, sound_channels, sound_weights
+from keras_prune_kit.compression.thinning import Thinning, thinned
+from keras_prune_kit.compression.tried import Tried, tell_attempt
+from keras_prune_kit.measuring.sparsity import sparsity_report
+from keras_prune_kit.reconstruction import policy_at_once, prune_at_once
+from keras_prune_kit.reports.tables import percent
+
+_log = logging.getLogger(__name__)
+
+_LEAST_TO_THIN = 16  # epochs of a search that first takes channels out
+# A part of the variance of the outputs. It costs some two points of accuracy, which a
+# few epochs made up for.
+_FOLLOWED = 0.02
+_UNTRAINED_BITS = 4  # of weights that are rounded without training
+_UNKNOWN = 0.5  # the first density if a model cannot be repaired
+
+
+class Descent:
+    """Attempts with fewer and fewer weights.
+
+    Args:
+        recipe: The job.
+        quantization: The quantization of the files; `None` for quantization-aware
+            training, or for weights of few bits if nothing is trained.
+        weight_bits: The bits per weight in quantization-aware training; `None` to
+            quantize after training.
+        tried: The record of the attempts.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        quantization: str | None,
+        weight_bits: int | None,
+        tried: Tried,
+    ) -> None:
+        self._recipe = recipe
+        self._quantization = quantization or "int8"
+        self._untrained_bits = _UNTRAINED_BITS if quantization is None else None
+        self._bits = weight_bits
+        self._tried = tried
+        self._training = DistilledTraining.of(
+            recipe, tried.evaluation.metric, tried.allowance.mode
+        )
+        self._model = recipe.model  # without the channels that have left
+        self._inputs: Any = None
+        # The sparsity and the weights of the sparsest trained copy that holds.
+        self._reached: tuple[float, list[Any]] | None = None
+
+    def run(self) -> None:
+        """Make the attempts."""
+        left = self._recipe.epochs
+        self._inputs = self._sample()
+        if left >= _LEAST_TO_THIN and self._inputs is not None:
+            left -= self._thin(left // 4)
+        soundings = self._soundings()
+        held = [each.density for each in soundings if each.holds]
+        if left and held:
+            # Trained attempts can all fail; this one cannot, but for its rounding.
+            self._attempt(min(held), 0)
+        densities = Densities(_first(soundings), min(held, default=1.0))
+        parts = shares(left, attempts_in(left))
+        for index, epochs in enumerate(parts):
+            density = densities.next()
+            tell_attempt(index, parts, self._recipe.epochs)
+            densities.tell(density, self._attempt(density, epochs))
+
+    def _sample(self) -> Any:
+        """Return inputs for repairs, which fit the thinned model too."""
+        try:
+            return repair_samples(self._model, self._recipe.train_data)
+        except (TypeError, ValueError) as error:
+            _log.debug("There are no inputs for repairs: %s", error)
+            return None
+
+    def _thin(self, epochs: int) -> int:
+        """Take channels out, for all attempts, if training can follow.
+
+        Returns:
+            The epochs that it took.
+        """
+        fraction = self._fraction_out()
+        if fraction is None:
+            return 0
+        model = self._recipe.model
+        small = thinned(model, Thinning(fraction), self._training.lasting(epochs))
+        _keras.compile_like(model, small)
+        is_good = self._holds(small)
+        _log.info("%s of channels out: holds %s", percent(fraction), is_good)
+        if is_good:
+            self._model = small
+        return epochs
+
+    def _fraction_out(self) -> float | None:
+        """Return the largest fraction of the channels that training can do without."""
+        try:
+            Thinning(0.5).check(self._model)
+            found = sound_channels(self._model, self._inputs, self._holds, _FOLLOWED)
+        except (TypeError, ValueError) as error:
+            _log.debug("No channels leave: %s", error)
+            return None
+        followed = [each.density for each in found if each.divergence <= _FOLLOWED]
+        return 1 - min(followed) if followed else None
+
+    def _soundings(self) -> list[Sounding]:
+        if self._inputs is None:
+            return []
+        try:
+            return sound_weights(self._model, self._inputs, self._holds, _FOLLOWED)
+        except (TypeError, ValueError) as error:
+            _log.debug("The model cannot be repaired: %s", error)
+            return []
+
+    def _holds(self, model: Any) -> bool:
+        evaluation = self._tried.evaluation
+        return self._tried.allowance.holds(evaluation.keras(model)[evaluation.metric])
+
+    def _attempt(self, density: float, epochs: int) -> bool:
+        """Make an attempt, record it, and return True if it holds."""
+        sparsity = round(1 - density, 4)  # As many digits as the report shows.
+        setting = Setting(ramp_to(sparsity), self._quantization, self._bits)
+        if epochs:
+            outcome, weights = self._train(setting, sparsity, epochs)
+            numbers = setting.number_format
+        else:
+            outcome, weights = self._repair(setting, sparsity), None
+            numbers = f"at once, {number_format(self._quantization)}"
+        name = f"{percent(sparsity)}, {numbers}"
+        holds = self._tried.add(name, epochs, outcome.tflite)
+        if holds:
+            self._tried.keep(setting, outcome)
+            if weights is not None:
+                self._reached = sparsity, weights
+        return holds
+
+    def _repair(self, setting: Setting, sparsity: float) -> Outcome:
+        policy, bits = policy_at_once(sparsity), self._untrained_bits
+        setting = replace(setting, policy=policy, weight_bits=bits)
+        training = self._training.lasting(0)
+        samples = self._recipe.representative_data
+        return make_attempt(self._model, setting, training, samples)
+
+    def _train(
+        self, setting: Setting, sparsity: float, epochs: int
+    ) -> tuple[Outcome, list[Any]]:
+        """Train an attempt; return the weights of its copy, too."""
+        copied, begin, name = self._start(sparsity)
+        # Rounding has made zeros, too, which do not grow back.
+        setting = replace(setting, policy=ramp_to(max(sparsity, begin), begin))
+        outcome = run_attempt(
+            copied,
+            self._model,
+            setting,
+            self._training.lasting(epochs),
+            self._recipe.representative_data,
+        )
+        model = ordinary(outcome.model, self._recipe.model)
+        return replace(outcome, model=model, start=name), copied.get_weights()
+
+    def _start(self, sparsity: float) -> tuple[Any, float, str]:
+        """Return the copy that an attempt trains, its sparsity, and its origin."""
+        if self._reached is not None:
+            begin, weights = self._reached
+            copied = copy_for(self._model, self._bits)
+            copied.set_weights(weights)
+            return copied, begin, REPAIRED
+        first = self._repaired(sparsity)
+        if first is None:
+            return copy_for(self._model, self._bits), 0.0, DENSE
+        return copy_for(first, self._bits), sparsity_report(first).sparsity, REPAIRED
+
+    def _repaired(self, sparsity: float) -> Any:
+        """Return a model that is pruned at once and repaired, `None` if it cannot."""
+        if self._inputs is None:
+            return None
+        policy = policy_at_once(sparsity)
+        try:
+            if self._bits is None or not prunes_while_quantized(self._model):
+                return repaired(self._model, policy, self._inputs)
+            return prune_at_once(
+                self._model,
+                policy,
+                data=self._inputs,
+                weight_bits=self._bits,
+                for_quantize_aware=True,
+            )
+        except (TypeError, ValueError) as error:
+            _log.debug("Training starts from the dense model: %s", error)
+            return None
+
+
+def _first(soundings: list[Sounding]) -> float:
+    """Return the density to begin with: the lowest that training can follow.
+
+    Between two soundings, the divergence is a power of the density.
+    """
+    if not soundings:
+        return _UNKNOWN
+    followed = [each for each in soundings if each.divergence <= _FOLLOWED]
+    if not followed or followed[-1] is soundings[-1]:
+        return soundings[-1].density
+    mild, far = followed[-1], soundings[len(followed)]
+    part = np.log(_FOLLOWED / mild.divergence) / np.log(far.divergence / mild.divergence)
+    return float(mild.density * (far.density / mild.density) ** part)

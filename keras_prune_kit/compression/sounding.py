@@ -1,0 +1,85 @@
+"""Soundings: how far a model can be pruned at once, and where training should begin.
+
+A model that is pruned at once and repaired takes seconds. How far its outputs are from
+the dense model's tells how much of a loss a training can make up for.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from keras_prune_kit.compression.repairing import output_divergence, repaired
+from keras_prune_kit.compression.thinning import Thinning
+from keras_prune_kit.policies import PrunePolicy
+from keras_prune_kit.reconstruction import policy_at_once
+
+_log = logging.getLogger(__name__)
+
+_DENSITIES = tuple(0.6**power for power in range(1, 11))  # 0.6 to 0.006
+_CHANNELS = (0.25, 0.5, 0.75)
+
+
+@dataclass(frozen=True)
+class Sounding:
+    """What is left of a model that is pruned at once and repaired.
+
+    Attributes:
+        density: The fraction of the weights, or of the channels, that is left, 0 to 1.
+        divergence: The squared error of the outputs as a part of their variance.
+        holds: True if the metric is within the accepted drop.
+    """
+
+    density: float
+    divergence: float
+    holds: bool
+
+
+def sound_weights(
+    model: Any, inputs: Any, holds: Callable[[Any], bool], most: float
+) -> list[Sounding]:
+    """Prune the weights of all layers at once, further and further.
+
+    Args:
+        model: A built model. It is not changed.
+        inputs: The result of `repair_samples`.
+        holds: Returns True if the metric of a model is within the accepted drop.
+        most: The divergence to end at.
+    """
+    policies = [(density, policy_at_once(1 - density)) for density in _DENSITIES]
+    return _sound(model, inputs, holds, most, policies)
+
+
+def sound_channels(
+    model: Any, inputs: Any, holds: Callable[[Any], bool], most: float
+) -> list[Sounding]:
+    """Prune channels of all groups at once, more and more of them.
+
+    Args:
+        model: A built model. It is not changed.
+        inputs: The result of `repair_samples`.
+        holds: Returns True if the metric of a model is within the accepted drop.
+        most: The divergence to end at.
+    """
+    policies = [(1 - fraction, Thinning(fraction).policy) for fraction in _CHANNELS]
+    return _sound(model, inputs, holds, most, policies)
+
+
+def _sound(
+    model: Any,
+    inputs: Any,
+    holds: Callable[[Any], bool],
+    most: float,
+    policies: Sequence[tuple[float, PrunePolicy]],
+) -> list[Sounding]:
+    found = []
+    for density, policy in policies:
+        pruned = repaired(model, policy, inputs)
+        lost = output_divergence(model, pruned, inputs)
+        found.append(Sounding(density, lost, holds(pruned)))
+        _log.info("at once to %.3f: divergence %.3f", density, lost)
+        if lost > most:
+            break
+    return found
