@@ -162,13 +162,22 @@ Warnings and errors:
 """
 
 from importlib.metadata import version
+from typing import Any
 
 import lazy_loader
 
+from keras_prune_kit._tools.missing_names import missing_name
 from keras_prune_kit.registration import register_with_keras
 
 # The public names stand in `__init__.pyi`.
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_load, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 __version__ = version("keras-prune-kit")
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return _load(name)
+    raise missing_name(__name__, name, __all__)
+
 
 register_with_keras()

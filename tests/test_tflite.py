@@ -279,7 +279,7 @@ def test_a_fused_lstm_in_int8_computes_what_the_model_does(is_bidirectional):
     model = K.Sequential([K.layers.Input((6, 4)), lstm])
     x = 0.2 * np.random.default_rng(0).normal(size=(50, 6, 4)).astype("float32")
     exported = kpk.export_tflite(model, quantization="int8", representative_data=x)
-    assert "UNIDIRECTIONAL_SEQUENCE_LSTM" in fb.operator_names(exported.bytes)
+    assert "UNIDIRECTIONAL_SEQUENCE_LSTM" in exported.operators
     expected = model.predict(x, verbose=0)
     np.testing.assert_allclose(
         exported.predict(x), expected, atol=0.05 * np.abs(expected).max()
