@@ -8,7 +8,7 @@ import qat_models
 from ai_edge_litert import schema_py_generated as schema
 
 import keras_prune_kit as kpk
-from keras_prune_kit.tflite import constants, convert, flatbuffer
+from keras_prune_kit.tflite import constants, convert
 from keras_prune_kit.tflite.constants import pack_values, unpack_values
 from keras_prune_kit.tflite.shrinking import shrink
 from keras_prune_kit.tflite.shrinking.packing import pack, unpack

@@ -23,7 +23,7 @@ INSTEAD_OF_TFMOT = {
     "PruningSchedule": "kpk.PolynomialDecay, kpk.CosineDecay or kpk.ConstantSparsity",
     "PruningSummaries": "kpk.SparsitySummaries(log_dir)",
     "QuantizeConfig": _SOME_LAYERS,
-    "UpdatePruningStep": "kpk.PruningCallback(policy); kpk.tfmot.callbacks for wrappers",
+    "UpdatePruningStep": "kpk.PruningCallback(policy), or kpk.tfmot.callbacks()",
     "cluster_scope": _LOADING,
     "cluster_weights": _CLUSTERING,
     "clustering": _CLUSTERING,
