@@ -30,6 +30,8 @@ Training:
   training.
 - `merge_lora`: Merge the LoRA adapters of a model into their kernels, and keep the
   zeros.
+- `copy_model`: Return a copy of a model with all state, such as adapted statistics and
+  seeds.
 
 Policies:
 

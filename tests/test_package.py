@@ -22,7 +22,7 @@ PACKAGE = Path(kpk.__file__).parent
 LAYERS = (
     {"_tools", "digits"},
     {"_keras", "criteria"},
-    {"schedules", "structures", "worker"},
+    {"copying", "schedules", "structures", "worker"},
     {"reports"},
     {"layer_inputs"},
     {"channels"},
