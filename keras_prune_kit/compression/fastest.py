@@ -19,7 +19,7 @@ from keras_prune_kit.compression.bisection import Densities, attempts_in, shares
 from keras_prune_kit.compression.distilled_training import DistilledTraining
 from keras_prune_kit.compression.recipe import Recipe, with_deciding_metric
 from keras_prune_kit.compression.thinning import Thinning
-from keras_prune_kit.compression.tried import Tried
+from keras_prune_kit.compression.tried import Tried, tell_attempt
 from keras_prune_kit.measuring.comparison import compare_opened
 from keras_prune_kit.measuring.latency import latencies
 from keras_prune_kit.measuring.sparsity import sparsity_report
@@ -117,7 +117,8 @@ def _try_all(
         recipe, tried.evaluation.metric, tried.allowance.mode
     )
     densities, sizes = Densities(_FIRST, _DENSEST), set()
-    for epochs in shares(recipe.epochs, attempts_in(recipe.epochs)):
+    parts = shares(recipe.epochs, attempts_in(recipe.epochs))
+    for index, epochs in enumerate(parts):
         density = max(densities.next(), _THINNEST)
         begin, begun = (start, started) if density < started else (model, 1.0)
         thinning = Thinning(round(1 - density / begun, 4), multiple_of)
@@ -125,6 +126,7 @@ def _try_all(
         if size in sizes:
             return  # No number of channels lies between two that were tried.
         sizes.add(size)
+        tell_attempt(index, parts, recipe.epochs)
         outcome = make_attempt(
             begin,
             Setting(policy, quantization, thinning=thinning),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from keras_prune_kit import _keras
+from keras_prune_kit._tools import progress
 from keras_prune_kit._tools.files import scratch_folder
 from keras_prune_kit.compression.attempt import (
     LATENCY_RUNS,
@@ -30,7 +31,7 @@ from keras_prune_kit.compression.distilled_training import DistilledTraining
 from keras_prune_kit.compression.recipe import Recipe, with_deciding_metric
 from keras_prune_kit.compression.repairing import DENSE, start_of
 from keras_prune_kit.compression.thinning import Thinning, thinned
-from keras_prune_kit.compression.tried import Tried
+from keras_prune_kit.compression.tried import Tried, tell_attempt
 from keras_prune_kit.compression.warm_start import WarmStart
 from keras_prune_kit.measuring.comparison import compare_opened
 from keras_prune_kit.measuring.sparsity import sparsity_report
@@ -130,10 +131,12 @@ def _try_all(
             strategy.begin_denser(recipe.model.count_params() / thin.count_params())
     with scratch_folder() as folder:
         warm_start = WarmStart(folder)
-        for epochs in shares(left, strategy.attempts):
+        parts = shares(left, strategy.attempts)
+        for index, epochs in enumerate(parts):
             setting = strategy.next()
             if setting is None:
                 return
+            tell_attempt(index, parts, recipe.epochs)
             share = training.lasting(epochs)
             outcome = _attempt(
                 recipe, start, setting, share, strategy.sparsity, warm_start
@@ -159,12 +162,16 @@ def _thin(
         thinning.check(recipe.model)
     except ValueError:
         return None, recipe.epochs
+    left = recipe.epochs - share
+    progress.tell(
+        f"{thinning} out: {share} epochs, then {left} of {recipe.epochs} left"
+    )
     small = thinned(recipe.model, thinning, training.lasting(share))
     _keras.compile_like(recipe.model, small)
     score = tried.evaluation.keras(small)[tried.evaluation.metric]
     _log.info("%s out: %s %.4f", thinning, tried.evaluation.metric, score)
     holds = tried.allowance.holds(score)
-    return (small if holds else None), recipe.epochs - share
+    return (small if holds else None), left
 
 
 def _attempt(

@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from keras_prune_kit._tools import progress
 from keras_prune_kit.measuring.evaluation import Evaluation
 from keras_prune_kit.reports import Allowance, Attempt, Search
 from keras_prune_kit.tflite import TFLiteModel
 
 _log = logging.getLogger(__name__)
+
+
+def tell_attempt(index: int, parts: Sequence[int], whole: int) -> None:
+    """Tell that an attempt begins, and what is left of the job after it.
+
+    Args:
+        index: Its index, from 0.
+        parts: The epochs of each attempt that there can be.
+        whole: The epochs of the job.
+    """
+    text = f"attempt {index + 1} of at most {len(parts)}"
+    if parts[index]:
+        left = sum(parts[index + 1 :])
+        text += f": {parts[index]} epochs, then {left} of {whole} are left"
+    progress.tell(text)
 
 
 @dataclass
