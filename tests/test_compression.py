@@ -305,14 +305,15 @@ def test_an_unwritable_folder_is_found_before_training(trained, digits, tmp_path
 )
 def test_only_data_on_quite_another_scale_are_told(K, digits, factor, is_told):
     (x, y), _ = digits
-    x, y = x[:50], y[:50]
+    x, y = x[:200], y[:200]  # as many as are looked at
     inputs = {"representative_data": factor * x, "train_data": None}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         warn_of_other_scales(convolutional(K), (x, y), inputs, stacklevel=1)
     assert len(caught) == is_told
     if is_told:
-        magnitudes = f"of {factor * x.mean():.3g} and {x.mean():.3g}"
+        mean = np.mean(x, dtype=float)
+        magnitudes = f"of {factor * mean:.3g} and {mean:.3g}"
         assert magnitudes in str(caught[0].message)
 
 
