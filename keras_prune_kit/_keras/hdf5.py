@@ -65,7 +65,8 @@ def _optimizer_bytes(source: Any) -> int:
 
     with h5py.File(source) as file:
         for name in {"optimizer", "optimizer_weights"} & set(file):
-            file[name].visititems(add)
+            group: Any = file[name]
+            group.visititems(add)
     return sum(sizes)
 
 

@@ -56,7 +56,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Told:
-    """What a job is about to do."""
+    """A text that a job tells before it does something."""
 
     text: str
 
