@@ -30,6 +30,8 @@ Training:
   training.
 - `merge_lora`: Merge the LoRA adapters of a model into their kernels, and keep the
   zeros.
+- `copy_model`: Return a copy of a model with all state, such as adapted statistics and
+  seeds.
 
 Policies:
 
@@ -162,13 +164,22 @@ Warnings and errors:
 """
 
 from importlib.metadata import version
+from typing import Any
 
 import lazy_loader
 
+from keras_prune_kit._tools.missing_names import missing_name
 from keras_prune_kit.registration import register_with_keras
 
 # The public names stand in `__init__.pyi`.
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_load, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 __version__ = version("keras-prune-kit")
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        return _load(name)
+    raise missing_name(__name__, name, __all__)
+
 
 register_with_keras()

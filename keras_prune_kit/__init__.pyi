@@ -14,6 +14,7 @@ from .clustering import Clusterer as Clusterer
 from .clustering import ClustersNotAppliedWarning as ClustersNotAppliedWarning
 from .compression import compress as compress
 from .compression.distillation import soft_targets as soft_targets
+from .copying import copy_model as copy_model
 from .criteria import lamp as lamp
 from .criteria import magnitude as magnitude
 from .criteria import movement as movement

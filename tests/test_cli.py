@@ -8,6 +8,7 @@ from pathlib import Path
 
 import keras
 import models
+import numpy as np
 import pytest
 
 import keras_prune_kit as kpk
@@ -65,6 +66,21 @@ def test_inspect_speaks_json(saved, capsys):
         [[8, 16], [16]],
         [[16, 3], [3]],
     ]
+
+
+@pytest.mark.filterwarnings("ignore:.*HDF5 file")
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+def test_inspect_tells_the_state_of_the_optimizer_apart(K, ending, capsys):
+    model = models.sequential(K)
+    model.compile("adam", "mse")
+    model.fit(np.zeros((4, 8)), np.zeros((4, 3)), verbose=0)
+    model.save(f"model{ending}")
+    assert main(["inspect", f"model{ending}", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    # Two numbers a weight, and one or two of its own: steps, and the learning rate.
+    moments, own = 2 * 4 * model.count_params(), (4, 8, 12)
+    assert data["optimizer_bytes"] - moments in own
+    assert data["weights_gzip_bytes"] == kpk.gzip_bytes(model)
 
 
 @pytest.mark.each_value

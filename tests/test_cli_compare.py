@@ -41,8 +41,10 @@ def test_files_are_measured_on_the_test_data(trained, data, capsys):
     assert max(map(len, out.splitlines())) <= 80
     assert main(["compare", *words, "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
-    for measured, path in zip(result["measurements"], words[:2], strict=True):
-        assert measured["file_bytes"] == Path(path).stat().st_size
+    of_keras, of_tflite = result["measurements"]
+    assert of_keras["gzip_bytes"] == kpk.gzip_bytes(trained)
+    assert of_tflite["file_bytes"] == Path("model.tflite").stat().st_size
+    for measured in (of_keras, of_tflite):
         assert measured["scores"]["accuracy"] == pytest.approx(accuracy)
     assert result["notes"] == []
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from marks import slow
 from trained import trained_once
 
 import keras_prune_kit as kpk
+from keras_prune_kit.compression.scales import warn_of_other_scales
 from keras_prune_kit.digits import load_digits
 
 WORLDS = {"keras": keras, "tf_keras": tf_keras}
@@ -293,3 +295,46 @@ def test_an_unwritable_folder_is_found_before_training(trained, digits, tmp_path
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OSError):
         compress(trained, digits, out_dir=tmp_path / "file" / "out")
+
+
+# Data on another scale.
+
+
+@pytest.mark.parametrize(
+    ("factor", "is_told"), [(255, True), (1 / 255, True), (10, False), (0, False)]
+)
+def test_only_data_on_quite_another_scale_are_told(K, digits, factor, is_told):
+    (x, y), _ = digits
+    x, y = x[:200], y[:200]  # as many as are looked at
+    inputs = {"representative_data": factor * x, "train_data": None}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warn_of_other_scales(convolutional(K), (x, y), inputs, stacklevel=1)
+    assert len(caught) == is_told
+    if is_told:
+        mean = np.mean(x, dtype=float)
+        magnitudes = f"of {factor * mean:.3g} and {mean:.3g}"
+        assert magnitudes in str(caught[0].message)
+
+
+def test_the_numbers_of_tokens_have_no_scale(K):
+    layers = [K.layers.Input((4,), dtype="int32"), K.layers.Embedding(500, 4)]
+    few, many = np.ones((60, 4), "int32"), np.full((60, 4), 499, "int32")
+    inputs = {"representative_data": many}
+    warn_of_other_scales(K.Sequential(layers), (few, few), inputs, stacklevel=1)
+
+
+@pytest.mark.quick_in("keras")
+@pytest.mark.parametrize("name", ["representative_data", slow("train_data")])
+def test_compress_tells_of_data_on_another_scale(K, digits, name):
+    (x, y), validation = digits
+    data = {"train_data": (x, y), "representative_data": x[:50]}
+    data["validation_data"] = validation
+    if name == "train_data":
+        data |= {"train_data": (255 * x, y), "representative_data": None}
+    else:
+        data["representative_data"] = 255 * x[:50]
+    with pytest.warns(UserWarning, match=f"^{name} seem to be on another") as caught:
+        kpk.compress(trained_of(K, digits), **data, epochs=1, verbose=0)
+    told = [item for item in caught if "another scale" in str(item.message)]
+    assert [item.filename for item in told] == [__file__]

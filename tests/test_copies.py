@@ -305,6 +305,30 @@ def test_training_a_copy_leaves_the_model_alone(K):
         np.testing.assert_array_equal(now, was)
 
 
+def test_the_public_copy_is_compiled_and_knows_what_adapt_found(K):
+    model, x = normalization(K)
+    bare = kpk.copy_model(model)
+    np.testing.assert_array_equal(bare(x), model(x))
+    assert not _keras.is_compiled(bare)
+    model.compile(K.optimizers.Adam(0.25), "mse")
+    y = np.zeros((len(x), 2), "float32")
+
+    copied = kpk.copy_model(model)
+
+    assert copied.evaluate(x, y, verbose=0) == model.evaluate(x, y, verbose=0)
+    assert float(copied.optimizer.learning_rate) == 0.25
+    copied.fit(x, y, epochs=1, callbacks=[kpk.PruningCallback(0.5)], verbose=0)
+    assert kpk.sparsity_report(copied).sparsity == 0.5
+    assert kpk.sparsity_report(model).sparsity == 0
+
+
+def test_what_the_public_copy_does_not_take(K):
+    with pytest.raises(TypeError, match="model"):
+        kpk.copy_model("model.keras")
+    with pytest.raises(ValueError, match="not built"):
+        kpk.copy_model(K.Sequential([K.layers.Dense(2)]))
+
+
 def test_seeds_of_dropout_go_with_a_copy():
     import keras
 

@@ -71,6 +71,17 @@ def test_a_line_is_not_replaced_all_the_time(clock):
     assert len(screen.lines) == pytest.approx(2 + 10 / 0.2, abs=5)
 
 
+def test_the_line_has_what_the_job_told(clock):
+    screen = Screen()
+    line = NotebookLine(screen)
+    with progress.listening(line.stage, line.tell):
+        progress.tell("attempt 2 of at most 4")
+        clock.seconds += 1
+        with progress.stage("converting"):
+            pass
+    assert repr(screen.lines[-1]) == "converting, 0 s (attempt 2 of at most 4)"
+
+
 def test_html_has_a_bar_and_no_markup_of_others():
     html = Line("<b>layer</b>", 0.25)._repr_html_()
     assert "width: 25%" in html and "&lt;b&gt;layer" in html
@@ -87,16 +98,10 @@ def test_here_is_no_notebook(monkeypatch):
     assert not in_notebook()
 
 
-@pytest.mark.parametrize(
-    ("verbose", "backend", "is_line"),
-    [("auto", "tensorflow", True), (1, "tensorflow", False), ("auto", "jax", False)],
-)
-def test_keras_bars_stay_where_the_line_would_hear_nothing(
-    monkeypatch, verbose, backend, is_line
-):
+@pytest.mark.parametrize(("verbose", "is_line"), [("auto", True), (1, False)])
+def test_keras_bars_stay_where_they_are_asked_for(monkeypatch, verbose, is_line):
     monkeypatch.setattr(notebook, "in_notebook", lambda: True)
     monkeypatch.setattr(notebook, "NotebookLine", lambda: NotebookLine(Screen()))
-    monkeypatch.setattr(notebook._keras, "backend_of", lambda model: backend)
     recipe = Recipe(None, None, None, None, 1, None, (), verbose)
     with notebook.shown_stages(recipe) as shown:
         assert (shown.verbose == 0) == is_line

@@ -2,6 +2,8 @@
 
 import ast
 import graphlib
+import operator
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import keras_prune_kit as kpk
+from keras_prune_kit._tools.missing_names import INSTEAD_OF_TFMOT
 
 PACKAGE = Path(kpk.__file__).parent
 
@@ -19,7 +22,7 @@ PACKAGE = Path(kpk.__file__).parent
 LAYERS = (
     {"_tools", "digits"},
     {"_keras", "criteria"},
-    {"schedules", "structures", "worker"},
+    {"copying", "schedules", "structures", "worker"},
     {"reports"},
     {"layer_inputs"},
     {"channels"},
@@ -146,8 +149,45 @@ def test_public_names_resolve_and_are_listed_sorted_and_once():
 
 
 def test_a_wrong_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="no_such_name"):
+    with pytest.raises(AttributeError) as caught:
         _ = kpk.no_such_name
+    assert str(caught.value) == "keras_prune_kit has no name 'no_such_name'."
+    assert not hasattr(kpk, "no_such_name")
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "advice"),
+    [
+        (kpk, "PruneCallback", "Did you mean 'PruningCallback'?"),
+        (kpk, "export_tf_lite", "Did you mean 'export_tflite'?"),
+        (kpk, "strip_pruning", "TFMOT has it; here it is nothing: there is no wrapper"),
+        (kpk, "quantize_apply", "here it is kpk.quantize_aware(model)"),
+        (kpk.tfmot, "warp", "Did you mean 'wrap'?"),
+        (kpk.tfmot, "prune_low_magnitude", "kpk.tfmot.wrap keeps TFMOT's wrappers"),
+    ],
+)
+def test_a_mistyped_name_and_one_of_tfmot_get_advice(module, name, advice):
+    with pytest.raises(AttributeError) as caught:
+        getattr(module, name)
+    assert f"{module.__name__} has no name '{name}'. " in str(caught.value)
+    assert advice in str(caught.value)
+
+
+def test_the_advice_for_names_of_tfmot_names_what_there_is():
+    advice = " ".join(INSTEAD_OF_TFMOT.values())
+    named = set(re.findall(r"kpk\.([\w.]*\w)", advice))
+    assert {"PruningCallback", "tfmot.wrap"} <= named
+    for name in named:
+        assert operator.attrgetter(name)(kpk) is not None
+    assert not set(INSTEAD_OF_TFMOT) & {*kpk.__all__, *kpk.tfmot.__all__}
+
+
+def test_the_guide_and_the_advice_have_the_same_names_of_tfmot():
+    """What the guide says about a name is what who tries the name here is told."""
+    guide = PACKAGE.parent / "examples/guides/08_from_tfmot.py"
+    names = set(re.findall(r"^# \| `(\w+)\(", guide.read_text("utf-8"), re.M))
+    assert {"prune_low_magnitude", "UpdatePruningStep"} <= names
+    assert names <= {*INSTEAD_OF_TFMOT, *kpk.__all__}
 
 
 def test_version_is_the_installed_one():

@@ -45,6 +45,7 @@ def test_none_keeps_a_layer_dense(K):
     plan = kpk.PrunePolicy(0.8, [kpk.Rule("outside", None)]).plan(models.nested(K))
     assert [weight.path for weight in plan.weights] == ["encoder/inside/kernel"]
     assert plan.skipped[0].path == "outside/kernel"
+    assert "skipped outside/kernel: rule 'outside' keeps it dense" in str(plan)
 
 
 def test_a_rule_covers_all_that_is_inside(K):

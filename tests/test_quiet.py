@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 
+import keras
 import models
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ import keras_prune_kit as kpk
 from keras_prune_kit._tools import progress
 from keras_prune_kit._tools.chatter import without_chatter, without_tracing_advice
 from keras_prune_kit._tools.progress_lines import ProgressLines
+from keras_prune_kit.compression.tried import tell_attempt
 
 CHATTER = [
     "I0000 00:00:1796017115.568258   23822 reader.cc:83] Reading SavedModel from: /tmp",
@@ -130,6 +132,36 @@ def test_a_line_for_each_outermost_stage():
     assert len(lines) == 2
     assert re.fullmatch(form.format("pruning, epoch 2/2"), lines[0])
     assert re.fullmatch(form.format("converting"), lines[1])
+
+
+def test_a_line_for_what_the_job_tells():
+    lines = []
+    heard = ProgressLines(lines.append)
+    with progress.listening(heard.stage, heard.tell):
+        tell_attempt(1, [4, 2, 2], 10)
+        tell_attempt(0, [0, 0], 0)
+    progress.tell("to nobody")
+    assert [line.partition(" s  ")[2] for line in lines] == [
+        "attempt 2 of at most 3: 2 epochs, then 2 of 10 are left",
+        "attempt 1 of at most 2",
+    ]
+
+
+def test_a_search_tells_what_is_left_of_it(capsys):
+    model = models.classifier(keras)
+    data = np.random.default_rng(0).normal(size=(60, 8)).astype("f4"), np.arange(60) % 3
+    report = kpk.compress(
+        *(model, data),
+        **{"validation_data": data, "target": "smallest", "quantization": "int8"},
+        **{"epochs": 6, "verbose": 2},
+    )
+    told = re.findall(r"^ *[\d.]+ s  (attempt .+)$", capsys.readouterr().out, re.M)
+    # The first row of the report is the dense model, which needs no attempt.
+    trained = [attempt.epochs for attempt in report.search.attempts[1:]]
+    assert told == [
+        f"attempt {n + 1} of at most 3: {epochs} epochs, then {left} of 6 are left"
+        for n, (epochs, left) in enumerate(zip(trained, (4, 2, 0), strict=True))
+    ]
 
 
 @pytest.mark.parametrize("verbose", [0, 2])

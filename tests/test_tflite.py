@@ -279,11 +279,33 @@ def test_a_fused_lstm_in_int8_computes_what_the_model_does(is_bidirectional):
     model = K.Sequential([K.layers.Input((6, 4)), lstm])
     x = 0.2 * np.random.default_rng(0).normal(size=(50, 6, 4)).astype("float32")
     exported = kpk.export_tflite(model, quantization="int8", representative_data=x)
-    assert "UNIDIRECTIONAL_SEQUENCE_LSTM" in fb.operator_names(exported.bytes)
+    assert "UNIDIRECTIONAL_SEQUENCE_LSTM" in exported.operators
     expected = model.predict(x, verbose=0)
     np.testing.assert_allclose(
         exported.predict(x), expected, atol=0.05 * np.abs(expected).max()
     )
+
+
+def test_the_operators_of_a_file_stand_in_its_order():
+    import keras as K
+
+    layers = [K.layers.Conv2D(4, 3), K.layers.Conv2D(4, 3), K.layers.Flatten()]
+    head = K.layers.Dense(3, activation="softmax")
+    exported = kpk.export_tflite(K.Sequential([K.Input((8, 8, 2)), *layers, head]))
+    of_layers = ("CONV_2D", "CONV_2D", "RESHAPE", "FULLY_CONNECTED")
+    assert exported.operators == (*of_layers, "SOFTMAX")
+    assert kpk.TFLiteModel(exported.bytes).operators == exported.operators
+
+
+def test_a_custom_operator_has_its_own_name():
+    @tf.function(input_signature=[tf.TensorSpec((2, 3))])
+    def bessel(x):
+        return tf.math.bessel_i0(x)
+
+    traced, module = bessel.get_concrete_function(), tf.Module()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([traced], module)
+    converter.allow_custom_ops = True
+    assert fb.operator_names(converter.convert()) == ("BesselI0",)
 
 
 def test_a_fused_lstm_in_int16x8_is_refused_with_the_reason():

@@ -224,7 +224,9 @@ def test_the_copy_is_compiled_like_the_original():
 def test_the_report_prints():
     model = models.unknown_layer(K)
     wrapped = kpk.tfmot.wrap(model, 0.5, steps_per_epoch=1)
-    assert "skipped mystery: Mystery names no prunable weights" in str(wrapped.report)
+    text = str(wrapped.report)
+    assert text.startswith("Wrapped by TFMOT for pruning\n")
+    assert "skipped mystery: Mystery names no prunable weights" in text
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,8 @@
 import json
 import math
 
+import keras
+import keras_tuner
 import pytest
 
 import keras_prune_kit as kpk
@@ -172,6 +174,80 @@ def test_a_folder_judged_by_two_metrics_is_no_search(folder):
     write_trial(folder, "7", 0.1, 10, baseline=by_error)
     with pytest.raises(ValueError, match=r"accuracy \(max\) and mae \(min\)"):
         kpk.pareto_front(folder)
+
+
+# Trials of hypermodels that are the user's own, as KerasTuner leaves them.
+
+OWN = keras_tuner.Objective("tflite_accuracy", "max")
+
+
+class Own(keras_tuner.HyperModel):
+    """Trials with given measures, in the order in which they start."""
+
+    def __init__(self, *names):
+        super().__init__()
+        self.names = (*names, "tflite_accuracy", "gzip_bytes")
+        self.left = iter([(0.98, 900), (0.97, 400), (0.9, 300), (0.96, 500)])
+
+    def build(self, hp):
+        hp.Int("units", 1, 100)
+        return keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+
+    def fit(self, hp, model, *args, **kwargs):
+        accuracy, size = next(self.left)
+        told = {"gzip_bytes": size, "tflite_accuracy": accuracy, "score": -accuracy}
+        return {name: told.get(name, 0.0) for name in self.names}
+
+
+def own_search(folder, objective, *names):
+    tuner = keras_tuner.RandomSearch(
+        Own(*names), objective, max_trials=4, directory=folder, seed=0
+    )
+    tuner.search(verbose=0)
+    return tuner
+
+
+def test_a_hypermodel_of_ones_own_has_a_front(tmp_path):
+    tuner = own_search(tmp_path, keras_tuner.Objective("score", "min"), "score")
+    front = kpk.pareto_front(tuner, objective=OWN)
+    found = [(point.accuracy, point.gzip_bytes) for point in front.points]
+    assert found == [(0.9, 300), (0.97, 400), (0.98, 900)]
+    # Against the most accurate one: there is no baseline.
+    assert str(front).startswith(
+        "Pareto front: 3 of 4 trials; best trial 0.9800, 900 B"
+    )
+    assert "2.2x" in str(front)
+    columns = str(front).splitlines()[2].split()
+    assert columns == ["trial", "tflite_accuracy", "gzipped", "ratio"]
+    assert front.smallest_within().gzip_bytes == 400
+    assert front.smallest_within(accuracy_drop=0.0).gzip_bytes == 900
+    assert front.best_under(max_bytes=350).hyperparameters.keys() == {"units"}
+    assert kpk.pareto_front(tuner.project_dir, objective=OWN) == front
+    front.plot(tmp_path / "front.png")
+    front.to_html(tmp_path / "front.html")
+    page = " ".join((tmp_path / "front.html").read_text("utf-8").split())
+    assert "The dashed line is the best trial, tflite_accuracy 0.9800 at 900" in page
+
+
+def test_the_metric_of_two_objectives_is_known(tmp_path):
+    both = [OWN, keras_tuner.Objective("gzip_bytes", "min")]
+    front = kpk.pareto_front(own_search(tmp_path, both, "multi_objective"))
+    assert (front.metric, front.mode, len(front.points)) == (
+        "tflite_accuracy",
+        "max",
+        3,
+    )
+
+
+def test_a_metric_that_is_not_named_or_was_not_recorded(tmp_path):
+    tuner = own_search(tmp_path, keras_tuner.Objective("score", "min"), "score")
+    with pytest.raises(ValueError, match="the metric must be named.*'max'"):
+        kpk.pareto_front(tuner)
+    with pytest.raises(ValueError, match="Did you mean 'tflite_accuracy'"):
+        wrong = keras_tuner.Objective("tflite_acuracy", "max")
+        kpk.pareto_front(tuner, objective=wrong)
+    with pytest.raises(TypeError, match="objective is the metric"):
+        kpk.pareto_front(tuner, objective="tflite_accuracy")
 
 
 def test_one_trial_is_a_front_too(tmp_path):

@@ -50,7 +50,6 @@ model = keras.Sequential(
 )
 model.compile("adam", "binary_crossentropy", metrics=["accuracy"])
 model.fit(*train, epochs=20, verbose=0)
-model.save("tabular.keras")
 policy = kpk.PrunePolicy(0.8, rules=[kpk.Rule("malignant_or_benign", None)])
 print(policy.plan(model))
 
@@ -64,14 +63,15 @@ print(policy.plan(model))
 # %%
 clone = keras.models.clone_model(model)
 clone.set_weights(model.get_weights())
-loaded = keras.models.load_model("tabular.keras")
+copied = kpk.copy_model(model)
 rows = validation[0]
-for name, copy in {"clone_model": clone, "load_model": loaded}.items():
+for name, copy in {"clone_model": clone, "kpk.copy_model": copied}.items():
     apart = np.abs(copy(rows).numpy() - model(rows).numpy()).max()
     print(f"{name}: outputs differ by {apart:.1g} at most")
 
 # %% [markdown]
-# Save and load. (`compress` and the search do it right by themselves.)
+# Use `kpk.copy_model`, or save and load. (`compress` and the search copy by
+# themselves.)
 #
 # ## 4. Prune
 #
@@ -79,7 +79,7 @@ for name, copy in {"clone_model": clone, "load_model": loaded}.items():
 
 # %%
 best = kpk.TargetSparsityCheckpoint("tabular_pruned.keras", monitor="val_loss")
-loaded.fit(
+copied.fit(
     *train,
     validation_data=validation,
     epochs=40,

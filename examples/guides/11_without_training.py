@@ -41,7 +41,6 @@ model = keras.Sequential(
 )
 model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
 model.fit(x, y, epochs=20, verbose=0)
-model.save("dense.keras")
 inputs = x[np.random.default_rng(0).permutation(len(x))[:512]]
 
 
@@ -63,7 +62,7 @@ print(f"dense {accuracy(model):.4f}")
 # %%
 def only_zeros(sparsity):
     """The same masks, and nothing made up for."""
-    copy = keras.models.load_model("dense.keras")
+    copy = kpk.copy_model(model)
     policy = kpk.PrunePolicy(
         kpk.ConstantSparsity(sparsity), criterion=kpk.lamp, scope="global"
     )

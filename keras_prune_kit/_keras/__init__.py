@@ -41,7 +41,7 @@ from keras_prune_kit._keras.graphs import (
     nested_models,
     producer_of,
 )
-from keras_prune_kit._keras.hdf5 import weights_h5
+from keras_prune_kit._keras.hdf5 import optimizer_bytes, weights_h5
 from keras_prune_kit._keras.kept_zeros import keep_zeros, keep_zeros_of
 from keras_prune_kit._keras.layer_classes import (
     known_kind,
@@ -192,6 +192,7 @@ __all__ = [
     "named_outputs",
     "nested_models",
     "opened",
+    "optimizer_bytes",
     "optimizer_of",
     "output_masks",
     "parts_of",

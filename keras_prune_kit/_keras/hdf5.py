@@ -1,7 +1,10 @@
-"""Writer of a model's weights to an HDF5 file in memory."""
+"""A model's weights as an HDF5 file in memory, and the other bytes of its files."""
 
 from __future__ import annotations
 
+import io
+import zipfile
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -43,6 +46,28 @@ def weights_h5(model: Any) -> bytes:
         # The image lacks what HDF5 still has in its cache.
         file.flush()
         return file.id.get_file_image()
+
+
+def optimizer_bytes(path: Path) -> int:
+    """Return the bytes of the optimizer's state in a `.keras` or `.h5` file."""
+    if not zipfile.is_zipfile(path):
+        return _optimizer_bytes(path)
+    with zipfile.ZipFile(path) as archive:
+        return _optimizer_bytes(io.BytesIO(archive.read("model.weights.h5")))
+
+
+def _optimizer_bytes(source: Any) -> int:
+    sizes: list[int] = []
+
+    def add(_: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            sizes.append(item.nbytes)
+
+    with h5py.File(source) as file:
+        for name in {"optimizer", "optimizer_weights"} & set(file):
+            group: Any = file[name]
+            group.visititems(add)
+    return sum(sizes)
 
 
 def _write_keras_3(

@@ -64,6 +64,7 @@ class NotebookLine:
         self._handle = shown(Line("starting"), display_id=True)
         self._open: list[_Stage] = []
         self._seconds: dict[str, float] = {}
+        self._told = ""
         self._updated = 0.0
         self._started = time.monotonic()
 
@@ -83,12 +84,16 @@ class NotebookLine:
                 spent = self._seconds.get(kind, 0.0) + stage.seconds
                 self._seconds[kind] = spent
 
+    def tell(self, text: str) -> None:
+        """Show what the job is about to do beside its stages; a `progress.Teller`."""
+        self._told = f" ({text})"
+
     def update(self) -> None:
         """Show the innermost stage, unless the line was replaced a moment ago."""
         now = time.monotonic()
         if self._open and now - self._updated >= _LEAST_SECONDS:
             self._updated = now
-            self._handle.update(self._open[-1].line())
+            self._handle.update(self._open[-1].line(self._told))
 
     def finish(self) -> None:
         """Replace the line by the time that each stage took, the longest first."""
@@ -113,15 +118,15 @@ class _Stage:
     def seconds(self) -> float:
         return time.monotonic() - self._started
 
-    def line(self) -> Line:
+    def line(self, told: str) -> Line:
         if not self._total:
-            return Line(f"{self.name}, {_seconds_text(self.seconds)}")
+            return Line(f"{self.name}, {_seconds_text(self.seconds)}{told}")
         share = min(self._done / self._total, 1.0)
         left = ""
         if self._done:
             rest = self.seconds * (self._total - self._done) / self._done
             left = f", {_seconds_text(max(rest, 0))} left"
-        return Line(f"{self.name}: {share:.0%}{left}", share)
+        return Line(f"{self.name}: {share:.0%}{left}{told}", share)
 
     def advance(self) -> None:
         self._done += 1

@@ -27,6 +27,7 @@ class Stage(Protocol):
 
 
 Listener = Callable[[str, int | None], contextlib.AbstractContextManager[Stage]]
+Teller = Callable[[str], None]
 
 
 class _Unheard:
@@ -45,22 +46,39 @@ def _nobody(name: str, total: int | None) -> Iterator[Stage]:
     yield _Unheard()
 
 
+def _to_nobody(text: str) -> None:
+    pass
+
+
 _listener: ContextVar[Listener] = ContextVar("listener", default=_nobody)
+_teller: ContextVar[Teller] = ContextVar("teller", default=_to_nobody)
 
 
 @contextlib.contextmanager
-def listening(listener: Listener) -> Iterator[None]:
+def listening(listener: Listener, teller: Teller = _to_nobody) -> Iterator[None]:
     """Report every stage within the `with` block to a listener.
 
     Args:
         listener: A function of the name of a stage and its number of steps (`None` if
             unknown) that returns a context manager for the duration of the stage.
+        teller: Called with what is told of the job. Defaults to nobody.
     """
-    token = _listener.set(listener)
+    tokens = _listener.set(listener), _teller.set(teller)
     try:
         yield
     finally:
-        _listener.reset(token)
+        _listener.reset(tokens[0])
+        _teller.reset(tokens[1])
+
+
+def is_heard() -> bool:
+    """Return True if there is a listener."""
+    return _listener.get() is not _nobody
+
+
+def tell(text: str) -> None:
+    """Tell what the job is about to do, and what is left of it then."""
+    _teller.get()(text)
 
 
 def stage(

@@ -11,7 +11,7 @@ class ProgressLines:
     """A listener that writes a line at the end of each stage of a job.
 
     A line has the time since the start of the job, the stage, and how long it took. Of
-    stages within stages only the outermost has one.
+    stages within stages only the outermost has one. What the job tells has one, too.
 
     Args:
         write: Called with each line.
@@ -29,6 +29,10 @@ class ProgressLines:
         self._write = write
         self._begin = time.perf_counter()
         self._depth = 0
+
+    def tell(self, text: str) -> None:
+        """Write what the job is about to do; a `progress.Teller`."""
+        self._write(f"{time.perf_counter() - self._begin:6.1f} s  {text}")
 
     @contextlib.contextmanager
     def stage(self, name: str, total: int | None) -> Iterator[_Line]:

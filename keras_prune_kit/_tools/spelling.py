@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterable
+
+import lazy_loader
+
+# Only mistakes need it, and every import of the package would wait for it.
+difflib = lazy_loader.load("difflib")
 
 # Of difflib's ratio; lower ones suggest words that only share some letters.
 _ALIKE = 0.7

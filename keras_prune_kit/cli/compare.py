@@ -38,7 +38,6 @@ def run(options: argparse.Namespace) -> Result:
     comparison = compare_opened(
         opened,
         Evaluation(data, reference, options.data),
-        paths=paths,
         class_names=source.classes if isinstance(source, PictureSource) else None,
         latency_runs=_LATENCY_RUNS,
     )

@@ -30,7 +30,12 @@ def run(options: argparse.Namespace) -> Result:
             return _inspect_tflite(path)
         model = _keras.load(path, unsafe=options.unsafe)
         report, layers = sparsity_report(model), _keras.find_layers(model)
-        sizes = {**_sizes(path), "weights_gzip_bytes": gzip_bytes(model)}
+        sizes = {
+            **_sizes(path),
+            # Which no file that ships has.
+            "optimizer_bytes": _keras.optimizer_bytes(path),
+            "weights_gzip_bytes": gzip_bytes(model),
+        }
     table = _table(layers, report)
     data = {"layers": [_layer_data(layer) for layer in layers], **report.to_dict()}
     return _result(path, _summary(model), table, sizes, data)

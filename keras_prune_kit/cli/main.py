@@ -90,18 +90,19 @@ def _attempt(options: Namespace, console: Console, notes: Notes) -> Result | int
         return _FAILED
 
 
-def _listener(options: Namespace, bars: Bars) -> progress.Listener:
+def _shown(options: Namespace, bars: Bars) -> Bars | ProgressLines:
     """Return what shows the stages: bars, or lines for a demo without a terminal."""
     console = bars.console
     if console.is_terminal or options.command != "demo":
-        return bars.stage
-    return ProgressLines(lambda line: console.print(line, highlight=False)).stage
+        return bars
+    return ProgressLines(lambda line: console.print(line, highlight=False))
 
 
 def _run(options: Namespace, bars: Bars) -> Result:
     if getattr(options, "unsafe", False):
         make_importable(os.getcwd())
-    with bars, progress.listening(_listener(options, bars)):
+    shown = _shown(options, bars)
+    with bars, progress.listening(shown.stage, shown.tell):
         with progress.stage("loading TensorFlow"):
             # Only now: commands import TensorFlow, which `--help` must not wait for.
             command = importlib.import_module(f"keras_prune_kit.cli.{options.command}")

@@ -106,7 +106,7 @@ def parser_of_commands() -> argparse.ArgumentParser:
 def _demo(parser: argparse.ArgumentParser) -> None:
     """\
 Train a network on real handwritten digits that come with the package, prune
-and quantize it, and measure every file, in half a minute."""
+and quantize it, and measure every file, in about a minute."""
     parser.set_defaults(json=False)
     add_out_folder(parser, default="keras_prune_kit_demo")
     add_sparsity(parser)

@@ -77,15 +77,19 @@ class Bars:
             if not self._progress.task_ids:
                 self._progress.text = ""
 
+    def tell(self, text: str) -> None:
+        """Show what the job is about to do above the bars; a `progress.Teller`."""
+        self._progress.told = text
+
 
 class _TextAndBars(Progress):
     """Progress bars with lines of text above."""
 
-    text = ""
+    text = told = ""
 
     def get_renderables(self) -> Iterable[RenderableType]:
-        if self.text:
-            yield Text(self.text)
+        for text in filter(None, (self.text, self.told)):
+            yield Text(text)
         yield from super().get_renderables()
 
 

@@ -77,6 +77,7 @@ class Outcome:
         sparsity_report: The zeros of each pruned weight.
         score: The best epoch's validation metric, or its loss where the direction of
             the metric is not known; `None` if no epoch ended at the target.
+        number_format: The number format of the stored weights, such as `"4-bit QAT"`.
         start: Where its training started: `"dense"` or `"repaired"`; all of it if there
             was none.
     """
@@ -85,6 +86,7 @@ class Outcome:
     tflite: TFLiteModel
     sparsity_report: SparsityReport
     score: float | None
+    number_format: str
     start: str = DENSE
 
 
@@ -143,7 +145,8 @@ def make_attempt(
         training = training.lasting(max(1, training.epochs - share))
         if is_all:
             exported = export(model, setting.quantization, representative_data)
-            return Outcome(model, exported, sparsity_report(model), None)
+            zeros = sparsity_report(model)
+            return Outcome(model, exported, zeros, None, setting.number_format)
     start, name = start_of(model, setting.policy, training)
     copied = copy_for(start, setting.weight_bits)
     outcome = run_attempt(copied, model, setting, training, representative_data)
@@ -190,7 +193,7 @@ def run_attempt(
         trained = quantize_aware(trained).model
         training.lasting(last).fit(trained)
     exported = export(trained, setting.quantization, representative_data)
-    return Outcome(trained, exported, report, score)
+    return Outcome(trained, exported, report, score, setting.number_format)
 
 
 def ordinary(trained: Any, model: Any) -> Any:
@@ -217,7 +220,8 @@ def _repair(
         pruned = repaired(model, policy, samples, bits)
         model = _without_zero_channels(pruned, policy)
     exported = export(model, setting.quantization, representative_data)
-    return Outcome(model, exported, sparsity_report(model), None, REPAIRED)
+    numbers = number_format(setting.quantization)
+    return Outcome(model, exported, sparsity_report(model), None, numbers, REPAIRED)
 
 
 def _without_zero_channels(model: Any, policy: PrunePolicy) -> Any:

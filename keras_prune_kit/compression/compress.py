@@ -135,8 +135,9 @@ def compress(
         out_dir: A folder to `save` the report to. Defaults to `None`.
         callbacks: Keras callbacks of your own for the fine-tuning. Defaults to none.
         verbose: The progress output of `fit`, and a line for each stage of the job with
-            the time it took; 0 for none. Defaults to `"auto"`, in a notebook (with
-            TensorFlow) a single line with the running stage instead.
+            the time it took, and for each attempt with the epochs that are left; 0 for
+            none. Defaults to `"auto"`, in a notebook a single line with the running
+            stage instead.
         target: `"smallest"` or `"fastest"` to search for the smallest or the fastest
             file; it needs a metric. Defaults to `None`: once, without a search.
         max_accuracy_drop: The largest accepted drop of the metric in a search, on the
@@ -255,7 +256,8 @@ def _told(verbose: int | str) -> contextlib.AbstractContextManager[None]:
     """Return a context that writes a line for each stage to where `fit` writes."""
     if not verbose:
         return contextlib.nullcontext()
-    return progress.listening(ProgressLines(_write_line).stage)
+    lines = ProgressLines(_write_line)
+    return progress.listening(lines.stage, lines.tell)
 
 
 def _write_line(line: str) -> None:

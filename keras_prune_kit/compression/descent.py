@@ -19,7 +19,6 @@ from keras_prune_kit.compression.attempt import (
     Setting,
     copy_for,
     make_attempt,
-    number_format,
     ordinary,
     prunes_while_quantized,
     run_attempt,
@@ -161,14 +160,13 @@ class Descent:
         setting = Setting(ramp_to(sparsity), self._quantization, self._bits)
         if epochs:
             outcome, weights = self._train(setting, sparsity, epochs)
-            numbers = setting.number_format
         else:
             outcome, weights = self._repair(setting, sparsity), None
-            numbers = f"at once, {number_format(self._quantization)}"
-        name = f"{percent(sparsity)}, {numbers}"
+        how = "" if epochs else "at once, "
+        name = f"{percent(sparsity)}, {how}{outcome.number_format}"
         holds = self._tried.add(name, epochs, outcome.tflite)
         if holds:
-            self._tried.keep(setting, outcome)
+            self._tried.keep(outcome)
             if weights is not None:
                 self._reached = sparsity, weights
         return holds
@@ -240,5 +238,7 @@ def _first(soundings: list[Sounding]) -> float:
     if not followed or followed[-1] is soundings[-1]:
         return soundings[-1].density
     mild, far = followed[-1], soundings[len(followed)]
-    part = np.log(_FOLLOWED / mild.divergence) / np.log(far.divergence / mild.divergence)
+    part = np.log(_FOLLOWED / mild.divergence) / np.log(
+        far.divergence / mild.divergence
+    )
     return float(mild.density * (far.density / mild.density) ** part)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from keras_prune_kit import _keras
@@ -19,7 +19,7 @@ from keras_prune_kit.compression.bisection import Densities, attempts_in, shares
 from keras_prune_kit.compression.distilled_training import DistilledTraining
 from keras_prune_kit.compression.recipe import Recipe, with_deciding_metric
 from keras_prune_kit.compression.thinning import Thinning
-from keras_prune_kit.compression.tried import Tried
+from keras_prune_kit.compression.tried import Tried, tell_attempt
 from keras_prune_kit.measuring.comparison import compare_opened
 from keras_prune_kit.measuring.latency import latencies
 from keras_prune_kit.measuring.sparsity import sparsity_report
@@ -28,7 +28,7 @@ from keras_prune_kit.reports import CompressionReport
 from keras_prune_kit.reports.tables import percent
 from keras_prune_kit.tflite import TFLiteModel
 
-_FIRST, _DENSEST, _THINNEST = 0.4, 0.9, 0.03  # fractions of the channels that stay
+_FIRST, _THINNEST = 0.4, 0.03  # fractions of the channels that stay
 
 
 def find_fastest(
@@ -66,12 +66,10 @@ class _Tried(Tried):
     Attributes:
         whole: The file of the whole model.
         numbers: The number format of all files.
-        held: The number and outcome of each attempt that holds.
     """
 
     whole: TFLiteModel
     numbers: str
-    held: list[tuple[int, Outcome]] = field(default_factory=list)
 
     def add_whole(self) -> None:
         """Measure the file of the whole model."""
@@ -86,7 +84,7 @@ class _Tried(Tried):
         name = f"{percent(1 - density)} out, {self.numbers}"
         holds = self.add(name, epochs, outcome.tflite, latency)
         if holds:
-            self.held.append((len(self.attempts) - 1, outcome))
+            self.keep(outcome)
         return holds
 
     @property
@@ -116,8 +114,9 @@ def _try_all(
     training = DistilledTraining.of(
         recipe, tried.evaluation.metric, tried.allowance.mode
     )
-    densities, sizes = Densities(_FIRST, _DENSEST), set()
-    for epochs in shares(recipe.epochs, attempts_in(recipe.epochs)):
+    densities, sizes = Densities(_FIRST), set()
+    parts = shares(recipe.epochs, attempts_in(recipe.epochs))
+    for index, epochs in enumerate(parts):
         density = max(densities.next(), _THINNEST)
         begin, begun = (start, started) if density < started else (model, 1.0)
         thinning = Thinning(round(1 - density / begun, 4), multiple_of)
@@ -125,6 +124,7 @@ def _try_all(
         if size in sizes:
             return  # No number of channels lies between two that were tried.
         sizes.add(size)
+        tell_attempt(index, parts, recipe.epochs)
         outcome = make_attempt(
             begin,
             Setting(policy, quantization, thinning=thinning),

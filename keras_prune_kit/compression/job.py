@@ -15,6 +15,7 @@ from keras_prune_kit.compression.budgets import thinning_for_macs, thinning_for_
 from keras_prune_kit.compression.fastest import find_fastest
 from keras_prune_kit.compression.prune_once import prune_once
 from keras_prune_kit.compression.recipe import Recipe
+from keras_prune_kit.compression.scales import warn_of_other_scales
 from keras_prune_kit.compression.smallest import find_smallest
 from keras_prune_kit.compression.thinning import Thinning
 from keras_prune_kit.policies import PrunePolicy, as_policy
@@ -69,15 +70,21 @@ def reach(model: Any, recipe: Recipe, goal: Goal) -> CompressionReport:
         recipe: The job.
         goal: What is to be reached.
     """
+    inputs = {"representative_data": recipe.representative_data}
     if goal.loses_channels:
         Thinning(0.5, goal.multiple_of).check(model)  # Raises if no channel can leave.
     if recipe.representative_data is None and goal.quantization in (None, *COMPARED):
         with using("train_data"):
             samples = input_samples(recipe.train_data, CALIBRATION_SAMPLES)
         recipe = replace(recipe, representative_data=samples)
+        inputs = {"train_data": samples}
+    elif isinstance(recipe.train_data, tuple):
+        inputs["train_data"] = input_samples(recipe.train_data, CALIBRATION_SAMPLES)
     _check_copy(model, recipe.train_data)
     _check_fits(model, recipe.train_data, "train_data")
     _check_fits(model, recipe.validation_data, "validation_data")
+    # The caller of `compress`, behind the decorator and `compress` itself.
+    warn_of_other_scales(model, recipe.validation_data, inputs, stacklevel=4)
     policy, max_drop = goal.policy, goal.max_accuracy_drop
     numbers = goal.quantization or _QUANTIZATION
     if goal.target == "smallest":

@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 
-from keras_prune_kit import _keras
 from keras_prune_kit._keras.stage_progress import StageProgress
 from keras_prune_kit._tools import progress
 from keras_prune_kit._tools.notebook_line import NotebookLine, in_notebook
@@ -24,13 +23,11 @@ def shown_stages(recipe: Recipe) -> Iterator[Recipe]:
         The job with nothing else to show, or as it is: elsewhere, and if the user
         chose an output of `fit`.
     """
-    # For other backends, the job runs in a child process, whose stages are not heard.
-    is_heard = _keras.backend_of(recipe.model) == "tensorflow"
-    if recipe.verbose != "auto" or not is_heard or not in_notebook():
+    if recipe.verbose != "auto" or not in_notebook():
         yield recipe
         return
     line = NotebookLine()
     heard = [*recipe.callbacks, StageProgress()]
-    with progress.listening(line.stage):
+    with progress.listening(line.stage, line.tell):
         yield replace(recipe, callbacks=heard, verbose=0)
     line.finish()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from keras_prune_kit import _keras
+from keras_prune_kit._tools import progress
 from keras_prune_kit.compression.attempt import (
     LATENCY_RUNS,
     Setting,
@@ -39,6 +40,8 @@ def prune_once(recipe: Recipe, setting: Setting) -> CompressionReport:
     # epoch.
     copy_for(model, setting.weight_bits)
     dense = export(model, setting.quantization, recipe.representative_data)
+    what = f"{recipe.epochs} epochs" if recipe.epochs else "a repair without training"
+    progress.tell(f"{what}, then the {setting.number_format} file and its measurement")
     outcome = make_attempt(model, setting, training, recipe.representative_data)
     if setting.thinning is not None:
         _keras.compile_like(model, outcome.model)

@@ -69,10 +69,10 @@ def find_smallest(
     models = {"baseline": model, f"baseline + {number_format(numbers)}": dense}
     chosen, exported, sparsity, begun = 0, dense, None, {}
     if tried.held:
-        chosen, setting, best = min(tried.held, key=_size)
+        chosen, best = min(tried.held, key=_size)
         result, exported, sparsity = best.model, best.tflite, best.sparsity_report
         begun = {"start": best.start}
-        models |= {"pruned": result, f"pruned + {setting.number_format}": exported}
+        models |= {"pruned": result, f"pruned + {best.number_format}": exported}
     return CompressionReport(
         comparison=compare_opened(models, evaluation, latency_runs=LATENCY_RUNS),
         model=result,
@@ -88,7 +88,7 @@ def find_smallest(
     )
 
 
-def _size(held: tuple[int, Setting, Outcome]) -> int:
+def _size(held: tuple[int, Outcome]) -> int:
     return held[-1].tflite.gzip_bytes
 
 
@@ -103,7 +103,7 @@ def _climb(recipe: Recipe, tried: Tried, settings: list[Setting]) -> None:
         outcome = _attempt(recipe, setting, training.lasting(epochs))
         name = f"your policy, {setting.number_format}"
         if tried.add(name, epochs, outcome.tflite):
-            tried.keep(setting, outcome)
+            tried.keep(outcome)
             return
 
 

@@ -50,7 +50,8 @@ def compare(
 
     Args:
         entries: Models by name, the baseline first: `keras` or `tf_keras` models, paths
-            of `.keras`, `.h5` and `.tflite` files, `TFLiteModel`s.
+            of `.keras`, `.h5` and `.tflite` files, `TFLiteModel`s. The size of a Keras
+            model, also of one in a file, is that of its weights without the optimizer.
         x: Inputs as `evaluate` accepts them: arrays of shape `(n, ...)`, or a dataset
             of `(x, y)` batches. Integers are real values, too. Only if all entries are
             files with quantized inputs may they be quantized, as in `TFLiteModel`.
@@ -107,7 +108,6 @@ def compare(
     return compare_opened(
         models,
         evaluation,
-        paths={name: _path(item) for name, item in entries.items()},
         class_names=class_names,
         latency_runs=latency_runs,
     )
@@ -117,19 +117,17 @@ def compare_opened(
     models: Mapping[str, Any],
     evaluation: Evaluation,
     *,
-    paths: Mapping[str, Path | None] | None = None,
     class_names: Sequence[str] | None = None,
     latency_runs: int = 0,
 ) -> Comparison:
     """Compare Keras models and `TFLiteModel`s that are already loaded."""
-    paths = paths or {}
     shown = evaluation.inputs(_SHOWN_SAMPLES)
     outputs = {
         name: _run(name, model, shown, evaluation) for name, model in models.items()
     }
     labelled = evaluation.samples(_SHOWN_SAMPLES)
     measured = [
-        measure(name, model, evaluation, path=paths.get(name))
+        measure(name, model, evaluation)
         for name, model in track(list(models.items()), "measuring")
     ]
     files = {n: m for n, m in models.items() if isinstance(m, TFLiteModel)}
@@ -144,33 +142,28 @@ def compare_opened(
     )
 
 
-def measure(
-    name: str,
-    model: Any,
-    evaluation: Evaluation,
-    *,
-    path: Path | None = None,
-) -> Measurement:
+def measure(name: str, model: Any, evaluation: Evaluation) -> Measurement:
     """Measure one Keras model or `TFLiteModel`, without its latency.
+
+    The size of a Keras model is that of its weights as an .h5 file. The file that it
+    was loaded from may have the state of the optimizer, too, which never ships.
 
     Args:
         name: Its name in the comparison.
         model: The model.
         evaluation: The evaluation that scores it.
-        path: The file of the model. Defaults to `None`: the size of a Keras model is
-            that of its weights as an .h5 file in memory.
     """
     if isinstance(model, TFLiteModel):
         return _measure_tflite(name, model, evaluation)
-    content = path.read_bytes() if path else _keras.weights_h5(model)
+    content = _keras.weights_h5(model)
     weights = map(np.asarray, model.get_weights())
     arrays = [array for array in weights if array.dtype.kind not in "OSU"]  # no strings
     kernels = [array for array in arrays if array.ndim > 1]
-    # A .keras or .h5 file stores each value in whole bytes.
+    # An .h5 file stores each value in whole bytes.
     sparse = sparse_content((array, 0, 8 * array.itemsize) for array in arrays)
     return Measurement(
         name=name,
-        file=path.suffix if path else ".h5",
+        file=".h5",
         scores=evaluation.keras(model),
         file_bytes=len(content),
         gzip_bytes=gzip_bytes(content),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from keras_prune_kit.reports import Printed, Skipped, Table, skipped_texts
 from keras_prune_kit.schedules import Schedule
@@ -35,10 +35,12 @@ class PrunePlan(Printed):
     Attributes:
         weights: The weights that will be pruned.
         skipped: The weights and layers that stay dense, with reasons.
+        title: The title of the table.
     """
 
     weights: tuple[PlannedWeight, ...]
     skipped: tuple[Skipped, ...]
+    title: str = field(default="Prune plan", repr=False, compare=False)
 
     def _blocks(self) -> tuple[Table]:
         rows = [
@@ -54,4 +56,4 @@ class PrunePlan(Printed):
         columns = ("weight", "shape", "sparsity", "structure", "because of")
         bars = {"sparsity": [w.schedule.final_sparsity for w in self.weights]}
         below = skipped_texts(self.skipped)
-        return (Table("Prune plan", columns, rows, bars, below),)
+        return (Table(self.title, columns, rows, bars, below),)

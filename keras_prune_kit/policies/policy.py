@@ -281,7 +281,7 @@ class PrunePolicy(Typed):
         rule = Rule(".*", self.schedule) if winner is None else winner
         reason = "policy" if winner is None else f"rule {name_of(winner.match)}"
         if rule.schedule is None:
-            return Skipped(weight.path, reason)
+            return Skipped(weight.path, f"{reason} keeps it dense")
         schedule = rule.schedule
         if not isinstance(schedule, Schedule):
             schedule = self._timing().with_final_sparsity(schedule)

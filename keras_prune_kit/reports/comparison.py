@@ -67,9 +67,9 @@ class Comparison(Printed):
         ]
         if any(m.bound_bytes is not None for m in self.measurements):
             notes.append("bound: gzipped, if weights of a .tflite were coded ideally")
-        if any(m.file == ".keras" for m in self.measurements):
+        if any(m.file == ".h5" for m in self.measurements):
             notes.append(
-                "a .keras file also contains the optimizer's state if it was compiled"
+                ".h5: the weights of a Keras model, without the optimizer's state"
             )
         if any(m.latency_ms is not None for m in self.measurements):
             notes.append(

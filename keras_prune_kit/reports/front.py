@@ -23,7 +23,8 @@ class SearchTrial:
 
     Attributes:
         name: KerasTuner's identifier of the trial.
-        folder: Folder with its `model.keras`, `model.tflite` and `compression.json`.
+        folder: Folder with its `model.keras`, `model.tflite` and `compression.json`;
+            for a hypermodel of your own, with what KerasTuner saves.
         accuracy: The .tflite's value of the metric that decides, which may also be an
             error.
         gzip_bytes: Size of the .tflite after gzip.
@@ -44,6 +45,11 @@ class SearchTrial:
     def badness(self) -> float:
         """The metric, negated if more of it is better, so that less is better."""
         return -self.accuracy if self.mode == "max" else self.accuracy
+
+    @property
+    def sparsity(self) -> float | None:
+        """The sparsity of the file, 0 to 1; `None` if it was not measured."""
+        return self.measures.get("sparsity")
 
     def is_worse_than(self, other: SearchTrial) -> bool:
         """Return True if `other` is no worse in metric and size, and better in one."""
@@ -77,10 +83,13 @@ class ParetoFront(Printed):
         trials: All finished trials, in the order of their start.
         metric: Name of the metric that decides, such as `"accuracy"`.
         baseline_accuracy: The baseline's value of the metric, on the same data.
-        baseline_gzip_bytes: Gzipped size of the baseline's weights as an .h5 file.
+        baseline_gzip_bytes: Gzipped size of the baseline: of its weights as an .h5 file
+            for a `CompressionHyperModel`.
         max_accuracy_drop: Drop of the metric that the search accepted; see
             `CompressionHyperModel`.
         mode: `"max"` if more of the metric is better, `"min"` if less is.
+        baseline_name: What the baseline is: `"baseline"`, or `"best trial"` for a
+            hypermodel of your own.
 
     Example:
 
@@ -98,6 +107,7 @@ class ParetoFront(Printed):
     baseline_gzip_bytes: int
     max_accuracy_drop: float
     mode: str = "max"
+    baseline_name: str = "baseline"
 
     @property
     def allowance(self) -> Allowance:
@@ -198,8 +208,8 @@ class ParetoFront(Printed):
                 return point
         raise ValueError(
             f"No trial comes within {allowance.amount} of the {self.metric} of the "
-            f"baseline, {self.baseline_accuracy:.4f}. {self._best()} Run more trials, "
-            "or allow a lower sparsity."
+            f"{self.baseline_name}, {self.baseline_accuracy:.4f}. {self._best()} Run "
+            "more trials, or allow a lower sparsity."
         )
 
     def plot(self, path: str | os.PathLike[str]) -> None:
@@ -239,15 +249,25 @@ class ParetoFront(Printed):
 
     def _blocks(self) -> tuple[Table]:
         points = self.points
+        # A hypermodel of the user's own may have neither.
+        extra = {"sparsity": [_percent(point.sparsity) for point in points]}
+        extra["quantization"] = [
+            str(point.hyperparameters.get("quantization", "")) for point in points
+        ]
+        extra = {name: texts for name, texts in extra.items() if any(texts)}
         return (
             Table(
-                f"Pareto front: {len(points)} of {len(self.trials)} trials; baseline "
-                f"{self.baseline_accuracy:.4f}, {bytes_text(self.baseline_gzip_bytes)}",
-                ("trial", self.metric, "gzipped", "ratio", "sparsity", "quantization"),
-                [self._row(point) for point in points],
+                f"Pareto front: {len(points)} of {len(self.trials)} trials; "
+                f"{self.baseline_name} {self.baseline_accuracy:.4f}, "
+                f"{bytes_text(self.baseline_gzip_bytes)}",
+                ("trial", self.metric, "gzipped", "ratio", *extra),
+                [
+                    (*self._row(point), *texts)
+                    for point, *texts in zip(points, *extra.values(), strict=True)
+                ],
                 {
                     "gzipped": shares([point.gzip_bytes for point in points]),
-                    "sparsity": [point.measures["sparsity"] for point in points],
+                    "sparsity": [point.sparsity for point in points],
                 },
             ),
         )
@@ -264,8 +284,6 @@ class ParetoFront(Printed):
             f"{trial.accuracy:.4f}",
             f"{trial.gzip_bytes:,}",
             f"{self.size_ratio(trial):.1f}x",
-            percent(trial.measures["sparsity"]),
-            str(trial.hyperparameters.get("quantization", "")),
         )
 
     def _smallest(self) -> str:
@@ -273,6 +291,10 @@ class ParetoFront(Printed):
 
     def _best(self) -> str:
         return f"The best has {self.points[-1].accuracy:.4f}."
+
+
+def _percent(sparsity: float | None) -> str:
+    return "" if sparsity is None else percent(sparsity)
 
 
 def visible_scores(front: ParetoFront) -> tuple[float, float]:

@@ -40,8 +40,8 @@ class Measurement:
 
     Attributes:
         name: Name of the model, such as `"pruned + int8"`.
-        file: Extension of the measured file. A model in memory is measured as `".h5"`,
-            the file that `save_weights` would write.
+        file: Extension of the measured file. A Keras model is measured as `".h5"`, its
+            weights as `save_weights` would write them.
         scores: Metrics on the data, by name; the first one decides.
         file_bytes: Size of the file.
         gzip_bytes: Size of the file after gzip, level 9.

@@ -6,7 +6,7 @@ from keras_prune_kit.tflite.errors import ExportError
 from keras_prune_kit.tflite.export import export_tflite
 from keras_prune_kit.tflite.macs import macs
 from keras_prune_kit.tflite.model import TFLiteModel
-from keras_prune_kit.tflite.samples import check_samples
+from keras_prune_kit.tflite.samples import check_samples, representative_samples
 from keras_prune_kit.tflite.string_inputs import check_exportable
 from keras_prune_kit.tflite.timing import median_milliseconds
 
@@ -21,4 +21,5 @@ __all__ = [
     "export_tflite",
     "macs",
     "median_milliseconds",
+    "representative_samples",
 ]

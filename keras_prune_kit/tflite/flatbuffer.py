@@ -98,10 +98,10 @@ def reorder(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> by
     return bytes(patched)
 
 
-def operator_names(content: bytes) -> set[str]:
-    """Return the names of the operators in a file, such as `"CONV_2D"`."""
+def operator_names(content: bytes) -> tuple[str, ...]:
+    """Return the name of each operator in a file, such as `"CONV_2D"`, in its order."""
     model = schema.Model.GetRootAs(content, 0)
-    return {name for name, _ in _operators(model)}
+    return tuple(name for name, _ in _operators(model))
 
 
 def float_operator_names(content: bytes) -> set[str]:
@@ -135,7 +135,10 @@ def _operators(model: Any) -> Iterator[tuple[str, set[int]]]:
             outputs = [operator.Outputs(j) for j in range(operator.OutputsLength())]
             # An index of -1 stands for a tensor that is left out.
             types = {graph.Tensors(index).Type() for index in outputs if index >= 0}
-            yield _OPERATOR_NAMES.get(number, str(number)), types
+            if number == schema.BuiltinOperator.CUSTOM:
+                yield (code.CustomCode() or b"CUSTOM").decode(errors="replace"), types
+            else:
+                yield _OPERATOR_NAMES.get(number, str(number)), types
 
 
 def _graphs(model: Any) -> Iterator[Any]:

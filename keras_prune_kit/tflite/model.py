@@ -113,6 +113,16 @@ class TFLiteModel:
         """The size of the file in bytes after gzip compression."""
         return gzip_size(self._content)
 
+    @property
+    def operators(self) -> tuple[str, ...]:
+        """The name of each operator, such as `"CONV_2D"`, in the order of the file.
+
+        A runtime on which operators are chosen, such as TFLite Micro, needs those in
+        `set(model.operators)`; `collections.Counter(model.operators)` counts them. The
+        names are those of the .tflite schema, or of custom operators their own.
+        """
+        return flatbuffer.operator_names(self._content)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the file completely or not at all.
 

@@ -25,6 +25,7 @@ and on nested models. TFMOT is imported on first use, and `tf.keras` is unchange
 
 from typing import Any
 
+from keras_prune_kit._tools.missing_names import missing_name
 from keras_prune_kit.reports import Converted, LayerReport
 from keras_prune_kit.tfmot.clustering import cluster
 from keras_prune_kit.tfmot.loops import LoopPruning
@@ -58,4 +59,4 @@ def __getattr__(name: str) -> Any:
     # On first use: its base class is in tf_keras, which must not be imported earlier.
     if name == "PrunableDense":
         return prunable_dense()
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise missing_name(__name__, name, __all__)

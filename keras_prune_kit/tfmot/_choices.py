@@ -14,6 +14,7 @@ from keras_prune_kit.structures import Block, NofM, Structure, Unstructured
 from keras_prune_kit.tfmot._import import tf_keras
 from keras_prune_kit.tfmot._schedules import translate
 
+_TITLE = "Wrapped by TFMOT for pruning"
 _INSTEAD = "PruningCallback prunes the model itself and can do this."
 
 # Layers that contain other layers and that TFMOT can wrap as a whole.
@@ -87,7 +88,7 @@ def choose(
             )
             for item in group
         ]
-    return choices, PrunePlan(tuple(planned), tuple(skipped))
+    return choices, PrunePlan(tuple(planned), tuple(skipped), _TITLE)
 
 
 def _choice(

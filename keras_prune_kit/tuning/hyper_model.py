@@ -15,6 +15,7 @@ from keras_prune_kit._keras.datasets import as_arrays, check_rereadable
 from keras_prune_kit._tools.chatter import without_tracing_advice
 from keras_prune_kit._tools.checks import MAX_ACCURACY_DROP, check_decision, check_drop
 from keras_prune_kit.compression.attempt import Setting
+from keras_prune_kit.compression.scales import warn_of_other_scales
 from keras_prune_kit.structures import Structure, Unstructured
 from keras_prune_kit.tflite import check_exportable, check_samples
 from keras_prune_kit.tuning.artifacts import check_judge, claim, write
@@ -207,6 +208,9 @@ class CompressionHyperModel(keras_tuner.HyperModel):
             arguments.get("callbacks", ()), model
         )
         check_data(arguments)
+        samples = {"representative_data": self._representative_data}
+        validation_data = arguments["validation_data"]
+        warn_of_other_scales(self.baseline, validation_data, samples, stacklevel=1)
         if context:
             # Here, as KerasTuner's own tuners have no earlier hook for a hypermodel.
             self.claim(context.folder.parent)

@@ -6,7 +6,8 @@ child process. It starts with the first call and is kept until this process ends
 
 Parts, from the call down: `calls` decides who runs it, `client` keeps the process that
 `child` starts and talks to, `server` is what that process runs. `packing` turns models,
-data and results into messages; `news` is what the child says before the result.
+data and results into messages; `news` is what the child says before the result, and
+`stages` how far it is.
 """
 
 from keras_prune_kit.worker.calls import on_tensorflow

@@ -15,6 +15,7 @@ from keras_prune_kit._tools.files import scratch_folder
 from keras_prune_kit._tools.pipes import Frame
 from keras_prune_kit.worker.child import Child
 from keras_prune_kit.worker.news import Raised, Returned
+from keras_prune_kit.worker.stages import end_all
 
 
 class Client:
@@ -76,6 +77,8 @@ class Client:
             self.child.kill()
             self._end()
             raise
+        finally:
+            end_all()
 
     def _end(self) -> None:
         child, self.child = self.child, None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import os
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_prune_kit import _keras
+from keras_prune_kit._tools import progress
 from keras_prune_kit._tools.pipes import (
     Frame,
     private_stdout,
@@ -32,6 +34,7 @@ from keras_prune_kit.worker.news import (
     Warned,
 )
 from keras_prune_kit.worker.packing import pack, unpack
+from keras_prune_kit.worker.stages import Reporter
 from keras_prune_kit.worker.surroundings import LOGGER, Surroundings
 
 
@@ -109,7 +112,8 @@ def _answer(call: Frame, answers: _Answers) -> Frame:
     try:
         surroundings: Surroundings = pickle.loads(call[0])
         _prepare(surroundings, answers)
-        result = _run(call[1:], surroundings.folder, answers)
+        with _heard(answers) if surroundings.is_heard else contextlib.nullcontext():
+            result = _run(call[1:], surroundings.folder, answers)
         return pack(result, surroundings.folder)
     except Exception as error:  # The user's classes can raise anything.
         return [pickle.dumps(Raised.of(error))]
@@ -121,6 +125,12 @@ def _prepare(surroundings: Surroundings, answers: _Answers) -> None:
     if not LOGGER.handlers:
         LOGGER.addHandler(_Log(answers))
         LOGGER.propagate = False
+
+
+def _heard(answers: _Answers) -> contextlib.AbstractContextManager[None]:
+    """Return a context whose stages the parent process hears."""
+    reporter = Reporter(answers.tell)
+    return progress.listening(reporter.stage, reporter.tell)
 
 
 def _run(call: Frame, folder: str, answers: _Answers) -> Returned:

@@ -11,6 +11,8 @@ from typing import Any
 
 import keras
 
+from keras_prune_kit._tools import progress
+
 _SETTINGS = ("floatx", "epsilon", "image_data_format")
 # They speak of how TensorFlow is used, which is not the user's doing.
 _CHATTERERS = ("absl", "tensorflow")
@@ -28,6 +30,7 @@ class Surroundings:
         seed: A seed that follows from the state of `random`.
         log_level: The level of this package's logger.
         is_terminal: True if the streams are a terminal, where progress bars move.
+        is_heard: True if somebody listens to the stages of jobs.
         settings: Global settings of Keras by name.
     """
 
@@ -37,6 +40,7 @@ class Surroundings:
     seed: int
     log_level: int
     is_terminal: bool
+    is_heard: bool
     settings: dict[str, Any]
 
     @classmethod
@@ -52,6 +56,7 @@ class Surroundings:
             seed=twin.getrandbits(31),
             log_level=LOGGER.getEffectiveLevel(),
             is_terminal=sys.stdout.isatty(),
+            is_heard=progress.is_heard(),
             settings={name: getattr(keras.config, name)() for name in _SETTINGS},
         )
 

@@ -29,7 +29,7 @@ def plot_front(front: ParetoFront, path: str | os.PathLike[str]) -> None:
         color=GREY,
         linestyle="--",
         linewidth=1,
-        label=f"baseline, {bytes_text(front.baseline_gzip_bytes)}",
+        label=f"{front.baseline_name}, {bytes_text(front.baseline_gzip_bytes)}",
     )
     limit = front.allowance.limit
     axes.axhline(limit, color=GREY, linestyle=":", linewidth=1, label="limit")

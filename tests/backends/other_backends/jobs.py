@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import keras_prune_kit as kpk
+from keras_prune_kit._tools import progress
+from keras_prune_kit._tools.progress_lines import ProgressLines
 from other_backends import parts
 
 BACKEND = keras.backend.backend()
@@ -80,6 +82,28 @@ def test_all_options_of_an_export_work(model):
     assert np.abs(wide.predict(X) - wanted).max() < 0.05
     sparse = kpk.export_tflite(model, sparse_storage=True)
     np.testing.assert_allclose(sparse.predict(X), wanted, atol=1e-6)
+
+
+def test_the_stages_of_the_child_are_heard_here(model):
+    lines = []
+    heard = ProgressLines(lines.append)
+    with progress.listening(heard.stage, heard.tell):
+        progress.tell("here")
+        exported = kpk.export_tflite(model, quantization="int8", representative_data=X)
+        exported.predict(X)
+    kpk.export_tflite(model)  # Nobody listens any more.
+    told = [re.sub(r" *[\d.]+ s  | \([\d.]+ s\)", "", line) for line in lines]
+    # In the child, and then here.
+    assert told == ["here", "converting", *2 * ["running the .tflite"]]
+
+
+def test_a_job_in_the_child_tells_what_is_left_of_it(model, capsys):
+    data = {"validation_data": (X, Y), "quantization": "none"}
+    kpk.compress(model, (X, Y), epochs=2, verbose=2, **data)
+    out = capsys.readouterr().out
+    assert "s  2 epochs, then the float32 file and its measurement\n" in out
+    assert re.search(r"s  pruning, epoch 2/2 \([\d.]+ s\)\n", out)
+    assert re.search(r"s  measuring \([\d.]+ s\)\n", out)
 
 
 def test_the_child_stays_warm_and_tensorflow_stays_there(model):
