@@ -12,11 +12,16 @@ import tf_keras
 
 import keras_prune_kit as kpk
 from keras_prune_kit._keras.datasets import fit_arguments
-from keras_prune_kit.compression.attempt import Setting
-from keras_prune_kit.compression.bisection import Bisection, Ladder, ramp_to, shares
+from keras_prune_kit.compression.bisection import (
+    Densities,
+    attempts_in,
+    ramp_to,
+    shares,
+)
+from keras_prune_kit.compression.descent import first_density
 from keras_prune_kit.compression.distilled_training import DistilledTraining
 from keras_prune_kit.compression.recipe import Recipe
-from keras_prune_kit.compression.warm_start import WarmStart
+from keras_prune_kit.compression.sounding import Sounding
 from keras_prune_kit.digits import load_digits
 
 EPOCHS = 8
@@ -69,43 +74,30 @@ def training_of(model, data, metric="accuracy"):
 # Which settings are tried: no model.
 
 
-def tried(bisection, holds):
-    """The sparsities that a search tries if those up to some sparsity hold."""
+def tried(densities, least, attempts=4):
+    """The densities that a search tries if those from some density on hold."""
     found = []
-    for _ in range(bisection.attempts):
-        setting = bisection.next()
-        assert setting.policy.schedule.final_sparsity == bisection.sparsity
-        found.append(bisection.sparsity)
-        bisection.tell(holds=bisection.sparsity <= holds)
+    for _ in range(attempts):
+        density = densities.next()
+        found.append(density)
+        densities.tell(density, holds=density >= least)
     return found
 
 
-@pytest.mark.parametrize(
-    ("steps", "first"), [(40_000, 0.99), (10_000, 0.98), (100, 0.8), (1, 0.75)]
-)
-def test_the_more_steps_the_sparser_it_starts(steps, first):
-    bisection = Bisection("int8", 4, steps, 4)
-    setting = bisection.next()
-    assert bisection.sparsity == pytest.approx(first)
-    assert setting.policy.scope == "global"
-    assert bisection.describe(setting) == f"{100 * first:.2f} %, 4-bit QAT"
+def test_where_all_hold_it_goes_on():
+    assert tried(Densities(0.1), least=0) == pytest.approx([0.1, 0.06, 0.036, 0.0216])
 
 
 def test_the_kept_part_is_halved_between_what_held_and_what_did_not():
-    sparsities = tried(Bisection("int8", 8, 10_000, 4), holds=0.965)
-    between = 1 - math.sqrt(0.04 * 0.02)
-    beside = 1 - math.sqrt(0.04 * (1 - between))
-    assert sparsities == pytest.approx([0.98, 0.96, between, beside], abs=1e-4)
+    between = math.sqrt(0.1 * 0.06)
+    beside = math.sqrt(0.06 * between)
+    found = tried(Densities(0.1), least=0.0601)
+    assert found == pytest.approx([0.1, 0.06, between, beside])
 
 
-def test_where_all_hold_it_goes_on():
-    sparsities = tried(Bisection("int8", 8, 10_000, 4), holds=1)
-    assert sparsities == sorted(sparsities) and sparsities[-1] > 0.995
-
-
-def test_where_none_holds_it_comes_down_faster_and_faster():
-    sparsities = tried(Bisection("int8", 8, 10_000, 4), holds=0)
-    assert sparsities == pytest.approx([0.98, 0.96, 0.84, 0.5])
+def test_where_none_holds_it_comes_up_to_what_is_known_to():
+    found = tried(Densities(0.02, held=0.32), least=0.32)
+    assert found == pytest.approx([0.02, 0.08, 0.16, 0.226], abs=1e-3)
 
 
 def test_the_ramp_begins_where_the_weights_are():
@@ -114,21 +106,33 @@ def test_the_ramp_begins_where_the_weights_are():
 
 
 @pytest.mark.parametrize(
-    ("epochs", "attempts", "expected"),
-    [(30, 4, [15, 5, 5, 5]), (8, 4, [2] * 4), (9, 4, [3, 2, 2, 2]), (5, 1, [5])],
+    ("soundings", "first"),
+    [
+        ([], 0.5),
+        ([(0.6, 0.001), (0.36, 0.015)], 0.36),  # none is too far
+        ([(0.6, 0.1)], 0.6),  # the mildest is too far
+        # Where the divergence, a power of the density, is 0.02.
+        ([(0.4, 0.002), (0.1, 0.2)], 0.2),
+    ],
 )
-def test_the_first_attempt_has_half_of_the_epochs(epochs, attempts, expected):
+def test_training_begins_where_it_can_follow(soundings, first):
+    found = [Sounding(density, lost, True) for density, lost in soundings]
+    assert first_density(found) == pytest.approx(first)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "attempts", "expected"),
+    [(30, 4, [9, 7, 7, 7]), (8, 4, [2] * 4), (0, 2, [0, 0]), (5, 1, [5])],
+)
+def test_attempts_share_the_epochs(epochs, attempts, expected):
     assert shares(epochs, attempts) == expected
 
 
-def test_a_ladder_ends_where_one_holds():
-    policy = kpk.PrunePolicy(0.9)
-    ladder = Ladder([Setting(policy, "int8", bits) for bits in (4, 8, 8)])
-    ladder.next()
-    ladder.tell(holds=False)
-    assert ladder.describe(ladder.next()) == "your policy, 8-bit QAT"
-    ladder.tell(holds=True)
-    assert ladder.next() is None
+@pytest.mark.parametrize(
+    ("epochs", "attempts"), [(0, 6), (4, 2), (8, 4), (16, 4), (20, 5), (60, 6)]
+)
+def test_the_more_epochs_the_more_attempts(epochs, attempts):
+    assert attempts_in(epochs) == attempts
 
 
 @pytest.mark.parametrize(("batch", "steps"), [(32, 4), (None, 4), (100, 1), (99, 2)])
@@ -231,23 +235,6 @@ def test_what_is_given_is_not_searched(trained, digits):
     assert attempt.setting == "your policy, dynamic" and attempt.epochs == 4
     assert report.final.name == "pruned + dynamic"
     assert report.sparsity_report.sparsity == pytest.approx(0.5, abs=1e-3)
-
-
-def test_what_a_failed_attempt_has_passed_is_where_the_next_begins(K, mlp, tmp_path):
-    model, warm_start = mlp(), WarmStart(tmp_path)
-    warm_start.set_model(model)
-    seen = {}
-    for epoch, sparsity in enumerate([0.3, 0.6, 0.9, 0.9]):
-        model.set_weights([w + 1 for w in model.get_weights()])
-        warm_start.on_epoch_end(epoch, {"sparsity": sparsity})
-        seen[sparsity] = model.get_weights()
-    warm_start.on_epoch_end(4, {"loss": 0.0})  # quantized training after pruning
-    assert warm_start.load_into(model, 0.2) == 0
-    assert all(map(np.array_equal, model.get_weights(), seen[0.9]))
-    for asked, expected in ((0.6, 0.6), (0.89, 0.6), (0.95, 0.9)):
-        assert warm_start.load_into(model, asked) == expected
-        assert all(map(np.array_equal, model.get_weights(), seen[expected]))
-    assert len(list(tmp_path.iterdir())) == 3
 
 
 @pytest.mark.quick_in("keras")

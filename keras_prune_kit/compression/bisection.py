@@ -1,23 +1,20 @@
-"""Search strategies: the settings of the next attempt, from the earlier results."""
+"""The choice of the next density to try, and the epochs of each attempt."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
-from keras_prune_kit.compression.attempt import Setting
 from keras_prune_kit.criteria import lamp
 from keras_prune_kit.policies import PrunePolicy
-from keras_prune_kit.reports.tables import percent
 from keras_prune_kit.schedules import Fraction, PolynomialDecay
 
 LEAST_SHARE = 2  # epochs of an attempt
-_SHARE = 4  # epochs of an attempt, if there are enough for several
-_MOST_ATTEMPTS = 6
+_SHARE = 4  # epochs of an attempt, if there are enough for many
+_FEW_ATTEMPTS, _MOST_ATTEMPTS = 4, 6
 _UNTRAINED_ATTEMPTS = 6  # Each takes seconds.
 
 _RAMP = Fraction(0.5)  # of an attempt; the metric recovers in its remaining steps
-_NEXT_DENSITY = 0.6  # times the previous density, as long as all settings held
+NEXT_DENSITY = 0.6  # times the previous density, as long as all settings held
 
 
 def ramp_to(sparsity: float, begin: float = 0.0) -> PrunePolicy:
@@ -41,19 +38,22 @@ class Densities:
     Args:
         first: The first density, 0 to 1.
         held: A density that is known to hold. Defaults to 1, the whole model.
+        failed: One that is known not to. Defaults to `None`.
     """
 
-    def __init__(self, first: float, held: float = 1.0) -> None:
+    def __init__(
+        self, first: float, held: float = 1.0, failed: float | None = None
+    ) -> None:
         self._first: float | None = first
         self._held = held
-        self._failed: float | None = None
+        self._failed = failed
 
     def next(self) -> float:
         """Return the density to try now, 0 to 1."""
         if self._first is not None:
             return self._first
         if self._failed is None:
-            return self._held * _NEXT_DENSITY
+            return self._held * NEXT_DENSITY
         # The geometric mean halves the interval on a logarithmic scale.
         return math.sqrt(self._held * self._failed)
 
@@ -66,92 +66,15 @@ class Densities:
             self._failed = density
 
 
-class Bisection:
-    """Search for the highest sparsity that holds.
-
-    A setting holds if its file stays within the accepted drop of the metric.
-
-    Args:
-        quantization: The quantization of all settings.
-        weight_bits: The bits per weight of all settings, as in `Setting`.
-        densities: The search for the density, from its start.
-        attempts: The number of settings to try.
-
-    Attributes:
-        sparsity: The sparsity of the last setting, 0 to 1.
-    """
-
-    def __init__(
-        self,
-        quantization: str,
-        weight_bits: int | None,
-        densities: Densities,
-        attempts: int,
-    ) -> None:
-        self.sparsity = 0.0
-        self._quantization = quantization
-        self._weight_bits = weight_bits
-        self._densities = densities
-        self.attempts = attempts
-
-    def next(self) -> Setting | None:
-        """Return the setting to try now."""
-        # To as many digits as the report shows.
-        self.sparsity = round(1 - self._densities.next(), 4)
-        policy = ramp_to(self.sparsity)
-        return Setting(policy, self._quantization, self._weight_bits)
-
-    def tell(self, holds: bool) -> None:
-        """Record whether the file of the last setting held."""
-        self._densities.tell(1 - self.sparsity, holds)
-
-    def describe(self, setting: Setting) -> str:
-        """Return the name of the last setting, such as `"98.5 %, 4-bit QAT"`."""
-        return f"{percent(self.sparsity)}, {setting.number_format}"
-
-
-class Ladder:
-    """Trial of given settings in their order, the strongest first, until one holds.
-
-    Args:
-        settings: The settings to try.
-
-    Attributes:
-        sparsity: `None`, as the policies determine the sparsity.
-    """
-
-    sparsity = None
-
-    def __init__(self, settings: Sequence[Setting]) -> None:
-        self._left = list(settings)
-        self.attempts = len(self._left)
-
-    def next(self) -> Setting | None:
-        """Return the setting to try now; `None` after one that held."""
-        return self._left.pop(0) if self._left else None
-
-    def tell(self, holds: bool) -> None:
-        """Record whether the file of the last setting held."""
-        if holds:
-            self._left.clear()
-
-    def describe(self, setting: Setting) -> str:
-        """Return the name of a setting in the report."""
-        return f"your policy, {setting.number_format}"
-
-
 def attempts_in(epochs: int) -> int:
     """Return how many attempts share some epochs; 0 epochs are attempts untrained."""
-    return min(_MOST_ATTEMPTS, epochs // LEAST_SHARE) if epochs else _UNTRAINED_ATTEMPTS
+    if not epochs:
+        return _UNTRAINED_ATTEMPTS
+    few = min(_FEW_ATTEMPTS, epochs // LEAST_SHARE)
+    return max(few, min(_MOST_ATTEMPTS, epochs // _SHARE))
 
 
 def shares(epochs: int, attempts: int) -> list[int]:
-    """Return the epochs of each attempt.
-
-    The first gets half of them or more, as the others start from its weights.
-    """
-    if not epochs:
-        return [0] * attempts
-    later = attempts - 1
-    share = max(LEAST_SHARE, epochs // (2 * later)) if later else 0
-    return [epochs - later * share, *[share] * later]
+    """Return the epochs of each attempt; what cannot be shared is the first's."""
+    each = epochs // attempts
+    return [epochs - (attempts - 1) * each, *[each] * (attempts - 1)]

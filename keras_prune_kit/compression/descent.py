@@ -24,6 +24,7 @@ from keras_prune_kit.compression.attempt import (
     run_attempt,
 )
 from keras_prune_kit.compression.bisection import (
+    NEXT_DENSITY,
     Densities,
     attempts_in,
     ramp_to,
@@ -96,8 +97,8 @@ class Descent:
         held = [each.density for each in soundings if each.holds]
         if left and held:
             # Trained attempts can all fail; this one cannot, but for its rounding.
-            self._attempt(min(held), 0)
-        densities = Densities(_first(soundings), min(held, default=1.0))
+            self._attempt(held[-1], 0)
+        densities = _densities(soundings, is_trained=left > 0)
         parts = shares(left, attempts_in(left))
         for index, epochs in enumerate(parts):
             density = densities.next()
@@ -227,7 +228,19 @@ class Descent:
             return None
 
 
-def _first(soundings: list[Sounding]) -> float:
+def _densities(soundings: list[Sounding], is_trained: bool) -> Densities:
+    """Return the search from where the soundings end."""
+    held = [each.density for each in soundings if each.holds]
+    if not held:
+        return Densities(first_density(soundings))
+    if is_trained:
+        first = min(first_density(soundings), held[-1] * NEXT_DENSITY)
+        return Densities(first, held[-1])
+    beyond = [each.density for each in soundings if each.density < held[-1]]
+    return Densities(held[-1], failed=max(beyond, default=None))
+
+
+def first_density(soundings: list[Sounding]) -> float:
     """Return the density to begin with: the lowest that training can follow.
 
     Between two soundings, the divergence is a power of the density.

@@ -89,7 +89,7 @@ def start_of(
     try:
         inputs = _samples_beside(model, training)
         pruned = repaired(model, policy, inputs)
-        lost = _divergence(model, pruned, inputs)
+        lost = output_divergence(model, pruned, inputs)
     except (TypeError, ValueError) as error:
         _log.debug("Training starts from the dense model. A repair failed: %s", error)
         return model, DENSE
@@ -159,8 +159,14 @@ def _has_averages(model: Any) -> bool:
     )
 
 
-def _divergence(model: Any, pruned: Any, inputs: Any) -> float:
-    """Return the squared error of a model's outputs as a part of their variance."""
+def output_divergence(model: Any, pruned: Any, inputs: Any) -> float:
+    """Return the squared error of a pruned model's outputs, relative to their variance.
+
+    Args:
+        model: The model.
+        pruned: A copy with fewer weights.
+        inputs: The result of `repair_samples`.
+    """
     options = {"batch_size": _keras.fixed_batch(model), "verbose": 0}
     pair = []
     for each in (model, pruned):

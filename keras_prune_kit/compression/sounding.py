@@ -46,7 +46,7 @@ def sound_weights(
         model: A built model. It is not changed.
         inputs: The result of `repair_samples`.
         holds: Returns True if the metric of a model is within the accepted drop.
-        most: The divergence to end at.
+        most: The divergence to end at, unless the metric still holds.
     """
     policies = [(density, policy_at_once(1 - density)) for density in _DENSITIES]
     return _sound(model, inputs, holds, most, policies)
@@ -61,7 +61,7 @@ def sound_channels(
         model: A built model. It is not changed.
         inputs: The result of `repair_samples`.
         holds: Returns True if the metric of a model is within the accepted drop.
-        most: The divergence to end at.
+        most: The divergence to end at, unless the metric still holds.
     """
     policies = [(1 - fraction, Thinning(fraction).policy) for fraction in _CHANNELS]
     return _sound(model, inputs, holds, most, policies)
@@ -79,7 +79,7 @@ def _sound(
         pruned = repaired(model, policy, inputs)
         lost = output_divergence(model, pruned, inputs)
         found.append(Sounding(density, lost, holds(pruned)))
-        _log.info("at once to %.3f: divergence %.3f", density, lost)
-        if lost > most:
+        _log.info("%.3f are left at once: divergence %.4f", density, lost)
+        if lost > most and not found[-1].holds:
             break
     return found
