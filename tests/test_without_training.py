@@ -165,7 +165,8 @@ def test_the_smallest_is_searched_without_an_epoch(trained, digits):
     report = at_once(trained, digits, quantization=None, **arguments)
     dense, *attempts = report.search.attempts
     assert {attempt.epochs for attempt in report.search.attempts} == {0}
-    assert attempts[0].setting == "95.00 %, int8"
+    assert all(attempt.setting.endswith(" %, at once, int8") for attempt in attempts)
+    assert len({attempt.setting for attempt in attempts}) == 6
     held = [attempt for attempt in attempts if attempt.holds]
     assert held
     assert report.search.attempts[report.search.chosen] == min(
@@ -174,7 +175,9 @@ def test_the_smallest_is_searched_without_an_epoch(trained, digits):
     least = report.baseline.score - 0.03 - 1e-6
     assert all((attempt.score >= least) == attempt.holds for attempt in attempts)
     sparsity = round(report.sparsity_report.sparsity, 3)
-    expected = kpk.prune_at_once(trained, _sparsity(report.search), data=digits[0][0])
+    expected = kpk.prune_at_once(
+        trained, _sparsity(report.search), data=digits[0][0], weight_bits=4
+    )
     kpk.reestimate_batch_norm(expected, trained, data=digits[0][0])
     assert same(report.model, expected), sparsity
 

@@ -421,8 +421,9 @@ class Pruner(Engine):
     def _losing_zeros(self) -> list[PrunedWeight]:
         """Return the weights whose existing zeros will grow back."""
         surplus = {weight: weight.surplus_of_zeros() for weight in self._weights}
-        # Ranked together, a weight may keep more zeros where others get fewer.
-        if self._is_global and sum(surplus.values()) <= 0:
+        # Ranked together, a weight may keep more zeros where others get fewer. Each
+        # number of zeros that a policy asks for is rounded, by up to a half.
+        if self._is_global and sum(surplus.values()) <= len(surplus) / 2:
             return []
         return [weight for weight, number in surplus.items() if number > 0]
 
