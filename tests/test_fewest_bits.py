@@ -9,7 +9,7 @@ import pytest
 import keras_prune_kit as kpk
 from keras_prune_kit.policies import bits_of_layers
 from keras_prune_kit.reconstruction import fewest_bits
-from keras_prune_kit.reconstruction.fewest_bits import ScoredLayer, cheapest_bits
+from keras_prune_kit.reconstruction.cheapest_bits import ScoredLayer, cheapest_bits
 
 
 def random(*shape, seed=0):

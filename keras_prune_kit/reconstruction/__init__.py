@@ -1,7 +1,7 @@
 """Pruning without training: what is left of each kernel is solved anew.
 
-`symmetric`, `statistics`, `solving`, `obs`, `layouts` and `patches` are pure numpy;
-`kernels` reads layers, `walk`, `repair` and `passes` go along a model.
+`symmetric`, `statistics`, `solving`, `obs`, `cheapest_bits`, `layouts` and `patches`
+are pure numpy; `kernels` reads layers, `walk`, `repair` and `passes` go along a model.
 """
 
 from keras_prune_kit.reconstruction.batch_norm import reestimate_batch_norm

@@ -6,7 +6,6 @@ import contextlib
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,31 +18,15 @@ from keras_prune_kit.layer_inputs.model_inputs import (
     checked_arrays,
     in_batches,
 )
+from keras_prune_kit.reconstruction.cheapest_bits import ScoredLayer, cheapest_bits
 from keras_prune_kit.reconstruction.divergence import divergence, outputs_in_batches
 from keras_prune_kit.reconstruction.grids import ModelGrids, Rounding
 from keras_prune_kit.reconstruction.rounding import Grid, round_to_nearest
 
-# With 8 bits, outputs are taken for those of the model: they cost no pass.
+# Those of 8 bits are taken for exact, which saves a pass.
 _MOST_BITS = 8
 _FEWER = (4, 3, 2)
 _SAMPLES = 256
-# Of a limit, in which divergences are counted.
-_PARTS = 10_000
-
-
-@dataclass(frozen=True)
-class ScoredLayer:
-    """What rounding the weights of a layer alone does to a model's outputs.
-
-    Attributes:
-        path: The path of the layer.
-        weights: The number of its weights that are not zero.
-        divergences: The divergence of the outputs, by bits of a weight.
-    """
-
-    path: str
-    weights: int
-    divergences: dict[int, float]
 
 
 def fewest_bits(
@@ -83,45 +66,6 @@ def fewest_bits(
         re.escape(path): bits
         for path, bits in cheapest_bits(scored, most_divergence).items()
     }
-
-
-def cheapest_bits(layers: Sequence[ScoredLayer], most: float) -> dict[str, int]:
-    """Return the bits of each layer that save most, with divergences within a limit.
-
-    It is the knapsack problem, solved for divergences in whole parts of the limit.
-
-    Args:
-        layers: The layers.
-        most: The limit of the sum of their divergences.
-    """
-    # The most that layers so far can save, for each number of parts that they may add.
-    saved, choices = np.zeros(_PARTS + 1), []
-    for layer in layers:
-        best = np.full(_PARTS + 1, -np.inf)
-        chosen = np.zeros(_PARTS + 1, int)
-        for bits, found in layer.divergences.items():
-            added = _parts(found, most)
-            if added > _PARTS:
-                continue
-            own = np.full(_PARTS + 1, -np.inf)
-            own[added:] = saved[: _PARTS + 1 - added] - layer.weights * bits
-            chosen = np.where(own > best, bits, chosen)
-            best = np.maximum(own, best)
-        saved = best
-        choices.append(chosen)
-    bits_of, left = {}, _PARTS
-    for layer, chosen in zip(reversed(layers), reversed(choices), strict=True):
-        bits = int(chosen[left])
-        bits_of[layer.path] = bits
-        left -= _parts(layer.divergences[bits], most)
-    return {layer.path: bits_of[layer.path] for layer in layers}
-
-
-def _parts(found: float, most: float) -> int:
-    """Return a divergence in parts of the limit, rounded up; one too many if above."""
-    if found <= 0:
-        return 0
-    return math.ceil(found / most * _PARTS) if found <= most else _PARTS + 1
 
 
 def _scored_layers(model: Any, batches: Batches) -> list[ScoredLayer]:
