@@ -20,7 +20,7 @@ from keras_prune_kit.layer_inputs.model_inputs import (
 )
 from keras_prune_kit.reconstruction.cheapest_bits import ScoredLayer, cheapest_bits
 from keras_prune_kit.reconstruction.divergence import divergence, outputs_in_batches
-from keras_prune_kit.reconstruction.grids import ModelGrids, Rounding
+from keras_prune_kit.reconstruction.grids import ModelGrids, grids_in_model
 from keras_prune_kit.reconstruction.rounding import Grid, round_to_nearest
 
 # Those of 8 bits are taken for exact, which saves a pass.
@@ -74,7 +74,7 @@ def _scored_layers(model: Any, batches: Batches) -> list[ScoredLayer]:
     for item in find_kernels(model):
         if isinstance(item, Kernel):
             kernels.setdefault(id(item.weight.layer), []).append(item)
-    grids = {bits: Rounding(bits, True).in_model(model) for bits in _FEWER}
+    grids = {bits: grids_in_model(model, bits, True) for bits in _FEWER}
     wanted = outputs_in_batches(model, batches)
     scored = []
     for own in kernels.values():

@@ -54,11 +54,7 @@ class Rounding:
         """
         if self.weight_bits is None:
             return None
-        bits = bits_of_layers(model, self.weight_bits)
-        # TFMOT, which trains `tf_keras` models, rounds before it folds.
-        is_later = self.is_for_training and _keras.is_tf_keras(model)
-        folded = {} if is_later else _folded(model)
-        return ModelGrids(bits, self.is_for_training, folded)
+        return grids_in_model(model, self.weight_bits, self.is_for_training)
 
 
 @dataclass(frozen=True)
@@ -87,6 +83,16 @@ class ModelGrids:
             return (Grid(bits, has_one_step),) * groups
         parts = scale.reshape(groups, outputs)
         return tuple(Grid(bits, has_one_step, part) for part in parts)
+
+
+def grids_in_model(
+    model: Any, weight_bits: WeightBits, is_for_training: bool
+) -> ModelGrids:
+    """Return the values of a model's kernels; see `Rounding`."""
+    bits = bits_of_layers(model, weight_bits)
+    # TFMOT, which trains `tf_keras` models, rounds before it folds.
+    is_later = is_for_training and _keras.is_tf_keras(model)
+    return ModelGrids(bits, is_for_training, {} if is_later else _folded(model))
 
 
 def _folded(model: Any) -> dict[int, Any]:
