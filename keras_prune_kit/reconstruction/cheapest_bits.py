@@ -14,7 +14,7 @@ _PARTS = 10_000
 
 @dataclass(frozen=True)
 class ScoredLayer:
-    """What rounding the weights of a layer alone does to a model's outputs.
+    """The divergence of a model's outputs once the weights of one layer are rounded.
 
     Attributes:
         path: The path of the layer.
