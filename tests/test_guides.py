@@ -80,6 +80,9 @@ def test_qat_and_low_bits(run):
     four, zeros = files["QAT, 4 bits"], files["QAT, 4 bits, 80 % zeros"]
     assert files["int8"].gzip_bytes > 2 * four.gzip_bytes
     assert four.gzip_bytes > 2 * zeros.gzip_bytes
+    two, mixed = files["QAT, 2 bits"], files["QAT, 2 and 4 bits"]
+    assert two.gzip_bytes < mixed.gzip_bytes < four.gzip_bytes
+    assert dict(guide["report"].layers)["hidden"] == "2 bits in int4"
 
 
 @pytest.mark.slow

@@ -100,6 +100,21 @@ files["QAT, 4 bits, 80 % zeros"] = train_on(aware, kpk.PruningCallback(policy))
 # %%
 aware, _ = kpk.quantize_aware(model, weight_bits=2)
 files["QAT, 2 bits"] = train_on(aware)
+
+# %% [markdown]
+# ## 6. Each layer its own
+#
+# The first and the last layer have few weights, and often need more bits than all
+# others. A mapping says so: a regex (or a class, or a function) for layers, and their
+# bits. The last one that covers a layer wins; layers that none covers have eight. The
+# report has the bits of each. `prune_at_once` and `reconstruct` take the same mapping:
+# with `for_quantize_aware=True`, training begins with the weights that they rounded.
+
+# %%
+bits = {".*": 2, "edges|classifier": 4}
+aware, report = kpk.quantize_aware(model, weight_bits=bits)
+files["QAT, 2 and 4 bits"] = train_on(aware)
+print(report)
 print(kpk.compare({"dense": model, **files}, *test))
 
 # %% [markdown]
@@ -108,7 +123,7 @@ print(kpk.compare({"dense": model, **files}, *test))
 # are smaller and *slower* than eight. [What the figures
 # mean](10_what_the_figures_mean.ipynb) has the rest.
 #
-# ## 6. Back to floats
+# ## 7. Back to floats
 #
 # `strip_quantization` gives an ordinary model whose kernels keep their few values: for
 # another export, or to look at them.
@@ -127,6 +142,7 @@ print(f"the kernel of 'hidden' has {len(np.unique(kernel))} values")
 # | int8, and it lost accuracy | `quantize_aware(model)`, a few epochs |
 # | half the size of int8 | `weight_bits=4` |
 # | the smallest download | `weight_bits=4` and pruning, or `target="smallest"` |
+# | few bits, but for some layers | `weight_bits={".*": 2, "classifier": 4}` |
 # | few bits, no training data | [`prune_at_once`](11_without_training.ipynb) |
 #
 # ## What can go wrong
@@ -139,8 +155,9 @@ print(f"the kernel of 'hidden' has {len(np.unique(kernel))} values")
 #   export it so.
 # - **Many normalizations and few bits.** Prune first, then quantize the pruned model:
 #   its zeros are kept.
-# - **One layer does not stand it.** `skip=["classifier"]` leaves it float: the file
-#   then computes that layer in float, and the export says so.
+# - **One layer does not stand it.** Give it eight bits:
+#   `weight_bits={".*": 4, "classifier": 8}`. `skip=["classifier"]` leaves it float: the
+#   file then computes that layer in float, and the export says so.
 # - **Layers stayed float.** The report in step 3 has the reason for each.
 # - **`tf_keras`.** TFMOT does it there, in 8 bits only.
 #

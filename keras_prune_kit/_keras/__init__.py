@@ -106,6 +106,7 @@ from keras_prune_kit._keras.weights import (
     check_not_wrapped,
     find_weights,
     is_quantization_aware,
+    walk,
     without_range,
 )
 
@@ -209,6 +210,7 @@ __all__ = [
     "uncompiled",
     "variables_among",
     "variables_of",
+    "walk",
     "watched_pass",
     "weights_ending",
     "weights_h5",

@@ -7,7 +7,7 @@ from typing import Any
 
 from keras_prune_kit import _keras
 from keras_prune_kit._keras import graph_of
-from keras_prune_kit.policies import Match, covered_layers
+from keras_prune_kit.policies import LayerBits, Match, covered_layers
 from keras_prune_kit.quantization.activations import has_int8
 from keras_prune_kit.quantization.layer_kinds import Kind
 from keras_prune_kit.quantization.quantize_kernel import QuantizeKernel
@@ -17,7 +17,7 @@ from keras_prune_kit.reports import Converted, LayerReport, Skipped, skipped_lin
 
 
 def quantize(
-    model: Any, weight_bits: int, preserve_sparsity: bool, skip: Match | None
+    model: Any, bits: LayerBits, preserve_sparsity: bool, skip: Match | None
 ) -> Converted:
     """Build the quantization-aware copy of a Keras 3 model; see `quantize_aware`."""
     check_model(model)
@@ -29,7 +29,7 @@ def quantize(
         raise ValueError(
             f"No layer of model '{model.name}' has a kernel to quantize.{lines}"
         )
-    quantizer = Quantizer(plan, weight_bits, preserve_sparsity)
+    quantizer = Quantizer(plan, bits, preserve_sparsity)
     quantized = quantizer.build(model)
     if preserve_sparsity:
         _keras.keep_zeros_of(quantized)  # Also in layers that stay float.

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from keras_prune_kit import _keras, tfmot
-from keras_prune_kit._tools.checks import check_flag, is_one_of
-from keras_prune_kit._tools.quantizations import WEIGHT_BITS
-from keras_prune_kit.policies import Match
+from keras_prune_kit._tools.checks import check_flag
+from keras_prune_kit.policies import (
+    Match,
+    WeightBits,
+    bits_of_layers,
+    check_weight_bits,
+)
 from keras_prune_kit.reports import Converted
 from keras_prune_kit.tflite import check_exportable
 
@@ -15,7 +20,7 @@ from keras_prune_kit.tflite import check_exportable
 def quantize_aware(
     model: Any,
     *,
-    weight_bits: int = 8,
+    weight_bits: WeightBits = 8,
     preserve_sparsity: bool = True,
     skip: Match | None = None,
 ) -> Converted:
@@ -44,7 +49,10 @@ def quantize_aware(
     Args:
         model: A trained Sequential or functional model of Keras 3 or `tf_keras`,
             nested or not, or the path of one (.keras, .h5). It is not changed.
-        weight_bits: Bits of a weight: 8, 6, 5, 4, 3 or 2. Defaults to 8.
+        weight_bits: Bits of a weight: 8, 6, 5, 4, 3 or 2. For each layer its own by a
+            mapping such as `{".*": 3, "classifier": 8}`: a key is what `skip` accepts,
+            the last one that covers a layer wins, and a layer that none covers has 8
+            bits. Defaults to 8.
         preserve_sparsity: If True, a weight that is zero before a training step is
             zero after it, also if a constraint such as `NonNeg` made it zero; a kernel
             of zeros only is free. After saving and loading, this still holds for
@@ -59,11 +67,12 @@ def quantize_aware(
 
     Raises:
         ExportError: If the model has string inputs, which .tflite does not support.
-        TypeError: If it is not a Keras model, or `skip` is of another type.
-        ValueError: If `weight_bits` is not one of these, `skip` covers no layer, or
-            the model is not built, is on the JAX or torch backend, is subclassed or
-            quantized already, computes in another precision than float32, or has no
-            kernel to quantize.
+        TypeError: If it is not a Keras model, or `skip` or a key of `weight_bits` is of
+            another type.
+        ValueError: If `weight_bits` are not of these, they or `skip` name a layer that
+            the model does not have, or the model is not built, is on the JAX or torch
+            backend, is subclassed or quantized already, computes in another precision
+            than float32, or has no kernel to quantize.
 
     Example:
 
@@ -73,10 +82,7 @@ def quantize_aware(
     kpk.export_tflite(quantized, "model.tflite", quantization="int8")
     ```
     """
-    if not is_one_of(weight_bits, WEIGHT_BITS):
-        raise ValueError(
-            f"weight_bits is one of {WEIGHT_BITS}. Received: {weight_bits!r}."
-        )
+    check_weight_bits(weight_bits)
     check_flag("preserve_sparsity", preserve_sparsity)
     model = _keras.opened(model, compiled=True)
     _keras.world(model)
@@ -89,12 +95,13 @@ def quantize_aware(
         )
     check_exportable(model)
     _check_backend(model)
+    bits = bits_of_layers(model, weight_bits)
     if _keras.is_tf_keras(model):
         return _quantize_with_tfmot(model, weight_bits, preserve_sparsity, skip)
     # Imported late: it defines Keras 3 layers, which tf_keras does not need.
     from keras_prune_kit.quantization import keras_3
 
-    return keras_3.quantize(model, weight_bits, preserve_sparsity, skip)
+    return keras_3.quantize(model, bits, preserve_sparsity, skip)
 
 
 def strip_quantization(model: Any) -> Any:
@@ -150,9 +157,11 @@ def _check_backend(model: Any) -> None:
 
 
 def _quantize_with_tfmot(
-    model: Any, weight_bits: int, preserve_sparsity: bool, skip: Match | None
+    model: Any, weight_bits: WeightBits, preserve_sparsity: bool, skip: Match | None
 ) -> Converted:
-    if weight_bits != 8:
+    is_mapping = isinstance(weight_bits, Mapping)
+    numbers = weight_bits.values() if is_mapping else (weight_bits,)
+    if any(bits != 8 for bits in numbers):
         raise ValueError(
             "TFMOT quantizes tf_keras models to 8-bit weights only. Received: "
             f"weight_bits={weight_bits}. Fewer bits need a Keras 3 model."

@@ -11,6 +11,7 @@ import keras
 
 from keras_prune_kit import _keras
 from keras_prune_kit._keras import Call
+from keras_prune_kit.policies import LayerBits
 from keras_prune_kit.quantization.fake_quantize import Barrier, FakeQuantize
 from keras_prune_kit.quantization.layer_kinds import Kind
 from keras_prune_kit.quantization.quantize_kernel import QuantizeKernel
@@ -65,7 +66,7 @@ class Quantizer(_Rebuilder):
 
     Args:
         plan: The decision for each layer.
-        weight_bits: Bits of a weight, 2 to 8.
+        bits: The bits of each layer's weights.
         preserve_sparsity: If True, zeros of kernels stay zero in training.
 
     Attributes:
@@ -73,11 +74,11 @@ class Quantizer(_Rebuilder):
     """
 
     def __init__(
-        self, plan: RangePlan, weight_bits: int, preserve_sparsity: bool
+        self, plan: RangePlan, bits: LayerBits, preserve_sparsity: bool
     ) -> None:
         super().__init__()
         self._plan = plan
-        self._weight_bits = weight_bits
+        self._bits = bits
         self._preserve_sparsity = preserve_sparsity
         self._rounded_inputs: dict[int, Any] = {}
         self._names: Counter[str] = Counter()
@@ -115,7 +116,7 @@ class Quantizer(_Rebuilder):
         normalization = self._plan.folded.get(id(layer))
         return QuantizeKernel(
             fresh,
-            self._weight_bits,
+            self._bits.of(layer),
             normalization and self._once(normalization),
             self._preserve_sparsity,
             **arguments,

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from keras_prune_kit import _keras
-from keras_prune_kit.layer_inputs.model_inputs import Batches, in_batches
-from keras_prune_kit.reconstruction.divergence import divergence, flat_outputs
+from keras_prune_kit.layer_inputs.model_inputs import in_batches
+from keras_prune_kit.reconstruction.divergence import divergence, outputs_in_batches
 from keras_prune_kit.reconstruction.reconstruct import checked_pair
 from keras_prune_kit.reconstruction.walk import Step, run_steps
 
@@ -62,14 +61,14 @@ def reestimate_batch_norm(
     variables = [v for part in layers for v in (part.moving_mean, part.moving_variance)]
     # Copies: on some backends `read` returns a view.
     before = [np.array(handle.read(variable)) for variable in variables]
-    wanted = _outputs(dense_model, batches)
+    wanted = outputs_in_batches(dense_model, batches)
     calls: Counter[int] = Counter()
 
     def count(layer: Any, arrays: list[np.ndarray | None]) -> bool:
         calls[id(layer)] += 1
         return False
 
-    old = divergence(wanted, _outputs(pruned, batches, layers, count))
+    old = divergence(wanted, outputs_in_batches(pruned, batches, layers, count))
     steps = [
         _Averages(part, calls[id(part)] // len(batches.inputs), handle)
         for part in layers
@@ -78,7 +77,7 @@ def reestimate_batch_norm(
     is_better = False
     try:
         run_steps(pruned, batches.inputs, steps)
-        is_better = divergence(wanted, _outputs(pruned, batches)) < old
+        is_better = divergence(wanted, outputs_in_batches(pruned, batches)) < old
     finally:
         if not is_better:
             for variable, value in zip(variables, before, strict=True):
@@ -137,20 +136,3 @@ class _Averages(Step):
 def _powers(flat: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the sums of values and of their squares, by channel."""
     return flat.sum(0), np.einsum("rc,rc->c", flat, flat)
-
-
-def _ignore(layer: Any, arrays: list[np.ndarray | None]) -> bool:
-    """See nothing: the outputs of the pass are all that is wanted."""
-    return False
-
-
-def _outputs(
-    model: Any,
-    batches: Batches,
-    layers: Sequence[Any] = (),
-    seen: Callable[[Any, Any], bool] = _ignore,
-) -> list[np.ndarray]:
-    """Return each output for all samples, without its shape."""
-    passes = [_keras.watched_pass(model, x, layers, seen) for x in batches.inputs]
-    parts = zip(*(flat_outputs(outputs) for outputs in passes), strict=True)
-    return [np.concatenate([array.ravel() for array in one]) for one in parts]

@@ -9,9 +9,14 @@ from typing import Any
 import numpy as np
 
 from keras_prune_kit import _keras
-from keras_prune_kit._tools.checks import check_flag, is_one_of
-from keras_prune_kit._tools.quantizations import WEIGHT_BITS
+from keras_prune_kit._tools.checks import check_flag
 from keras_prune_kit.layer_inputs.kernels import Kernel
+from keras_prune_kit.policies import (
+    LayerBits,
+    WeightBits,
+    bits_of_layers,
+    check_weight_bits,
+)
 from keras_prune_kit.reconstruction.rounding import Grid
 
 # `quantize_aware` rounds these by one step, as the converter would transpose others.
@@ -20,52 +25,74 @@ _ONE_STEP = ("Dense", "EinsumDense", "Conv2DTranspose")
 
 @dataclass(frozen=True)
 class Rounding:
-    """The rounding of a model's kernels.
+    """The rounding of kernels.
 
     Attributes:
-        bits: The bits of a weight; `None` for no rounding.
+        weight_bits: The bits of a weight, for all layers or by layer; `None` for no
+            rounding.
         is_for_training: True for the steps of `quantize_aware`.
     """
 
-    bits: int | None
+    weight_bits: WeightBits | None
     is_for_training: bool
 
     def __post_init__(self) -> None:
-        if self.bits is not None and not is_one_of(self.bits, WEIGHT_BITS):
-            raise ValueError(
-                f"weight_bits is one of {WEIGHT_BITS}, or None. "
-                f"Received: weight_bits={self.bits!r}."
-            )
+        if self.weight_bits is not None:
+            check_weight_bits(self.weight_bits)
         check_flag("for_quantize_aware", self.is_for_training)
-        if self.is_for_training and self.bits is None:
+        if self.is_for_training and self.weight_bits is None:
             raise ValueError(
                 "for_quantize_aware says how weights are rounded, so it needs "
                 "weight_bits. Received: weight_bits=None."
             )
 
-    def grids(self, kernel: Kernel, normalization: Any) -> tuple[Grid, ...]:
-        """Return the values for each group of a kernel; none without rounding.
+    def in_model(self, model: Any) -> ModelGrids | None:
+        """Return the values of a model's kernels; `None` without rounding.
 
-        Args:
-            kernel: The kernel.
-            normalization: Its own of `normalizations`, or `None`.
+        Raises:
+            ValueError: If bits are for a layer that the model does not have.
         """
-        if self.bits is None:
-            return ()
-        groups, _, outputs = kernel.read().shape
-        kind = _keras.known_kind(kernel.weight.layer)
+        if self.weight_bits is None:
+            return None
+        return grids_in_model(model, self.weight_bits, self.is_for_training)
+
+
+@dataclass(frozen=True)
+class ModelGrids:
+    """The values that the rounded kernels of a model may have.
+
+    Attributes:
+        bits: The bits of each layer's weights.
+        is_for_training: True for the steps of `quantize_aware`.
+        folded: The normalization that is folded into a layer before its weights are
+            rounded, by the id of the layer.
+    """
+
+    bits: LayerBits
+    is_for_training: bool
+    folded: dict[int, Any]
+
+    def of(self, kernel: Kernel) -> tuple[Grid, ...]:
+        """Return the values for each group of a kernel."""
+        layer, (groups, _, outputs) = kernel.weight.layer, kernel.read().shape
+        kind, bits = _keras.known_kind(layer), self.bits.of(layer)
         has_one_step = self.is_for_training and kind in _ONE_STEP
+        normalization = self.folded.get(id(layer))
         scale = None if normalization is None else _scale(normalization, kernel.handle)
         if scale is None or scale.size != groups * outputs:
-            return (Grid(self.bits, has_one_step),) * groups
+            return (Grid(bits, has_one_step),) * groups
         parts = scale.reshape(groups, outputs)
-        return tuple(Grid(self.bits, has_one_step, part) for part in parts)
+        return tuple(Grid(bits, has_one_step, part) for part in parts)
 
-    def normalizations(self, model: Any) -> dict[int, Any]:
-        """Return those that are folded before weights are rounded, by layer id."""
-        # TFMOT, which trains `tf_keras` models, rounds before it folds.
-        is_later = self.is_for_training and _keras.is_tf_keras(model)
-        return {} if self.bits is None or is_later else _folded(model)
+
+def grids_in_model(
+    model: Any, weight_bits: WeightBits, is_for_training: bool
+) -> ModelGrids:
+    """Return the values of a model's kernels; see `Rounding`."""
+    bits = bits_of_layers(model, weight_bits)
+    # TFMOT, which trains `tf_keras` models, rounds before it folds.
+    is_later = is_for_training and _keras.is_tf_keras(model)
+    return ModelGrids(bits, is_for_training, {} if is_later else _folded(model))
 
 
 def _folded(model: Any) -> dict[int, Any]:

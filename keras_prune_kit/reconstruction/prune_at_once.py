@@ -9,7 +9,7 @@ from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import check_whole, is_number
 from keras_prune_kit.criteria import lamp
 from keras_prune_kit.layer_inputs.model_inputs import checked_arrays, in_batches
-from keras_prune_kit.policies import PrunePolicy, as_policy
+from keras_prune_kit.policies import PrunePolicy, WeightBits, as_policy
 from keras_prune_kit.pruner import Pruner
 from keras_prune_kit.reconstruction.grids import Rounding
 from keras_prune_kit.reconstruction.reconstruct import reconstruct
@@ -30,7 +30,7 @@ def prune_at_once(
     data: Any,
     batch_size: int | None = None,
     surgery_rounds: int = 0,
-    weight_bits: int | None = None,
+    weight_bits: WeightBits | None = None,
     for_quantize_aware: bool = False,
 ) -> Any:
     """Return a copy that is pruned at once and repaired, without any training.
@@ -61,7 +61,8 @@ def prune_at_once(
     Raises:
         TypeError: If an argument is of the wrong type.
         ValueError: If the model is not built or cannot be copied, the policy does not
-            fit it or needs gradients, or inputs are of another shape or not finite.
+            fit it or needs gradients, `weight_bits` are wrong or name no layer, or
+            inputs are of another shape or not finite.
 
     Example:
 
@@ -72,7 +73,7 @@ def prune_at_once(
     Source: the zeros of Lee et al. 2021 (`lamp`), the repair as in `reconstruct`.
     """
     check_whole("surgery_rounds", surgery_rounds, least=0)
-    Rounding(weight_bits, for_quantize_aware)  # Before the model is copied.
+    rounding = Rounding(weight_bits, for_quantize_aware)
     _keras.world(model)
     model = _keras.trained_model(model)
     _keras.check_built(model)
@@ -80,6 +81,7 @@ def prune_at_once(
     _check_surgery(chosen, surgery_rounds)
     arrays = checked_arrays(model, data)
     in_batches(model, arrays, batch_size)
+    rounding.in_model(model)  # Its errors, before the model is copied.
     pruned = _keras.copy_model(model)
     _keras.compile_like(model, pruned)
     _set_masks(pruned, chosen, arrays)

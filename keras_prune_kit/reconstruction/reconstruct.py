@@ -13,6 +13,7 @@ from keras_prune_kit._tools.checks import check_whole
 from keras_prune_kit.layer_inputs.kernels import Kernel, find_kernels
 from keras_prune_kit.layer_inputs.model_inputs import in_batches
 from keras_prune_kit.layer_inputs.patches import DepthwisePatches
+from keras_prune_kit.policies import WeightBits
 from keras_prune_kit.reconstruction.grids import Rounding
 from keras_prune_kit.reconstruction.passes import run_dense, run_pruned
 from keras_prune_kit.reconstruction.repair import Budget, Repair
@@ -29,7 +30,7 @@ def reconstruct(
     batch_size: int | None = None,
     memory_bytes: int = _GIBIBYTE,
     surgery_rounds: int = 0,
-    weight_bits: int | None = None,
+    weight_bits: WeightBits | None = None,
     for_quantize_aware: bool = False,
 ) -> ReconstructionReport:
     """Solve what is left of each pruned kernel, so that outputs are the dense model's.
@@ -64,14 +65,15 @@ def reconstruct(
             zeros of each kernel are, not how many; blocks, N:M and channels do not
             survive them. 4 are better at 98 % of zeros, and take 5 to 20 times as long.
             Defaults to 0: zeros stay where they are.
-        weight_bits: Bits of a weight, 8, 6, 5, 4, 3 or 2. Each kernel is rounded once
-            it is solved: what that changes, its later weights, its bias and the kernels
-            after it make up for. The model stays one of floats, with at most
-            `2 ** weight_bits - 1` values for each output of a kernel. An int8 file has
-            exactly these for 8 and 2 bits, an int4 file for 4 and 2; for other bits an
-            int8 file is off by 0.4 % of the largest at most. Kernels that are left as
-            they are stay unrounded, frozen ones do not. It comes last: training moves
-            weights off these values. Defaults to `None`, no rounding.
+        weight_bits: Bits of a weight, 8, 6, 5, 4, 3 or 2. For each layer its own by a
+            mapping such as `{".*": 3, "classifier": 8}`, as in `quantize_aware`. Each
+            kernel is rounded once it is solved: what that changes, its later weights,
+            its bias and the kernels after it make up for. The model stays one of
+            floats, with at most `2 ** bits - 1` values for each output of a kernel. An
+            int8 file has exactly these for 8 and 2 bits, an int4 file for 4 and 2; for
+            other bits an int8 file is off by 0.4 % of the largest at most. Kernels that
+            are left as they are stay unrounded, frozen ones do not. It comes last:
+            training moves weights off these values. Defaults to `None`, no rounding.
         for_quantize_aware: If True, kernels of Dense and EinsumDense have these values
             for all outputs together, as in `quantize_aware(pruned, weight_bits=...)`,
             which then starts with the rounded weights. Defaults to `False`.
@@ -82,8 +84,9 @@ def reconstruct(
 
     Raises:
         TypeError: If an argument is of the wrong type.
-        ValueError: If a model is not built, the two do not match, or inputs are of
-            another shape or not finite. The model is unchanged after any error.
+        ValueError: If a model is not built, the two do not match, `weight_bits` are not
+            of these or name no layer, or inputs are of another shape or not finite. The
+            model is unchanged after any error.
 
     Example:
 
@@ -150,27 +153,26 @@ def _pairs(
             f"{_first_difference(ours, theirs)}."
         )
     repairs, left = [], []
-    normalizations = rounding.normalizations(pruned)
+    grids = rounding.in_model(pruned)
     for kernel, reference in zip(ours, theirs, strict=True):
         if isinstance(kernel, Skipped) or isinstance(reference, Skipped):
             left.append(kernel)
             continue
-        reason = _left_alone(kernel, rounding)
+        reason = _left_alone(kernel, grids is not None)
         if reason:
             left.append(Skipped(kernel.path, reason))
             continue
-        normalization = normalizations.get(id(kernel.weight.layer))
-        grids = rounding.grids(kernel, normalization)
-        repairs.append(Repair(kernel, reference, budget, grids))
+        values = () if grids is None else grids.of(kernel)
+        repairs.append(Repair(kernel, reference, budget, values))
     return repairs, left
 
 
-def _left_alone(kernel: Kernel, rounding: Rounding) -> str:
+def _left_alone(kernel: Kernel, is_rounded: bool) -> str:
     value = kernel.handle.read_finite(kernel.weight.variable, kernel.path)
     if not value.any():
         return "it has no weights left"
     # One with zeros was pruned on purpose.
-    if (value == 0).any() or rounding.bits:
+    if (value == 0).any() or is_rounded:
         return ""
     if isinstance(kernel.layout, DepthwisePatches):
         return "depthwise: each output has too few inputs to make up for others' zeros"

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 import keras_prune_kit as kpk
+from keras_prune_kit.reconstruction import fewest_bits
 
 
 def trained_like(seed=0):
@@ -139,6 +140,23 @@ def test_rounded_weights_have_few_values():
     nearest.set_weights([_nearest(v) if v.ndim > 1 else v for v in values])
     error = np.square(outputs(rounded, x) - wanted).mean()
     assert error < 0.3 * np.square(outputs(nearest, x) - wanted).mean()
+
+
+def test_each_layer_has_the_fewest_bits_it_needs():
+    model, rng = trained_like(), np.random.default_rng(0)
+    x = rng.normal(size=(60, 8, 8, 3)).astype("float32") + 1
+    head = model.layers[-1]
+    head.kernel.assign(rng.choice([-0.5, 0.5], head.kernel.shape))
+    before = outputs(model, x)
+    bits = fewest_bits(model, x, most_divergence=0.0)
+    np.testing.assert_array_equal(outputs(model, x), before)
+    assert bits.pop(head.name) == 2
+    assert len(bits) == 6 and {*bits.values()} == {8}
+    mixed = {**bits, head.name: 2}
+    rounded = kpk.prune_at_once(model, 0.0, data=x, weight_bits=mixed)
+    assert len(np.unique(rounded.layers[-1].get_weights()[0][:, 0])) <= 3
+    error = np.square(outputs(rounded, x) - before).mean() / before.var()
+    assert error < 1e-3
 
 
 def _nearest(kernel):

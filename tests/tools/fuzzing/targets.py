@@ -80,7 +80,7 @@ VALID = {
     "Pruner.stateless_step.trainable_variables": lambda f: f.state("trainable"),
     "Pruner.stateless_step.optimizer_variables": lambda f: f.state("optimizer"),
     "prune_at_once.data": lambda f: f.x,
-    "prune_at_once.weight_bits": lambda f: 4,
+    "prune_at_once.weight_bits": lambda f: {".*": 4, "hidden": 8},
     "reconstruct.data": lambda f: f.x,
     "reconstruct.weight_bits": lambda f: 4,
     "reestimate_batch_norm.data": lambda f: f.x,
