@@ -6,6 +6,7 @@ they differ in their settings and in how the copy is fine-tuned.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,7 +25,7 @@ from keras_prune_kit.compression.repairing import (
 )
 from keras_prune_kit.compression.thinning import Thinning, thinned
 from keras_prune_kit.measuring.sparsity import sparsity_report
-from keras_prune_kit.policies import PrunePolicy
+from keras_prune_kit.policies import PrunePolicy, WeightBits
 from keras_prune_kit.quantization import quantize_aware, strip_quantization
 from keras_prune_kit.reports import SparsityReport
 from keras_prune_kit.tflite import TFLiteModel, export_tflite
@@ -43,14 +44,14 @@ class Setting:
     Attributes:
         policy: The pruning policy; `None` if no weights are zeroed.
         quantization: The quantization of the file, a name from `export_tflite`.
-        weight_bits: Bits per weight in quantization-aware training; `None` to quantize
-            after training.
+        weight_bits: Bits per weight in quantization-aware training, of all layers or
+            by layer; `None` to quantize after training.
         thinning: The channels that leave before weights are zeroed; `None` for none.
     """
 
     policy: PrunePolicy | None
     quantization: str
-    weight_bits: int | None = None
+    weight_bits: WeightBits | None = None
     thinning: Thinning | None = None
 
     @property
@@ -62,9 +63,12 @@ class Setting:
     @property
     def number_format(self) -> str:
         """The number format of the stored weights, such as `"4-bit QAT"`."""
-        if self.weight_bits is not None:
-            return f"{self.weight_bits}-bit QAT"
-        return number_format(self.quantization)
+        bits = self.weight_bits
+        if bits is None:
+            return number_format(self.quantization)
+        values = set(bits.values()) if isinstance(bits, Mapping) else {bits}
+        ends = sorted({min(values), max(values)})
+        return f"{' to '.join(map(str, ends))}-bit QAT"
 
 
 @dataclass(frozen=True)
@@ -104,12 +108,12 @@ def prunes_while_quantized(model: Any) -> bool:
     return not _keras.is_tf_keras(model)
 
 
-def copy_for(model: Any, weight_bits: int | None) -> Any:
+def copy_for(model: Any, weight_bits: WeightBits | None) -> Any:
     """Return a copy for an attempt, quantization-aware if it can be pruned as such.
 
     Args:
         model: A compiled model of either world.
-        weight_bits: Bits per weight in quantization-aware training, or `None`.
+        weight_bits: Bits per weight in quantization-aware training, as in `Setting`.
 
     Raises:
         ValueError: If the model cannot be copied or trained quantization-aware.

@@ -80,18 +80,19 @@ def compress(
     inputs, and a search tries six files.
 
     With `target="smallest"`, it searches for the smallest file whose metric on the
-    validation data drops by at most `max_accuracy_drop`. With 16 epochs or more, a
-    fourth of them first takes half of the channels out, which are left out of all
-    attempts if the metric holds without them. Up to four attempts share the
-    epochs. The first gets half of them, and a sparsity that this number of steps is
-    likely to allow; the others bisect between the sparsities within the limit and those
-    beyond it. Each starts from the sparsest weights that an earlier attempt passed and
-    that are no sparser than its own target (a temporary folder stores the weights of
-    every epoch). Attempts train with Adam and a cosine learning rate, and rank the
-    weights of all layers together. If the model is a classifier with one output, half
-    of each label comes from the dense model (distillation). On Keras 3, pruning runs
-    during 4-bit quantization-aware training; on `tf_keras`, TFMOT's 8-bit training
-    follows it. The report lists every attempt.
+    validation data drops by at most `max_accuracy_drop`. It begins without training:
+    copies are pruned at once, further and further, and repaired, which takes seconds
+    each. The sparsest of them that holds is the least result, and how far their outputs
+    are from the model's tells where training can begin. With 16 epochs or more, a
+    fourth of them first takes out as many channels as training can follow; if the
+    metric does not hold without them, they stay in. Then up to six attempts share the
+    epochs, each with fewer weights, and from the weights of the last that held; after
+    one that did not, densities between the two are tried. Attempts train with Adam and
+    a cosine learning rate, and rank the weights of all layers together by `lamp`. If
+    the model is a classifier with one output, half of each label comes from the dense
+    model (distillation). On Keras 3, pruning runs during quantization-aware training,
+    with 8 to 2 bits for each layer, as many as its rounding needs; on `tf_keras`,
+    TFMOT's 8-bit training follows it. The report lists every attempt.
 
     With `speedup`, `macs` or `target="fastest"`, whole filters, units and heads leave
     the model, which makes it faster in every runtime: masks zero them step by step

@@ -42,7 +42,8 @@ from keras_prune_kit.compression.sounding import Sounding, sound_channels, sound
 from keras_prune_kit.compression.thinning import Thinning, thinned
 from keras_prune_kit.compression.tried import Tried, tell_attempt
 from keras_prune_kit.measuring.sparsity import sparsity_report
-from keras_prune_kit.reconstruction import policy_at_once, prune_at_once
+from keras_prune_kit.policies import WeightBits
+from keras_prune_kit.reconstruction import fewest_bits, policy_at_once, prune_at_once
 from keras_prune_kit.reports.tables import percent
 
 _log = logging.getLogger(__name__)
@@ -51,6 +52,9 @@ _LEAST_TO_THIN = 16  # epochs of a search that first takes channels out
 # A part of the variance of the outputs. It costs some two points of accuracy, which a
 # few epochs made up for.
 _FOLLOWED = 0.02
+# The sum of what the rounding of each layer alone does, likewise; together and after
+# training, they do far less.
+_ROUNDED = 0.03
 _UNTRAINED_BITS = 4  # of weights that are rounded without training
 _UNKNOWN = 0.5  # the first density if a model cannot be repaired
 
@@ -77,7 +81,7 @@ class Descent:
         self._recipe = recipe
         self._quantization = quantization or "int8"
         self._untrained_bits = _UNTRAINED_BITS if quantization is None else None
-        self._bits = weight_bits
+        self._bits: WeightBits | None = weight_bits
         self._tried = tried
         self._training = DistilledTraining.of(
             recipe, tried.evaluation.metric, tried.allowance.mode
@@ -93,11 +97,12 @@ class Descent:
         self._inputs = self._sample()
         if left >= _LEAST_TO_THIN and self._inputs is not None:
             left -= self._thin(left // 4)
+        self._choose_bits()
         soundings = self._soundings()
         held = [each.density for each in soundings if each.holds]
         if left and held:
             # Trained attempts can all fail; this one cannot, but for its rounding.
-            self._attempt(held[-1], 0)
+            any(self._attempt(density, 0) for density in reversed(held[-2:]))
         densities = _densities(soundings, is_trained=left > 0)
         parts = shares(left, attempts_in(left))
         for index, epochs in enumerate(parts):
@@ -141,6 +146,19 @@ class Descent:
             return None
         followed = [each.density for each in found if each.divergence <= _FOLLOWED]
         return 1 - min(followed) if followed else None
+
+    def _choose_bits(self) -> None:
+        """Give each layer the fewest bits that training can follow."""
+        is_fixed = self._bits is None or not prunes_while_quantized(self._model)
+        if is_fixed or self._inputs is None:
+            return
+        try:
+            self._bits = fewest_bits(
+                self._model, self._inputs, most_divergence=_ROUNDED
+            )
+            _log.info("Bits by layer: %s", self._bits)
+        except (TypeError, ValueError) as error:
+            _log.debug("All layers have the same bits: %s", error)
 
     def _soundings(self) -> list[Sounding]:
         if self._inputs is None:

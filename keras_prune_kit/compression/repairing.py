@@ -11,7 +11,7 @@ from keras_prune_kit._keras.datasets import input_samples, length
 from keras_prune_kit._tools.nests import leaves
 from keras_prune_kit.compression.fine_tuning import FineTuning
 from keras_prune_kit.layer_inputs.model_inputs import checked_arrays
-from keras_prune_kit.policies import PrunePolicy
+from keras_prune_kit.policies import PrunePolicy, WeightBits
 from keras_prune_kit.reconstruction import prune_at_once, reestimate_batch_norm
 from keras_prune_kit.reconstruction.divergence import divergence
 
@@ -54,7 +54,7 @@ def repair_samples(model: Any, data: Any) -> Any:
 
 
 def repaired(
-    model: Any, policy: PrunePolicy, inputs: Any, weight_bits: int | None = None
+    model: Any, policy: PrunePolicy, inputs: Any, weight_bits: WeightBits | None = None
 ) -> Any:
     """Return a copy of a model at the end of a policy, repaired without training.
 
