@@ -159,6 +159,16 @@ def one_bias_scale(model):
         quantization.zeroPoint = quantization.zeroPoint[:1]
 
 
+def coarse_scales(model):
+    """Scales of channels with a mantissa of 10 bits: within 0.1 %."""
+    for tensor in packing.tensors(model):
+        quantization = tensor.quantization
+        if quantization is not None and np.size(quantization.scale) > 1:
+            mantissa, exponent = np.frexp(quantization.scale)
+            rounded = np.ldexp(np.rint(mantissa * 2**10) / 2**10, exponent)
+            quantization.scale = rounded.astype("float32")
+
+
 def one_shape(model):
     """No open batch size but at the inputs and outputs."""
     graph = model.subgraphs[0]
@@ -202,10 +212,24 @@ def with_shared_vectors(content):
 OTHERS = {
     "weights of 4 bits as bytes": in_bytes,
     "biases within 1/8 step": round_biases,
+    "scales within 0.1 %": coarse_scales,
     "one scale for all biases of a layer": one_bias_scale,
     "batch size open at the ends only": one_shape,
     "names without the model's": short_names,
 }
+
+
+INEXACT = ("biases within 1/8 step", "scales within 0.1 %")
+
+
+def moves(outputs, content, x):
+    """What a change of the file does to the outputs."""
+    others = kpk.TFLiteModel(content).predict(x)
+    return {
+        "largest_change": round(float(np.abs(others - outputs).max()), 4),
+        "other_classes": int((others.argmax(-1) != outputs.argmax(-1)).sum()),
+        "inputs": len(x),
+    }
 
 
 def parts_of(content):
@@ -241,7 +265,7 @@ def run(name, options):
 
     alone = {s: shrunk(content, [t for t in STEPS if t != s]) for s in STEPS}
     others = {name: changed(after, change) for name, change in OTHERS.items()}
-    moved = kpk.TFLiteModel(others["biases within 1/8 step"]).predict(x)
+    moved = {name: moves(outputs, others[name], x) for name in INEXACT}
     others["equal vectors and names once"] = with_shared_vectors(after)
     return {
         "row": name,
@@ -256,11 +280,7 @@ def run(name, options):
         "percent": {"all three": percent(after, base)}
         | {step: percent(file, base) for step, file in alone.items()},
         "others_percent": {name: percent(file, size) for name, file in others.items()},
-        "rounded_biases": {
-            "largest_change": round(float(np.abs(moved - outputs).max()), 4),
-            "other_classes": int((moved.argmax(-1) != outputs.argmax(-1)).sum()),
-            "inputs": len(x),
-        },
+        "moved": moved,
         "parts": parts_of(after),
     }
 
