@@ -12,7 +12,7 @@ from ai_edge_litert import schema_py_generated as schema
 import keras_prune_kit as kpk
 from keras_prune_kit.tflite import constants, convert, flatbuffer, macs
 from keras_prune_kit.tflite.constants import pack_values, unpack_values
-from keras_prune_kit.tflite.shrinking import shrink
+from keras_prune_kit.tflite.shrinking import shrink, sorting
 from keras_prune_kit.tflite.shrinking.packing import pack, unpack
 
 L = keras.layers
@@ -163,6 +163,22 @@ def test_channels_keep_their_weights_in_an_order_that_deflates_better(both):
     assert channels(shrunk) != channels(whole)
     assert sorted(channels(shrunk)) == sorted(channels(whole))
     assert deflated_bytes(shrunk) < deflated_bytes(whole)
+
+
+def test_channels_of_large_files_are_in_the_order_of_their_weights(both, monkeypatch):
+    monkeypatch.setattr(sorting, "_MOST_BYTES", 0)
+    quantized = kpk.quantize_aware(convnet(keras)).model
+    quantized(x := samples(64, 8, 8, 2), training=True)
+    whole, shrunk = both(quantized, quantization="int8")
+    np.testing.assert_array_equal(shrunk.predict(x), whole.predict(x))
+    unsorted, together = (
+        nonzeros(kernel(file, "first"))
+        + nonzeros(np.moveaxis(kernel(file, "second"), 3, 0))
+        for file in (whole, shrunk)
+    )
+    assert (np.diff(unsorted) < 0).any()
+    assert (np.diff(together) >= 0).all()
+    assert shrink(shrunk.bytes) == shrunk.bytes
 
 
 def test_what_makes_an_unused_channel_is_cleared(both):
