@@ -109,6 +109,8 @@ Exporting and measuring:
 - `TFLiteModel`: A .tflite file in memory, measured as it will be deployed.
 - `compare`: Measure models and files side by side on the same data.
 - `gzip_bytes`: Return the size of a model after compression with gzip.
+- `compressed_bytes`: Return the size of a model after compression with an encoder other
+  than gzip's.
 - `sparsity_report`: Count the zeros of each weight.
 - `entropy_bound`: Return the ideal coded size of a .tflite file, and its size after
   gzip.

@@ -29,6 +29,7 @@ from .layers import PrunableDense as PrunableDense
 from .layers import PrunableLayer as PrunableLayer
 from .measuring.comparison import compare as compare
 from .measuring.entropy import entropy_bound as entropy_bound
+from .measuring.sizes import compressed_bytes as compressed_bytes
 from .measuring.sizes import gzip_bytes as gzip_bytes
 from .measuring.sparsity import sparsity_report as sparsity_report
 from .policies import PrunePlan as PrunePlan

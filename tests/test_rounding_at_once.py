@@ -150,6 +150,23 @@ def test_training_begins_with_the_rounded_weights(name, bits):
     )
 
 
+@pytest.mark.parametrize("K", [keras])
+def test_what_is_zero_by_rounding_alone_is_not_pruned(K):
+    build, shape = MODELS["pictures"]
+    model, x = build(K), random(64, *shape)
+    randomize(model)
+    options = {"data": x, "weight_bits": 2}
+    rounded = kpk.prune_at_once(model, 0.5, **options)
+    begun = kpk.prune_at_once(model, 0.5, **options, for_quantize_aware=True)
+    assert kpk.sparsity_report(rounded).sparsity > 0.6
+    assert kpk.sparsity_report(begun).sparsity == pytest.approx(0.5, abs=1e-3)
+    stripped = kpk.strip_quantization(kpk.quantize_aware(begun, weight_bits=2).model)
+    for one, other in zip(begun.weights, stripped.weights, strict=True):
+        np.testing.assert_allclose(
+            one.numpy(), other.numpy(), rtol=0, atol=2e-6 * abs(one.numpy()).max()
+        )
+
+
 def test_tfmot_trains_from_the_rounded_weights():
     model, x = rounded(pictures, (8, 8, 3), 8, tf_keras, for_quantize_aware=True)
     quantized = kpk.quantize_aware(model).model

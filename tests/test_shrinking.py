@@ -1,5 +1,7 @@
 """Exported files are shrunk: they compute bit for bit the same in fewer bytes."""
 
+import zlib
+
 import keras
 import models
 import numpy as np
@@ -8,9 +10,9 @@ import qat_models
 from ai_edge_litert import schema_py_generated as schema
 
 import keras_prune_kit as kpk
-from keras_prune_kit.tflite import constants, convert
+from keras_prune_kit.tflite import constants, convert, flatbuffer, macs
 from keras_prune_kit.tflite.constants import pack_values, unpack_values
-from keras_prune_kit.tflite.shrinking import shrink
+from keras_prune_kit.tflite.shrinking import shrink, sorting
 from keras_prune_kit.tflite.shrinking.packing import pack, unpack
 
 L = keras.layers
@@ -92,6 +94,10 @@ def stored(exported):
     return {c.name: c.stored for c in constants(exported.bytes) if c.is_weight}
 
 
+def kernel(exported, part):
+    return next(values for name, values in stored(exported).items() if part in name)
+
+
 def nonzeros(values):
     return np.count_nonzero(values.reshape(len(values), -1), axis=1)
 
@@ -140,16 +146,39 @@ def test_channels_of_models_trained_quantized_are_sorted(both, name, weight_bits
     assert sum(moved) >= 3
 
 
-def test_channels_are_in_the_order_of_their_weights(both):
+def test_channels_keep_their_weights_in_an_order_that_deflates_better(both):
     quantized = kpk.quantize_aware(convnet(keras)).model
     quantized(samples(64, 8, 8, 2), training=True)
     whole, shrunk = both(quantized, quantization="int8")
-    before, after = stored(whole), stored(shrunk)
-    first, second = (next(n for n in after if p in n) for p in ("first", "second"))
-    together = nonzeros(after[first]) + nonzeros(np.moveaxis(after[second], 3, 0))
-    assert (np.diff(together) >= 0).all()
-    unsorted = nonzeros(before[first]) + nonzeros(np.moveaxis(before[second], 3, 0))
+
+    def deflated_bytes(file):
+        return sum(
+            len(zlib.compress(values.tobytes(), 9)) for values in stored(file).values()
+        )
+
+    def channels(file):
+        made, taken = kernel(file, "first"), kernel(file, "second")
+        return [(made[i].tobytes(), taken[..., i].any()) for i in range(len(made))]
+
+    assert channels(shrunk) != channels(whole)
+    assert sorted(channels(shrunk)) == sorted(channels(whole))
+    assert deflated_bytes(shrunk) < deflated_bytes(whole)
+
+
+def test_channels_of_large_files_are_in_the_order_of_their_weights(both, monkeypatch):
+    monkeypatch.setattr(sorting, "_MOST_BYTES", 0)
+    quantized = kpk.quantize_aware(convnet(keras)).model
+    quantized(x := samples(64, 8, 8, 2), training=True)
+    whole, shrunk = both(quantized, quantization="int8")
+    np.testing.assert_array_equal(shrunk.predict(x), whole.predict(x))
+    unsorted, together = (
+        nonzeros(kernel(file, "first"))
+        + nonzeros(np.moveaxis(kernel(file, "second"), 3, 0))
+        for file in (whole, shrunk)
+    )
     assert (np.diff(unsorted) < 0).any()
+    assert (np.diff(together) >= 0).all()
+    assert shrink(shrunk.bytes) == shrunk.bytes
 
 
 def test_what_makes_an_unused_channel_is_cleared(both):
@@ -161,12 +190,28 @@ def test_what_makes_an_unused_channel_is_cleared(both):
     x = samples(40, 8, 8, 2)
     whole, shrunk = both(model, quantization="int8", representative_data=x)
     np.testing.assert_array_equal(shrunk.predict(x), whole.predict(x))
-    before, after = (
-        next(values for name, values in stored(file).items() if "first" in name)
+    before, after = kernel(whole, "first"), kernel(shrunk, "first")
+    assert nonzeros(before).tolist() == [18] * 8
+    assert sorted(nonzeros(after).tolist()) == [0] + [18] * 7
+
+
+def test_an_unused_channel_has_the_scale_of_a_used_one(both):
+    model = convnet(keras)
+    second = model.get_layer("second").kernel
+    second.assign(np.where(np.arange(8)[:, None] == 3, 0, samples(3, 3, 8, 8) + 0.1))
+    x = samples(40, 8, 8, 2)
+    whole, shrunk = both(model, quantization="int8", representative_data=x)
+    (before,), (after,) = (
+        [
+            c.scale.ravel()
+            for c in constants(file.bytes)
+            if c.is_weight and "first" in c.name
+        ]
         for file in (whole, shrunk)
     )
-    assert nonzeros(before).tolist() == [18] * 8
-    assert nonzeros(after).tolist() == [0] + [18] * 7
+    assert len(set(before.tolist())) == 8
+    assert len(set(after.tolist())) == 7
+    assert set(after.tolist()) < set(before.tolist())
 
 
 @pytest.mark.parametrize("build", [residual, in_groups, multiplied, used_twice])
@@ -207,6 +252,66 @@ def test_a_flatten_needs_no_operators_of_its_own(both):
     for count in (1, 7):
         x = samples(count, 8, 8, 2)
         np.testing.assert_array_equal(shrunk.predict(x), whole.predict(x))
+
+
+@pytest.mark.each_value
+@pytest.mark.parametrize("io_dtype", ["float32", "int8"])
+@pytest.mark.parametrize("first", ["convolution", "flatten"])
+def test_integer_layers_flatten_by_themselves(both, first, io_dtype):
+    model, x = convnet(keras), samples(40, 8, 8, 2)
+    if first == "flatten":
+        layers = [L.Flatten(), L.Dense(16, activation="relu"), L.Dense(3)]
+        model = sparsify(keras.Sequential([L.Input((8, 8, 2)), *layers]))
+    whole, shrunk = both(
+        model, quantization="int8", representative_data=x, io_dtype=io_dtype
+    )
+    assert "RESHAPE" in flatbuffer.operator_names(whole.bytes)
+    assert "RESHAPE" not in flatbuffer.operator_names(shrunk.bytes)
+    for count in (1, 7, 40):
+        for size in (1, 3, 64):
+            np.testing.assert_array_equal(
+                shrunk.predict(x[:count], size), whole.predict(x[:count], size)
+            )
+    assert macs(shrunk.bytes) == macs(whole.bytes)
+    assert shrink(shrunk.bytes) == shrunk.bytes
+
+
+def flat_for_others():
+    """A flatten that is an output, one that is added to, and one of two readers."""
+    inputs = L.Input((4, 6))
+    flat = L.Flatten()(inputs)
+    one, other = L.Dense(8)(flat), L.Dense(24)(flat)
+    return keras.Model(inputs, [L.Dense(3)(one), L.Add()([flat, other])])
+
+
+def rows_of_rows():
+    """Layers that keep the axes of their inputs."""
+    inputs = L.Input((4, 6))
+    x = L.Dense(8, activation="relu")(L.Reshape((2, 12))(inputs))
+    return keras.Model(inputs, L.Dense(3)(x))
+
+
+@pytest.mark.parametrize("build", [flat_for_others, rows_of_rows])
+def test_a_reshape_that_does_something_stays(both, build):
+    model, x = sparsify(build()), samples(40, 4, 6)
+    whole, shrunk = both(model, quantization="int8", representative_data=x)
+    for before, after in zip(whole.predict(x), shrunk.predict(x), strict=True):
+        np.testing.assert_array_equal(before, after)
+    assert "RESHAPE" in flatbuffer.operator_names(shrunk.bytes)
+    assert shrunk.outputs == whole.outputs
+
+
+def test_small_constants_are_next_to_the_graph(both):
+    _, shrunk = both(
+        convnet(keras), quantization="int8", representative_data=samples(40, 8, 8, 2)
+    )
+    found = sorted(constants(shrunk.bytes), key=lambda c: c.position.start)
+    kinds = [(c.dtype, c.position.stop - c.position.start) for c in found]
+    # Files are written from their end on, which has the graph.
+    assert [dtype for dtype, _ in kinds] == ["int8"] * 4 + ["int32"] * 4
+    for part in (kinds[:4], kinds[4:]):
+        sizes = [size for _, size in part]
+        assert sizes == sorted(sizes, reverse=True) and len(set(sizes)) >= 3
 
 
 def test_loops_and_states_stay(K, both):

@@ -1,6 +1,9 @@
 """Compressed sizes: right, deterministic and free of what is not weights."""
 
+import bz2
 import gzip
+import importlib
+import lzma
 import subprocess
 import sys
 import time
@@ -176,6 +179,48 @@ def test_bytes_and_files_weigh_the_same(tmp_path):
     assert kpk.gzip_bytes(content) == expected
     assert kpk.gzip_bytes(path) == expected
     assert kpk.gzip_bytes(str(path)) == expected
+
+
+def sparse_bytes():
+    """Small values, one in ten, as the kernels of a pruned file."""
+    rng = np.random.default_rng(0)
+    values = rng.integers(-3, 4, 20_000) * (rng.random(20_000) < 0.1)
+    return values.astype(np.int8).tobytes()
+
+
+@pytest.mark.parametrize("encoder", ["gzip", "zopfli", "lzma", "bz2"])
+def test_an_encoder_gives_the_size_of_its_own_file(encoder, tmp_path):
+    if encoder == "zopfli":
+        pytest.importorskip("zopfli")
+    content, path = sparse_bytes(), tmp_path / "file.bin"
+    path.write_bytes(content)
+    written = {
+        "gzip": lambda: gzip.compress(content, 9, mtime=0),
+        "zopfli": lambda: importlib.import_module("zopfli.gzip").compress(content),
+        "lzma": lambda: lzma.compress(content, preset=9 | lzma.PRESET_EXTREME),
+        "bz2": lambda: bz2.compress(content, 9),
+    }[encoder]()
+    assert kpk.compressed_bytes(content, encoder) == len(written)
+    assert kpk.compressed_bytes(path, encoder) == len(written)
+
+
+def test_zopfli_writes_gzip_files_that_are_smaller():
+    content, zopfli = sparse_bytes(), pytest.importorskip("zopfli.gzip")
+    assert gzip.decompress(zopfli.compress(content)) == content
+    size = kpk.compressed_bytes(content, "zopfli")
+    assert size < 0.95 * kpk.gzip_bytes(content)
+
+
+def test_an_encoder_that_is_unknown_or_not_installed_is_explained(monkeypatch):
+    with pytest.raises(ValueError, match=r"one of \['gzip', .*'zopfi'.*Did you mean"):
+        kpk.compressed_bytes(b"", "zopfi")
+    with pytest.raises(ValueError, match="encoder must be one of .*Received: 3"):
+        kpk.compressed_bytes(b"", 3)
+    with pytest.raises(TypeError, match="Received: 3 of type int"):
+        kpk.compressed_bytes(3, "bz2")
+    monkeypatch.setitem(sys.modules, "zopfli", None)
+    with pytest.raises(ImportError, match=r"pip install keras-prune-kit\[zopfli\]"):
+        kpk.compressed_bytes(b"", "zopfli")
 
 
 def test_bad_input_is_explained(K, tmp_path):

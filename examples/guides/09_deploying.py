@@ -180,10 +180,9 @@ print(f"{len(content):,} bytes of flash, {len(operators)} operators: {operators}
 # alignas(16) static uint8_t arena[kArenaSize];
 #
 # // One line an operator of the list above.
-# static tflite::MicroMutableOpResolver<4> resolver;
+# static tflite::MicroMutableOpResolver<3> resolver;
 # resolver.AddConv2D();
 # resolver.AddFullyConnected();
-# resolver.AddReshape();
 # resolver.AddSoftmax();
 # static tflite::MicroInterpreter interpreter(
 #     tflite::GetModel(digits_model), resolver, arena, kArenaSize);

@@ -36,7 +36,7 @@ def read_note(path: Path) -> dict[str, Any] | None:
                 note = json.loads(archive.read(_NAME))
         else:
             with h5py.File(path, "r") as file:
-                note = json.loads(file.attrs[_NAME])
+                note = json.loads(str(file.attrs[_NAME]))
     except (OSError, KeyError, ValueError, zipfile.BadZipFile):
         return None
     return note if isinstance(note, dict) else None

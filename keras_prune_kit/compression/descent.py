@@ -41,7 +41,6 @@ from keras_prune_kit.compression.repairing import (
 from keras_prune_kit.compression.sounding import Sounding, sound_channels, sound_weights
 from keras_prune_kit.compression.thinning import Thinning, thinned
 from keras_prune_kit.compression.tried import Tried, tell_attempt
-from keras_prune_kit.measuring.sparsity import sparsity_report
 from keras_prune_kit.policies import WeightBits
 from keras_prune_kit.reconstruction import fewest_bits, policy_at_once, prune_at_once
 from keras_prune_kit.reports.tables import percent
@@ -55,6 +54,7 @@ _FOLLOWED = 0.02
 # The sum of what the rounding of each layer alone does, likewise; together and after
 # training, they do far less.
 _ROUNDED = 0.03
+_LEAST_BITS = 3  # With two, as many bytes held no more accuracy in some epochs.
 _UNTRAINED_BITS = 4  # of weights that are rounded without training
 _UNKNOWN = 0.5  # the first density if a model cannot be repaired
 
@@ -153,9 +153,8 @@ class Descent:
         if is_fixed or self._inputs is None:
             return
         try:
-            self._bits = fewest_bits(
-                self._model, self._inputs, most_divergence=_ROUNDED
-            )
+            found = fewest_bits(self._model, self._inputs, most_divergence=_ROUNDED)
+            self._bits = {key: max(_LEAST_BITS, bits) for key, bits in found.items()}
             _log.info("Bits by layer: %s", self._bits)
         except (TypeError, ValueError) as error:
             _log.debug("All layers have the same bits: %s", error)
@@ -202,8 +201,7 @@ class Descent:
     ) -> tuple[Outcome, list[Any]]:
         """Train an attempt; return the weights of its copy, too."""
         copied, begin, name = self._start(sparsity)
-        # Rounding has made zeros, too, which do not grow back.
-        setting = replace(setting, policy=ramp_to(max(sparsity, begin), begin))
+        setting = replace(setting, policy=ramp_to(sparsity, begin))
         outcome = run_attempt(
             copied,
             self._model,
@@ -224,7 +222,7 @@ class Descent:
         first = self._repaired(sparsity)
         if first is None:
             return copy_for(self._model, self._bits), 0.0, DENSE
-        return copy_for(first, self._bits), sparsity_report(first).sparsity, REPAIRED
+        return copy_for(first, self._bits), sparsity, REPAIRED
 
     def _repaired(self, sparsity: float) -> Any:
         """Return a model that is pruned at once and repaired, `None` if it cannot."""

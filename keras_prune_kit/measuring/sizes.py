@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import bz2
+import importlib
+import importlib.util
+import lzma
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from keras_prune_kit import _keras
-from keras_prune_kit._tools.checks import as_path
+from keras_prune_kit._tools.checks import as_path, is_one_of
 from keras_prune_kit._tools.files import gzip_size
+from keras_prune_kit._tools.spelling import did_you_mean
 
 
 def gzip_bytes(item: Any) -> int:
@@ -42,6 +47,52 @@ def gzip_bytes(item: Any) -> int:
     return gzip_size(_content(item))
 
 
+def compressed_bytes(item: Any, encoder: str) -> int:
+    """Return the size of a model after compression with an encoder other than gzip's.
+
+    Use it to see what a better encoder saves. The files of `"zopfli"` are ordinary gzip
+    files: whatever reads gzip reads them. For pruned .tflite files they are some 10 %
+    smaller than those of gzip itself, which codes repetitions at a higher cost than
+    that of the values they stand for. To write one:
+
+    ```python
+    import zopfli.gzip
+
+    Path("model.tflite.gz").write_bytes(zopfli.gzip.compress(exported.bytes))
+    ```
+
+    Args:
+        item: As in `gzip_bytes`.
+        encoder: `"zopfli"`, which needs `pip install keras-prune-kit[zopfli]` and takes
+            some seconds for each 100 kB; `"gzip"`, level 9, as in `gzip_bytes`;
+            `"lzma"` (.xz) or `"bz2"`, at their best levels, which need readers of their
+            own.
+
+    Returns:
+        Bytes of the compressed file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ImportError: If `zopfli` is not installed.
+        IsADirectoryError: If the path is a folder.
+        TypeError: If the item is none of these.
+        ValueError: If the model is not built, or there is no such encoder.
+
+    Example:
+
+    >>> compressed_bytes(bytes(1_000_000), "lzma")
+    276
+
+    Source: Alakuijala and Vandevenne 2013, "Data compression using Zopfli".
+    """
+    if not is_one_of(encoder, list(_ENCODERS)):
+        raise ValueError(
+            f"encoder must be one of {list(_ENCODERS)}. Received: {encoder!r}."
+            + did_you_mean(encoder, _ENCODERS)
+        )
+    return _ENCODERS[encoder](_content(item))
+
+
 def sparse_content(weights: Iterable[tuple[np.ndarray, Any, int]]) -> bytes:
     """Return weights in a sparse format, to measure its size.
 
@@ -67,6 +118,33 @@ def sparse_content(weights: Iterable[tuple[np.ndarray, Any, int]]) -> bytes:
     return b"".join(parts)
 
 
+def _zopfli_size(content: bytes) -> int:
+    if importlib.util.find_spec("zopfli") is None:
+        raise ImportError(
+            "encoder='zopfli' needs the package zopfli, which is not installed. "
+            "Install it: pip install keras-prune-kit[zopfli]"
+        )
+    # By name, as it is an extra, which no other encoder needs.
+    encoder: Any = importlib.import_module("zopfli.gzip")
+    return len(encoder.compress(content))
+
+
+def _lzma_size(content: bytes) -> int:
+    return len(lzma.compress(content, preset=9 | lzma.PRESET_EXTREME))
+
+
+def _bz2_size(content: bytes) -> int:
+    return len(bz2.compress(content))
+
+
+_ENCODERS: dict[str, Callable[[bytes], int]] = {
+    "gzip": gzip_size,
+    "zopfli": _zopfli_size,
+    "lzma": _lzma_size,
+    "bz2": _bz2_size,
+}
+
+
 def _content(item: Any) -> bytes:
     if isinstance(item, bytes | bytearray | memoryview):
         return bytes(item)
@@ -88,12 +166,12 @@ def _content(item: Any) -> bytes:
 def _read(path: Path) -> bytes:
     if path.is_dir():
         raise IsADirectoryError(
-            f"gzip_bytes measures one file. Received the folder: '{path}'. Name a "
+            f"A call measures one file. Received the folder: '{path}'. Name a "
             "file in it."
         )
     if not path.is_file():
         raise FileNotFoundError(
-            f"gzip_bytes needs an existing file. Received: '{path}'. Save the model "
-            "there first, or pass the model itself."
+            f"The path must be that of an existing file. Received: '{path}'. Save the "
+            "model there first, or pass the model itself."
         )
     return path.read_bytes()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+import numpy as np
+
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import check_whole, is_number
 from keras_prune_kit.criteria import lamp
@@ -21,6 +23,9 @@ _logger = logging.getLogger(__name__)
 # Past the end of every schedule.
 _LONG = 1_000
 _LAST_STEP = 2**62
+
+# Far below half a step of rounding, as a part of the largest weight.
+_BESIDE_ZERO = 1e-6
 
 
 def prune_at_once(
@@ -53,7 +58,9 @@ def prune_at_once(
             to 0.
         weight_bits: As in `reconstruct`. With a policy of 0.0 weights are only rounded.
             Defaults to `None`, no rounding.
-        for_quantize_aware: As in `reconstruct`. Defaults to `False`.
+        for_quantize_aware: As in `reconstruct`; a weight that is zero by rounding alone
+            becomes a millionth of the largest, which pruning does not take for pruned.
+            Defaults to `False`.
 
     Returns:
         The copy, compiled as the model is. The record of the repair is logged.
@@ -85,6 +92,7 @@ def prune_at_once(
     pruned = _keras.copy_model(model)
     _keras.compile_like(model, pruned)
     _set_masks(pruned, chosen, arrays)
+    kept = [array != 0 for array in pruned.get_weights()]
     report = reconstruct(
         pruned,
         model,
@@ -95,7 +103,18 @@ def prune_at_once(
         for_quantize_aware=for_quantize_aware,
     )
     _logger.debug("%s", report)
+    if for_quantize_aware and not surgery_rounds:
+        _unprune_rounded(pruned, kept)
     return pruned
+
+
+def _unprune_rounded(model: Any, kept: list[np.ndarray]) -> None:
+    """Move weights that are zero by rounding alone, so that pruning can tell them."""
+    weights = model.get_weights()
+    for array, mask in zip(weights, kept, strict=True):
+        if array.ndim > 1:
+            array[mask & (array == 0)] = _BESIDE_ZERO * abs(array).max()
+    model.set_weights(weights)
 
 
 def _set_masks(model: Any, policy: PrunePolicy, x: Any) -> None:

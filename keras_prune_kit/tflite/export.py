@@ -67,8 +67,8 @@ def export_tflite(
     output that is not in a dict is called `output_0`. The file contains only what an
     interpreter needs, and for each tensor a short name, as other tools look them up by
     name: weights keep theirs, others are numbered. Channels between layers that compute
-    in integers are sorted, so that the file compresses better; its results stay
-    bit-identical.
+    in integers are sorted, so that the file compresses better, and fully connected ones
+    flatten their inputs themselves; its results stay bit-identical.
 
     A model on the JAX or torch backend is converted in a child process under
     TensorFlow, which starts once (some seconds) and serves all later calls. The classes

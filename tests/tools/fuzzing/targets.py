@@ -26,6 +26,7 @@ VALID = {
     "clusters": lambda f: 4,
     "count": lambda f: 1,
     "data": lambda f: (f.x, f.y),
+    "encoder": lambda f: "lzma",
     "entries": lambda f: {"a": f.tflite},
     "epochs": lambda f: 1,
     "filepath": lambda f: str(f.folder / "best.keras"),
