@@ -42,7 +42,11 @@ from keras_prune_kit.compression.sounding import Sounding, sound_channels, sound
 from keras_prune_kit.compression.thinning import Thinning, thinned
 from keras_prune_kit.compression.tried import Tried, tell_attempt
 from keras_prune_kit.policies import WeightBits
-from keras_prune_kit.reconstruction import fewest_bits, policy_at_once, prune_at_once
+from keras_prune_kit.reconstruction import (
+    fewest_bits,
+    policy_at_once,
+    rounded_after_pruning,
+)
 from keras_prune_kit.reports.tables import percent
 
 _log = logging.getLogger(__name__)
@@ -230,15 +234,11 @@ class Descent:
             return None
         policy = policy_at_once(sparsity)
         try:
+            first = repaired(self._model, policy, self._inputs)
             if self._bits is None or not prunes_while_quantized(self._model):
-                return repaired(self._model, policy, self._inputs)
-            return prune_at_once(
-                self._model,
-                policy,
-                data=self._inputs,
-                weight_bits=self._bits,
-                for_quantize_aware=True,
-            )
+                return first
+            options = {"data": self._inputs, "weight_bits": self._bits}
+            return rounded_after_pruning(first, self._model, **options)
         except (TypeError, ValueError) as error:
             _log.debug("Training starts from the dense model: %s", error)
             return None

@@ -7,7 +7,11 @@ are pure numpy; `kernels` reads layers, `walk`, `repair` and `passes` go along a
 from keras_prune_kit.reconstruction.batch_norm import reestimate_batch_norm
 from keras_prune_kit.reconstruction.distill import distill
 from keras_prune_kit.reconstruction.fewest_bits import fewest_bits
-from keras_prune_kit.reconstruction.prune_at_once import policy_at_once, prune_at_once
+from keras_prune_kit.reconstruction.prune_at_once import (
+    policy_at_once,
+    prune_at_once,
+    rounded_after_pruning,
+)
 from keras_prune_kit.reconstruction.reconstruct import reconstruct
 
 __all__ = [
@@ -17,4 +21,5 @@ __all__ = [
     "prune_at_once",
     "reconstruct",
     "reestimate_batch_norm",
+    "rounded_after_pruning",
 ]

@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-import numpy as np
-
 from keras_prune_kit import _keras
 from keras_prune_kit._tools.checks import check_whole, is_number
 from keras_prune_kit.criteria import lamp
@@ -58,9 +56,7 @@ def prune_at_once(
             to 0.
         weight_bits: As in `reconstruct`. With a policy of 0.0 weights are only rounded.
             Defaults to `None`, no rounding.
-        for_quantize_aware: As in `reconstruct`; a weight that is zero by rounding alone
-            becomes a millionth of the largest, which pruning does not take for pruned.
-            Defaults to `False`.
+        for_quantize_aware: As in `reconstruct`. Defaults to `False`.
 
     Returns:
         The copy, compiled as the model is. The record of the repair is logged.
@@ -92,7 +88,6 @@ def prune_at_once(
     pruned = _keras.copy_model(model)
     _keras.compile_like(model, pruned)
     _set_masks(pruned, chosen, arrays)
-    kept = [array != 0 for array in pruned.get_weights()]
     report = reconstruct(
         pruned,
         model,
@@ -103,18 +98,34 @@ def prune_at_once(
         for_quantize_aware=for_quantize_aware,
     )
     _logger.debug("%s", report)
-    if for_quantize_aware and not surgery_rounds:
-        _unprune_rounded(pruned, kept)
     return pruned
 
 
-def _unprune_rounded(model: Any, kept: list[np.ndarray]) -> None:
-    """Move weights that are zero by rounding alone, so that pruning can tell them."""
-    weights = model.get_weights()
-    for array, mask in zip(weights, kept, strict=True):
+def rounded_after_pruning(
+    pruned: Any, dense: Any, *, data: Any, weight_bits: Any
+) -> Any:
+    """Return a copy of a pruned model that is rounded for `quantize_aware`.
+
+    A weight that is zero by rounding alone becomes a millionth of the largest one of
+    its kernel, so that pruning can tell it from those that are pruned.
+
+    Args:
+        pruned: The model, as `prune_at_once` returns it. It is not changed.
+        dense: The model that it was made from.
+        data: Inputs, as in `reconstruct`.
+        weight_bits: As in `reconstruct`.
+    """
+    rounded = _keras.copy_model(pruned)
+    _keras.compile_like(pruned, rounded)
+    options = {"data": data, "weight_bits": weight_bits, "for_quantize_aware": True}
+    reconstruct(rounded, dense, **options)
+    weights = rounded.get_weights()
+    for array, before in zip(weights, pruned.get_weights(), strict=True):
         if array.ndim > 1:
-            array[mask & (array == 0)] = _BESIDE_ZERO * abs(array).max()
-    model.set_weights(weights)
+            is_rounded = (before != 0) & (array == 0)
+            array[is_rounded] = _BESIDE_ZERO * abs(array).max()
+    rounded.set_weights(weights)
+    return rounded
 
 
 def _set_masks(model: Any, policy: PrunePolicy, x: Any) -> None:
