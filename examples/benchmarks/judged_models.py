@@ -5,14 +5,13 @@ encoder tells texts apart:
 
 - `resnet8_cifar10`: CIFAR-10, if its files are there.
 - `resnet8_trashnet`: the same network; TrashNet's photographs as 32 x 32.
-- `ds_cnn`: sounds that imitate keywords (keyword_sounds.py). No recording is in them, so
-  that its accuracy is none of Speech Commands. `ds_cnn_recorded` is of those.
+- `ds_cnn`: sounds that imitate keywords (keyword_sounds.py), no recordings: do not
+  compare its accuracy with that of Speech Commands, which `ds_cnn_recorded` has.
 - `text_encoder`: docstrings by package (docstring_texts.py).
 
 Data are split once, whatever the seed of a training is: the test data are the same.
 """
 
-import json
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from typing import Any, NamedTuple
 
 import docstring_texts
 import keras
-import keyword_sounds
+import keyword_data
 import numpy as np
 import tensorflow as tf
 from compression_table import Data, trashnet
@@ -100,12 +99,12 @@ def ds_cnn(K, folder=None):
         x = layers.DepthwiseConv2D(3, padding="same", depthwise_regularizer=decay)(x)
         x = convolution(activated(x), 1)
     x = layers.AveragePooling2D((24, 5))(layers.Dropout(0.4)(x))
-    outputs = layers.Dense(len(keyword_sounds.CLASSES), activation="softmax")
+    outputs = layers.Dense(len(keyword_data.CLASSES), activation="softmax")
     return K.Model(inputs, outputs(layers.Flatten()(x)))
 
 
 def text_encoder(K, folder=None):
-    """Two blocks of an encoder over the words of a text, 236,000 weights."""
+    """Two blocks of an encoder over the words of a text, 268,936 weights."""
     layers, length = K.layers, docstring_texts.LENGTH
     words = layers.Input((length,), dtype="int32")
     # Zeros of the inputs' shape make the places part of the network in both worlds.
@@ -124,7 +123,8 @@ def cifar10(folder, seed):
     """CIFAR-10; the last 5,000 training pictures are held out to choose by."""
     folder = folder / "cifar-10-batches-py"
     names = [f"data_batch_{number}" for number in range(1, 6)]
-    x, y = (np.concatenate(parts) for parts in zip(*map(_batch, [folder / n for n in names]), strict=True))
+    read = [_batch(folder / name) for name in names]
+    x, y = (np.concatenate(parts) for parts in zip(*read, strict=True))
     held = len(x) // 10
     return Splits(
         (x[:-held], y[:-held]), (x[-held:], y[-held:]), _batch(folder / "test_batch")
@@ -134,7 +134,7 @@ def cifar10(folder, seed):
 def _batch(path):
     """One of CIFAR-10's own files: pictures of 0 to 1 and class numbers."""
     with path.open("rb") as file:
-        content = pickle.load(file, encoding="bytes")  # noqa: S301 its own format
+        content = pickle.load(file, encoding="bytes")
     x = content[b"data"].reshape(-1, 3, _SIDE, _SIDE).transpose(0, 2, 3, 1)
     return x / np.float32(255), np.array(content[b"labels"])
 
@@ -149,11 +149,11 @@ def small_trashnet(folder, seed):
 
 
 def sounds(folder, seed):
-    return Splits(*keyword_sounds.synthesize((6000, 1000, 1500), seed))
+    return Splits(*keyword_data.synthesized((6000, 1000, 1500), seed))
 
 
 def recorded_sounds(folder, seed):
-    return Splits(*keyword_sounds.recorded(folder / "speech_commands", seed))
+    return Splits(*keyword_data.recorded(folder / "speech_commands", seed))
 
 
 def texts(folder, seed):
@@ -192,10 +192,9 @@ def splits(name: str, folder: Path, cache: Path, seed: int = 0) -> Splits:
         return Splits(*((file[f"x_{p}"], file[f"y_{p}"]) for p in Splits._fields))
 
 
-def batches(name: str, made: Splits) -> Data:
-    """The data as networks train on them: batches in a new order, one-hot labels."""
-    network = NETWORKS[name]
-    classes = int(made.train[1].max()) + 1
+def batches(network: Network, made: Splits) -> Data:
+    """The data as a network trains on them: batches in a new order, one-hot labels."""
+    classes = 1 + max(int(y.max()) for _, y in made)
     (x, y), *rest = ((x, keras.utils.to_categorical(y, classes)) for x, y in made)
     train = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x))
     if network.augment:
