@@ -210,6 +210,7 @@ def test_words_are_numbered_by_the_training_data(texts, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("method", ["kpk", "tfmot"])
 def test_the_script_measures_a_slice_and_resumes(models, load, tmp_path, method):
     rng = np.random.default_rng(0)

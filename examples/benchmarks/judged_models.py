@@ -107,8 +107,9 @@ def text_encoder(K, folder=None):
     """Two blocks of an encoder over the words of a text, 268,936 weights."""
     layers, length = K.layers, docstring_texts.LENGTH
     words = layers.Input((length,), dtype="int32")
-    # Zeros of the inputs' shape make the places part of the network in both worlds.
-    places = words * 0 + np.arange(length, dtype="int32")
+    # This makes places a part of the network in both worlds. Not words * 0 + ..., as the
+    # converter refuses the sum of integers and a vector.
+    places = words - (words - np.arange(length, dtype="int32"))
     x = layers.Embedding(docstring_texts.VOCABULARY, 64)(words)
     x = layers.Add()([x, layers.Embedding(length, 64)(places)])
     x = layers.Dropout(0.2)(x)
