@@ -107,7 +107,7 @@ def text_encoder(K, folder=None):
     """Two blocks of an encoder over the words of a text, 268,936 weights."""
     layers, length = K.layers, docstring_texts.LENGTH
     words = layers.Input((length,), dtype="int32")
-    # This makes places a part of the network in both worlds. Not words * 0 + ..., as the
+    # So that places are a part of the network in both worlds. Not words * 0 + ...: the
     # converter refuses the sum of integers and a vector.
     places = words - (words - np.arange(length, dtype="int32"))
     x = layers.Embedding(docstring_texts.VOCABULARY, 64)(words)

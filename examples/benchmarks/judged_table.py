@@ -163,7 +163,7 @@ def summary(lines):
         rows.append([name, method, str(len(found)), *figures])
     return render_table(
         "Test accuracy and size of the .tflite: mean ± half the range",
-        ["network", "", "runs", "smaller", "accuracy", "dense", "bound", "faster"],
+        ["network", "", "runs", "smaller", "accuracy", "dense", "/ bound", "faster"],
         rows,
     )
 
