@@ -112,12 +112,12 @@ def text_encoder(K, folder=None):
     places = words - (words - np.arange(length, dtype="int32"))
     x = layers.Embedding(docstring_texts.VOCABULARY, 64)(words)
     x = layers.Add()([x, layers.Embedding(length, 64)(places)])
-    x = layers.Dropout(0.2)(x)
+    x = layers.Dropout(0.5)(x)
     for _ in range(2):
         x = encoder_block(K, x)
     x = layers.GlobalAveragePooling1D()(layers.LayerNormalization()(x))
     outputs = layers.Dense(len(docstring_texts.PACKAGES), activation="softmax")
-    return K.Model(words, outputs(layers.Dropout(0.2)(x)))
+    return K.Model(words, outputs(layers.Dropout(0.5)(x)))
 
 
 def cifar10(folder, seed):
@@ -173,7 +173,7 @@ NETWORKS = {
         resnet8(6), small_trashnet, Recipe(batch=32), mirror_and_move
     ),
     "ds_cnn": Network(ds_cnn, sounds),
-    "text_encoder": Network(text_encoder, texts, Recipe(rates=(1e-3, 1e-3))),
+    "text_encoder": Network(text_encoder, texts, Recipe((15, 20), (1e-3, 1e-3))),
     "resnet8_cifar10": Network(resnet8(10), cifar10, augment=mirror_and_move),
     "ds_cnn_recorded": Network(ds_cnn, recorded_sounds),
 }
