@@ -76,8 +76,12 @@ def compress(network, baseline, data):
         epochs=network.recipe.epochs[1],
         verbose=0,
     )
-    chosen = report.search.attempts[report.search.chosen]
-    return report.tflite, {"chosen": chosen.setting}
+    attempts = [
+        [a.setting, a.epochs, round(a.score, 4), a.gzip_bytes, a.holds]
+        for a in report.search.attempts
+    ]
+    chosen = attempts[report.search.chosen][0]
+    return report.tflite, {"chosen": chosen, "attempts": attempts}
 
 
 def compress_with_tfmot(network, baseline, data):
