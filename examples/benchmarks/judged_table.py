@@ -161,13 +161,12 @@ def summary(lines):
             spread(found, "ratio", 1),
             spread(found, "accuracy", 4),
             mean(found, "baseline_accuracy", 4),
-            mean(found, "over_bound", 2),
             mean(found, "times", 2),
         ]
         rows.append([name, method, str(len(found)), *figures])
     return render_table(
         "Test accuracy and size of the .tflite: mean ± half the range",
-        ["network", "", "runs", "smaller", "accuracy", "dense", "/ bound", "faster"],
+        ["network", "", "runs", "smaller", "accuracy", "dense", "faster"],
         rows,
     )
 
