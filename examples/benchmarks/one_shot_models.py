@@ -42,7 +42,7 @@ class Network:
 
 
 def resnet8(K, folder):
-    """Nine convolutions in three stages of one residual block each, 78,666 weights."""
+    """Nine convolutions in three stages of one residual block each, 78,714 weights."""
     return resnet(K, folder, (SIZE, SIZE, 3))
 
 

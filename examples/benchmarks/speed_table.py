@@ -83,24 +83,35 @@ class Row:
     goal: str
 
 
-def resnet(K, folder, shape=(28, 28, 1)):
-    """Three stages of one residual block each, 16 to 64 filters, for ten classes."""
+def resnet(K, folder, shape=(28, 28, 1), classes=10, is_published=False):
+    """Three stages of one residual block each, 16 to 64 filters.
+
+    As published for MLPerf Tiny (Banbury et al. 2021), convolutions have biases and
+    decay, and shortcuts no normalization; otherwise it is the reverse.
+    """
     layers = K.layers
+    options = {"use_bias": is_published}
+    if is_published:
+        decay = K.regularizers.L2(1e-4)
+        options |= {"kernel_initializer": "he_normal", "kernel_regularizer": decay}
 
-    def normalized(x, filters, strides=1, size=3):
-        x = layers.Conv2D(filters, size, strides, padding="same", use_bias=False)(x)
-        return layers.BatchNormalization()(x)
+    def convolution(x, filters, strides=1, size=3):
+        return layers.Conv2D(filters, size, strides, padding="same", **options)(x)
 
+    def normalized(*args):
+        return layers.BatchNormalization()(convolution(*args))
+
+    shortcut = convolution if is_published else normalized
     inputs = layers.Input(shape)
     x = layers.ReLU()(normalized(inputs, 16))
     for filters, strides in ((16, 1), (32, 2), (64, 2)):
         branch = layers.ReLU()(normalized(x, filters, strides))
         branch = normalized(branch, filters)
         if strides > 1:
-            x = normalized(x, filters, strides, 1)
+            x = shortcut(x, filters, strides, 1)
         x = layers.ReLU()(layers.Add()([x, branch]))
     x = layers.GlobalAveragePooling2D()(x)
-    return K.Model(inputs, layers.Dense(10, activation="softmax")(x))
+    return K.Model(inputs, layers.Dense(classes, activation="softmax")(x))
 
 
 def encoder(K, folder):
@@ -111,13 +122,19 @@ def encoder(K, folder):
     places = layers.Embedding(28, 64)(np.arange(28)[None])
     x = x + places
     for _ in range(2):
-        normal = layers.LayerNormalization()(x)
-        x = layers.Add()([x, layers.MultiHeadAttention(8, 16)(normal, normal)])
-        hidden = layers.LayerNormalization()(x)
-        hidden = layers.Dense(256, activation="relu")(hidden)
-        x = layers.Add()([x, layers.Dense(64)(hidden)])
+        x = encoder_block(K, x)
     x = layers.GlobalAveragePooling1D()(layers.LayerNormalization()(x))
     return K.Model(inputs, layers.Dense(10, activation="softmax")(x))
+
+
+def encoder_block(K, x):
+    """Attention of eight heads, then two dense layers, for 64 values at each place."""
+    layers = K.layers
+    normal = layers.LayerNormalization()(x)
+    x = layers.Add()([x, layers.MultiHeadAttention(8, 16)(normal, normal)])
+    hidden = layers.LayerNormalization()(x)
+    hidden = layers.Dense(256, activation="relu")(hidden)
+    return layers.Add()([x, layers.Dense(64)(hidden)])
 
 
 ROWS = {
