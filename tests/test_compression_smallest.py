@@ -216,7 +216,7 @@ def test_where_no_training_holds_what_is_repaired_without_it_ships(trained, digi
 
     report = search(trained, digits, epochs=4, callbacks=[Spoil()])
     dense, at_once, *attempts = report.search.attempts
-    assert at_once.setting.endswith("at once, int8") and at_once.epochs == 0
+    assert at_once.setting.endswith("at once, 4 bits in int8") and at_once.epochs == 0
     assert not any(attempt.holds for attempt in attempts)
     assert report.search.chosen == 1
     assert report.settings["start"] == "repaired"

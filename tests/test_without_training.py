@@ -165,7 +165,9 @@ def test_the_smallest_is_searched_without_an_epoch(trained, digits):
     report = at_once(trained, digits, quantization=None, **arguments)
     dense, *attempts = report.search.attempts
     assert {attempt.epochs for attempt in report.search.attempts} == {0}
-    assert all(attempt.setting.endswith(" %, at once, int8") for attempt in attempts)
+    assert all(
+        attempt.setting.endswith("at once, 4 bits in int8") for attempt in attempts
+    )
     assert len({attempt.setting for attempt in attempts}) == 6
     held = [attempt for attempt in attempts if attempt.holds]
     assert held

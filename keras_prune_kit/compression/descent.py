@@ -103,16 +103,24 @@ class Descent:
             left -= self._thin(left // 4)
         self._choose_bits()
         soundings = self._soundings()
-        held = [each.density for each in soundings if each.holds]
-        if left and held:
-            # Trained attempts can all fail; this one cannot, but for its rounding.
-            any(self._attempt(density, 0) for density in reversed(held[-2:]))
-        densities = _densities(soundings, is_trained=left > 0)
-        parts = shares(left, attempts_in(left))
-        for index, epochs in enumerate(parts):
+        if left:
+            self._secure([each.density for each in soundings if each.holds])
+        self._descend(_densities(soundings, is_trained=left > 0), left)
+
+    def _secure(self, held: list[float]) -> None:
+        """Make the strongest attempt without training whose file holds, too."""
+        few = self._untrained_bits
+        settings = [(held[-1], few), (held[-1], None), (held[0], None)] if held else []
+        any(self._attempt(*each) for each in dict.fromkeys(settings))
+
+    def _descend(self, densities: Densities, epochs: int) -> None:
+        """Make attempts that share some epochs, or untrained ones if there are none."""
+        bits = self._bits if epochs else self._untrained_bits
+        parts = shares(epochs, attempts_in(epochs))
+        for index, part in enumerate(parts):
             density = densities.next()
             tell_attempt(index, parts, self._recipe.epochs)
-            densities.tell(density, self._attempt(density, epochs))
+            densities.tell(density, self._attempt(density, bits, part))
 
     def _sample(self) -> Any:
         """Return inputs for repairs, which fit the thinned model too."""
@@ -176,15 +184,18 @@ class Descent:
         evaluation = self._tried.evaluation
         return self._tried.allowance.holds(evaluation.keras(model)[evaluation.metric])
 
-    def _attempt(self, density: float, epochs: int) -> bool:
+    def _attempt(
+        self, density: float, bits: WeightBits | None, epochs: int = 0
+    ) -> bool:
         """Make an attempt, record it, and return True if it holds."""
         sparsity = round(1 - density, 4)  # As many digits as the report shows.
-        setting = Setting(ramp_to(sparsity), self._quantization, self._bits)
+        setting = Setting(ramp_to(sparsity), self._quantization, bits)
         if epochs:
             outcome, weights = self._train(setting, sparsity, epochs)
         else:
             outcome, weights = self._repair(setting, sparsity), None
-        how = "" if epochs else "at once, "
+        rounded = "" if bits is None else f"{bits} bits in "
+        how = "" if epochs else f"at once, {rounded}"
         name = f"{percent(sparsity)}, {how}{outcome.number_format}"
         holds = self._tried.add(name, epochs, outcome.tflite)
         if holds:
@@ -194,8 +205,7 @@ class Descent:
         return holds
 
     def _repair(self, setting: Setting, sparsity: float) -> Outcome:
-        policy, bits = policy_at_once(sparsity), self._untrained_bits
-        setting = replace(setting, policy=policy, weight_bits=bits)
+        setting = replace(setting, policy=policy_at_once(sparsity))
         training = self._training.lasting(0)
         samples = self._recipe.representative_data
         return make_attempt(self._model, setting, training, samples)
