@@ -214,7 +214,8 @@ def test_where_no_training_holds_what_is_repaired_without_it_ships(trained, digi
         def on_train_batch_end(self, batch, logs=None):
             self.model.set_weights([0 * w for w in self.model.get_weights()])
 
-    report = search(trained, digits, epochs=4, callbacks=[Spoil()])
+    options = {"epochs": 4, "max_accuracy_drop": DROP, "callbacks": [Spoil()]}
+    report = search(trained, digits, **options)
     dense, at_once, *attempts = report.search.attempts
     assert at_once.setting.endswith("at once, 4 bits in int8") and at_once.epochs == 0
     assert not any(attempt.holds for attempt in attempts)

@@ -108,9 +108,10 @@ class Descent:
         self._descend(_densities(soundings, is_trained=left > 0), left)
 
     def _secure(self, held: list[float]) -> None:
-        """Make the strongest attempt without training whose file holds, too."""
+        """Make untrained attempts, from the sparsest on, until a file holds, too."""
         few = self._untrained_bits
-        settings = [(held[-1], few), (held[-1], None), (held[0], None)] if held else []
+        settings = [(density, few) for density in reversed(held)]
+        settings += [(density, None) for density in held[:1]]
         any(self._attempt(*each) for each in dict.fromkeys(settings))
 
     def _descend(self, densities: Densities, epochs: int) -> None:
