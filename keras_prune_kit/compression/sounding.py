@@ -103,7 +103,5 @@ def first_density(soundings: list[Sounding]) -> float:
     if not followed or followed[-1] is soundings[-1]:
         return soundings[-1].density
     mild, far = followed[-1], soundings[len(followed)]
-    part = np.log(FOLLOWED / mild.divergence) / np.log(
-        far.divergence / mild.divergence
-    )
+    part = np.log(FOLLOWED / mild.divergence) / np.log(far.divergence / mild.divergence)
     return float(mild.density * (far.density / mild.density) ** part)
