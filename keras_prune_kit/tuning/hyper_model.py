@@ -58,6 +58,15 @@ class CompressionHyperModel(keras_tuner.HyperModel):
     decides, even if that is not an accuracy. If the tuner has no objective, the
     smallest file within `max_accuracy_drop` wins.
 
+    The search prunes the baseline at once before, further and further, and repairs what
+    is left without training, which takes seconds. The first trials are around the
+    density that training can follow from there, the mildest first; they are at most
+    half of `max_trials`. With KerasTuner's own tuners they come after the first trial,
+    and a grid search keeps its order. A trial goes on from the weights of the sparsest
+    earlier one that is good enough, has no more zeros and as many bits; without one, it
+    starts repaired if training can follow. It stops early if it can no longer hold
+    `max_accuracy_drop`, or reach what a smaller file has reached.
+
     The search space has one density (1 - sparsity) per group of layers, `density_1of3`
     and so on. The global ranking, one of the choices of `structure`, keeps as many
     weights as these groups together, but the most important ones of all layers.
@@ -84,8 +93,7 @@ class CompressionHyperModel(keras_tuner.HyperModel):
         max_accuracy_drop: The largest accepted drop of the metric that decides. If more
             is better, it is absolute, in the unit of the metric. For an error, it is
             relative to the baseline's error (0.01: at most one percent more), or
-            absolute if that is below 1e-6. A trial that can no longer hold it stops
-            early. Defaults to 0.01.
+            absolute if that is below 1e-6. Defaults to 0.01.
         groups: The number of groups that layers are divided into by depth, each with a
             sparsity of its own. Defaults to 3.
         structures: Structures to choose from. Weights that a structure does not fit are

@@ -112,7 +112,7 @@ class CompressionTuner(keras_tuner.Tuner):
             settle(self.oracle)
 
     def search(self, *fit_args: Any, **fit_kwargs: Any) -> None:
-        """Search, beginning with trials near what the model can do without.
+        """Search, beginning near the density that training can follow.
 
         Args:
             *fit_args: The arguments of `model.fit`.
