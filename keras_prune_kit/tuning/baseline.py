@@ -25,6 +25,7 @@ from keras_prune_kit.compression.sounding import (
 from keras_prune_kit.compression.thinning import Thinning
 from keras_prune_kit.measuring.evaluation import Evaluation, warn_of_few_samples
 from keras_prune_kit.measuring.sizes import gzip_bytes
+from keras_prune_kit.policies import WeightBits
 from keras_prune_kit.reports import Allowance
 
 _log = logging.getLogger(__name__)
@@ -99,7 +100,7 @@ class Baseline:
         return self._thinned[thinning]
 
     def copy(
-        self, weight_bits: int | None = None, thinning: Thinning | None = None
+        self, weight_bits: WeightBits | None = None, thinning: Thinning | None = None
     ) -> Any:
         """Return a copy to train, compiled like the baseline with a new optimizer.
 

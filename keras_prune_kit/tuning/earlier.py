@@ -142,7 +142,8 @@ def stored_bits(setting: Setting, model: Any) -> int:
     zeros = (
         0 if setting.policy is None else sum(_zeros_of(setting.policy, model).values())
     )
-    bits = setting.weight_bits or _BITS.get(setting.quantization, 8)
+    trained = setting.weight_bits
+    bits = trained if isinstance(trained, int) else _BITS.get(setting.quantization, 8)
     return (size - zeros) * bits
 
 
