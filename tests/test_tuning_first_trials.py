@@ -13,6 +13,7 @@ import tf_keras
 from trained import trained_once
 
 import keras_prune_kit as kpk
+from keras_prune_kit.compression import sounding
 from keras_prune_kit.compression.attempt import Setting
 from keras_prune_kit.tuning import earlier
 from keras_prune_kit.tuning.baseline import Baseline
@@ -76,6 +77,32 @@ def test_what_the_user_has_fixed_stays():
     hp.Fixed("quantization", "dynamic")
     hp.Fixed("density_1of1", 0.3)
     assert first_values(hp, 0.1) == [{"quantization": "dynamic", "density_1of1": 0.3}]
+
+
+@pytest.mark.parametrize(
+    ("divergences", "density", "tried"),
+    [
+        # 0.6**10, 0.6**9 and so on; a power of the density between two of them.
+        ([0.01], 0.6**10, 1),
+        ([0.08, 0.04, 0.02], 0.6**8, 3),
+        ([0.04, 0.01], 0.6**9.5, 2),
+        ([1.0] * 10, 0.6, 10),
+    ],
+)
+def test_the_density_is_found_from_the_sparse_side(
+    monkeypatch, divergences, density, tried
+):
+    """Repairs of many weights take longest."""
+    sparsities = []
+
+    def repaired(model, policy, inputs):
+        sparsities.append(policy.schedule.final_sparsity)
+
+    found = iter(divergences)
+    monkeypatch.setattr(sounding, "repaired", repaired)
+    monkeypatch.setattr(sounding, "output_divergence", lambda *_: next(found))
+    assert sounding.followed_density(None, None) == pytest.approx(density)
+    assert sparsities == pytest.approx([1 - 0.6 ** (10 - n) for n in range(tried)])
 
 
 # The oracles that try them.

@@ -83,13 +83,42 @@ def _sound(
 ) -> list[Sounding]:
     found = []
     for density, policy in policies:
-        pruned = repaired(model, policy, inputs)
-        lost = output_divergence(model, pruned, inputs)
+        pruned, lost = _pruned(model, inputs, density, policy)
         found.append(Sounding(density, lost, holds(pruned)))
-        _log.info("%.3f are left at once: divergence %.4f", density, lost)
         if lost > most and not found[-1].holds:
             break
     return found
+
+
+def _pruned(
+    model: Any, inputs: Any, density: float, policy: PrunePolicy
+) -> tuple[Any, float]:
+    pruned = repaired(model, policy, inputs)
+    lost = output_divergence(model, pruned, inputs)
+    _log.info("%.3f are left at once: divergence %.4f", density, lost)
+    return pruned, lost
+
+
+def followed_density(model: Any, inputs: Any) -> float:
+    """Return the lowest density that training can follow, without any metric.
+
+    It comes from the sparse side: a repair takes time with the third power of the
+    density, so that what the mildest soundings would take is most of all.
+
+    Args:
+        model: A built model. It is not changed.
+        inputs: The result of `repair_samples`.
+
+    Returns:
+        The density, 0 to 1; the highest one of the soundings if it is not followed.
+    """
+    found: list[Sounding] = []
+    for density in reversed(_DENSITIES):
+        _, lost = _pruned(model, inputs, density, policy_at_once(1 - density))
+        found.insert(0, Sounding(density, lost, False))
+        if lost <= FOLLOWED:
+            return first_density(found)
+    return found[0].density
 
 
 def first_density(soundings: list[Sounding]) -> float:

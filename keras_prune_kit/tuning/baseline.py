@@ -17,11 +17,7 @@ from keras_prune_kit._tools.checks import check_objective
 from keras_prune_kit._tools.quantizations import TRAINED
 from keras_prune_kit.compression.attempt import copy_for, prunes_while_quantized
 from keras_prune_kit.compression.repairing import repair_samples
-from keras_prune_kit.compression.sounding import (
-    FOLLOWED,
-    first_density,
-    sound_weights,
-)
+from keras_prune_kit.compression.sounding import followed_density
 from keras_prune_kit.compression.thinning import Thinning
 from keras_prune_kit.measuring.evaluation import Evaluation, warn_of_few_samples
 from keras_prune_kit.measuring.sizes import gzip_bytes
@@ -160,14 +156,10 @@ class Baseline:
         data = (x,) if is_arrays(x) else x
         try:
             check_rereadable(x, "x")
-            inputs = repair_samples(self.model, data)
-            soundings = sound_weights(
-                self.model, inputs, lambda pruned: False, FOLLOWED
-            )
+            return followed_density(self.model, repair_samples(self.model, data))
         except (TypeError, ValueError) as error:
             _log.debug("The model cannot be repaired: %s", error)
             return None
-        return first_density(soundings)
 
     def scored_on(self, data: Any) -> tuple[Evaluation, float]:
         """Return the evaluation on these data, and the baseline's score in it.

@@ -58,18 +58,14 @@ class CompressionHyperModel(keras_tuner.HyperModel):
     decides, even if that is not an accuracy. If the tuner has no objective, the
     smallest file within `max_accuracy_drop` wins.
 
-    The search prunes the baseline at once before, further and further, and repairs what
-    is left without training, which takes seconds. The first trials are around the
+    First, the search prunes the baseline at once, to several densities, and repairs
+    what is left without training, which takes seconds. The first trials are around the
     density that training can follow from there, the mildest first; they are at most
     half of `max_trials`. With KerasTuner's own tuners they come after the first trial,
     and a grid search keeps its order. A trial goes on from the weights of the sparsest
     earlier one that is good enough, has no more zeros and as many bits; without one, it
     starts repaired if training can follow. It stops early if it can no longer hold
     `max_accuracy_drop`, or reach what a smaller file has reached.
-
-    The search space has one density (1 - sparsity) per group of layers, `density_1of3`
-    and so on. The global ranking, one of the choices of `structure`, keeps as many
-    weights as these groups together, but the most important ones of all layers.
 
     Any KerasTuner tuner accepts it. Each folder `trial_N` contains `model.keras`,
     `model.tflite` and `compression.json`, and `get_best_models` returns the model that
