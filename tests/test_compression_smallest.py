@@ -18,10 +18,9 @@ from keras_prune_kit.compression.bisection import (
     ramp_to,
     shares,
 )
-from keras_prune_kit.compression.descent import first_density
 from keras_prune_kit.compression.distilled_training import DistilledTraining
 from keras_prune_kit.compression.recipe import Recipe
-from keras_prune_kit.compression.sounding import Sounding
+from keras_prune_kit.compression.sounding import Sounding, first_density
 from keras_prune_kit.digits import load_digits
 
 EPOCHS, DROP = 8, 0.1

@@ -26,7 +26,7 @@ TUNER = {
     # Overridden by `CompressionTuner`.
     "save": [],
     "reload": [],
-    "on_search_begin": [],
+    "search": ["fit_args", "fit_kwargs"],
     "load_model": ["trial"],
     "run_trial": ["trial", "args", "kwargs"],
     # Called.

@@ -61,17 +61,24 @@ print(f"baseline: {reference:.4f} on validation")
 # Each trial copies the baseline, prunes the copy while it fine-tunes it, exports a
 # .tflite and measures *that file*. Without an objective of yours, the smallest file
 # wins among those that lose at most `max_accuracy_drop`.
+#
+# It does not begin anywhere: the model is pruned at once, further and further, and
+# repaired without training, to see how far training can follow. `kpk.CompressionTuner`
+# begins there, with any oracle of KerasTuner; KerasTuner's own tuners accept the
+# hypermodel, too, and do so after their first trial. Later trials go on from the
+# weights of milder ones.
 
 # %%
 hypermodel = kpk.CompressionHyperModel(
     baseline,
-    sparsity=(0.5, 0.95),
-    quantization=("dynamic", "int8"),
     representative_data=train[0][:200],
     max_accuracy_drop=0.02,
 )
-tuner = keras_tuner.BayesianOptimization(
-    hypermodel, max_trials=trials, seed=0, directory="search", project_name="ready"
+oracle = keras_tuner.oracles.BayesianOptimizationOracle(
+    max_trials=trials, num_initial_points=6, seed=0
+)
+tuner = kpk.CompressionTuner(
+    oracle, hypermodel, directory="search", project_name="ready"
 )
 tuner.search(*train, validation_data=validation, epochs=5, verbose=0)
 front = kpk.pareto_front(tuner)
@@ -201,8 +208,8 @@ print(f"on the test images {again.evaluate(*test):.4f}")
 # %% [markdown]
 # ## What can go wrong
 #
-# - **All trials look alike.** The range of `sparsity` is too tame. Go up to 0.95 or
-#   0.98.
+# - **All trials look alike.** The range of `sparsity` is too tame. Go up to 0.98 or
+#   0.99.
 # - **The winner is not pruned.** The objective was `val_accuracy` and KerasTuner kept
 #   the best epoch, an early one. Return the measures from `fit`, as in step 5.
 # - **A callback made once, outside of `fit`.** KerasTuner copies it for each trial, so

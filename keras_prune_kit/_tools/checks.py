@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # 100 is 0.01.
 MAX_ACCURACY_DROP = 0.01
 
+SEARCHED_SPARSITY = (0.5, 0.99)
+
 # Of messages of Keras.
 _COLORS = re.compile(r"\x1b\[\d+m")
 _CALLING = "Exception encountered when calling"

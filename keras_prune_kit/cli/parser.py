@@ -6,6 +6,7 @@ import argparse
 from typing import Any, NoReturn
 
 import keras_prune_kit as kpk
+from keras_prune_kit._tools.checks import SEARCHED_SPARSITY
 from keras_prune_kit._tools.quantizations import QUANTIZATIONS, TRAINED
 from keras_prune_kit._tools.spelling import did_you_mean
 from keras_prune_kit.cli import arguments
@@ -209,18 +210,18 @@ report of all trials. Repeat the command to resume an interrupted search."""
         "--sparsity",
         type=arguments.sparsity,
         nargs=2,
-        default=(0.5, 0.95),
+        default=SEARCHED_SPARSITY,
         metavar=("LOW", "HIGH"),
-        help="the lowest and the highest sparsity to try (default: 0.5 0.95)",
+        help="the lowest and the highest sparsity to try (default: 0.5 0.99)",
     )
     parser.add_argument(
         "--quantize",
         type=arguments.some_of((*QUANTIZATIONS, *TRAINED)),
-        default=("none", "float16", "dynamic", "int8"),
+        default=None,
         metavar="KIND,...",
         help=f"some of {', '.join(QUANTIZATIONS)}, and, with quantization-aware "
         f"training, {', '.join(TRAINED)}, by bits of a weight (default: "
-        "none,float16,dynamic,int8)",
+        "dynamic,int8,qat4, the last if the model can be trained so)",
     )
     add_epochs(parser, default=3)
     add_scale(parser)

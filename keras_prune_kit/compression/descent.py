@@ -11,8 +11,6 @@ import logging
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from keras_prune_kit import _keras
 from keras_prune_kit.compression.attempt import (
     Outcome,
@@ -38,7 +36,13 @@ from keras_prune_kit.compression.repairing import (
     repair_samples,
     repaired,
 )
-from keras_prune_kit.compression.sounding import Sounding, sound_channels, sound_weights
+from keras_prune_kit.compression.sounding import (
+    FOLLOWED,
+    Sounding,
+    first_density,
+    sound_channels,
+    sound_weights,
+)
 from keras_prune_kit.compression.thinning import Thinning, thinned
 from keras_prune_kit.compression.tried import Tried, tell_attempt
 from keras_prune_kit.policies import WeightBits
@@ -52,15 +56,11 @@ from keras_prune_kit.reports.tables import percent
 _log = logging.getLogger(__name__)
 
 _LEAST_TO_THIN = 16  # epochs of a search that first takes channels out
-# A part of the variance of the outputs. It costs some two points of accuracy, which a
-# few epochs made up for.
-_FOLLOWED = 0.02
 # The sum of what the rounding of each layer alone does, likewise; together and after
 # training, they do far less.
 _ROUNDED = 0.03
 _LEAST_BITS = 3  # With two, as many bytes held no more accuracy in some epochs.
 _UNTRAINED_BITS = 4  # of weights that are rounded without training
-_UNKNOWN = 0.5  # the first density if a model cannot be repaired
 
 
 class Descent:
@@ -153,11 +153,11 @@ class Descent:
         """Return the largest fraction of the channels that training can do without."""
         try:
             Thinning(0.5).check(self._model)
-            found = sound_channels(self._model, self._inputs, self._holds, _FOLLOWED)
+            found = sound_channels(self._model, self._inputs, self._holds, FOLLOWED)
         except (TypeError, ValueError) as error:
             _log.debug("No channels leave: %s", error)
             return None
-        followed = [each.density for each in found if each.divergence <= _FOLLOWED]
+        followed = [each.density for each in found if each.divergence <= FOLLOWED]
         return 1 - min(followed) if followed else None
 
     def _choose_bits(self) -> None:
@@ -176,7 +176,7 @@ class Descent:
         if self._inputs is None:
             return []
         try:
-            return sound_weights(self._model, self._inputs, self._holds, _FOLLOWED)
+            return sound_weights(self._model, self._inputs, self._holds, FOLLOWED)
         except (TypeError, ValueError) as error:
             _log.debug("The model cannot be repaired: %s", error)
             return []
@@ -265,20 +265,3 @@ def _densities(soundings: list[Sounding], is_trained: bool) -> Densities:
         return Densities(first, held[-1])
     beyond = [each.density for each in soundings if each.density < held[-1]]
     return Densities(held[-1], failed=max(beyond, default=None))
-
-
-def first_density(soundings: list[Sounding]) -> float:
-    """Return the density to begin with: the lowest that training can follow.
-
-    Between two soundings, the divergence is a power of the density.
-    """
-    if not soundings:
-        return _UNKNOWN
-    followed = [each for each in soundings if each.divergence <= _FOLLOWED]
-    if not followed or followed[-1] is soundings[-1]:
-        return soundings[-1].density
-    mild, far = followed[-1], soundings[len(followed)]
-    part = np.log(_FOLLOWED / mild.divergence) / np.log(
-        far.divergence / mild.divergence
-    )
-    return float(mild.density * (far.density / mild.density) ** part)

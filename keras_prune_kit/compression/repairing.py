@@ -70,7 +70,10 @@ def repaired(
 
 
 def start_of(
-    model: Any, policy: PrunePolicy | None, training: FineTuning
+    model: Any,
+    policy: PrunePolicy | None,
+    training: FineTuning,
+    most_lost: float | None = None,
 ) -> tuple[Any, str]:
     """Return the model that a fine-tuning starts from, and its name for the report.
 
@@ -82,9 +85,12 @@ def start_of(
         model: The model. It is not changed.
         policy: How it is pruned in training.
         training: The fine-tuning.
+        most_lost: The divergence of the outputs up to which a long training starts so,
+            too. Defaults to `None`: it starts from the model.
     """
     is_short = training.steps is not None and training.steps <= _FEW_STEPS
-    if policy is None or not is_short or not _can_be_repaired(policy):
+    limit = _MOST_LOST if is_short else most_lost
+    if policy is None or limit is None or not _can_be_repaired(policy):
         return model, DENSE
     try:
         inputs = _samples_beside(model, training)
@@ -93,7 +99,7 @@ def start_of(
     except (TypeError, ValueError) as error:
         _log.debug("Training starts from the dense model. A repair failed: %s", error)
         return model, DENSE
-    if lost > _MOST_LOST:
+    if lost > limit:
         _log.debug(
             "Training starts from the dense model: pruned at once and repaired, its "
             "outputs lose %.0f %% of their variance.",

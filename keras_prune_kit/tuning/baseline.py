@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,16 +12,22 @@ import numpy as np
 from keras_tuner.errors import FatalValueError
 
 from keras_prune_kit import _keras
-from keras_prune_kit._keras.datasets import check_rereadable
+from keras_prune_kit._keras.datasets import check_rereadable, is_arrays
 from keras_prune_kit._tools.checks import check_objective
+from keras_prune_kit._tools.quantizations import TRAINED
 from keras_prune_kit.compression.attempt import copy_for, prunes_while_quantized
+from keras_prune_kit.compression.repairing import repair_samples
+from keras_prune_kit.compression.sounding import followed_density
 from keras_prune_kit.compression.thinning import Thinning
 from keras_prune_kit.measuring.evaluation import Evaluation, warn_of_few_samples
 from keras_prune_kit.measuring.sizes import gzip_bytes
 from keras_prune_kit.policies import WeightBits
 from keras_prune_kit.reports import Allowance
 
+_log = logging.getLogger(__name__)
+
 _TRIED_SAMPLES = 8
+_FEW_BITS = "qat4"
 
 
 class Baseline:
@@ -114,6 +121,20 @@ class Baseline:
         _keras.compile_like(self.model, copied)
         return copied
 
+    def quantizations(self, has_samples: bool) -> tuple[str, ...]:
+        """Return the choices that small files of this model can have.
+
+        Args:
+            has_samples: True if there are samples to calibrate with.
+        """
+        names = ("dynamic", "int8") if has_samples else ("dynamic",)
+        try:
+            self.check_quantizable([TRAINED[_FEW_BITS]])
+        except ValueError as error:
+            _log.debug("No trial has weights of few bits: %s", error)
+            return names
+        return (*names, _FEW_BITS)
+
     def check_quantizable(self, weight_bits: Sequence[int]) -> None:
         """Raise a `ValueError` if copies cannot be pruned while trained quantized."""
         if weight_bits and not prunes_while_quantized(self.model):
@@ -125,6 +146,20 @@ class Baseline:
         for bits in weight_bits:
             # Only for its errors, before the search begins.
             self.copy(bits)
+
+    def density_for(self, x: Any) -> float | None:
+        """Return the lowest density that training can follow; `None` if unknown.
+
+        Args:
+            x: The training inputs, arrays or a dataset.
+        """
+        data = (x,) if is_arrays(x) else x
+        try:
+            check_rereadable(x, "x")
+            return followed_density(self.model, repair_samples(self.model, data))
+        except (TypeError, ValueError) as error:
+            _log.debug("The model cannot be repaired: %s", error)
+            return None
 
     def scored_on(self, data: Any) -> tuple[Evaluation, float]:
         """Return the evaluation on these data, and the baseline's score in it.

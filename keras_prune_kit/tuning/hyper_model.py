@@ -13,7 +13,12 @@ from keras_tuner.errors import FatalValueError
 from keras_prune_kit import _keras
 from keras_prune_kit._keras.datasets import as_arrays, check_rereadable
 from keras_prune_kit._tools.chatter import without_tracing_advice
-from keras_prune_kit._tools.checks import MAX_ACCURACY_DROP, check_decision, check_drop
+from keras_prune_kit._tools.checks import (
+    MAX_ACCURACY_DROP,
+    SEARCHED_SPARSITY,
+    check_decision,
+    check_drop,
+)
 from keras_prune_kit.compression.attempt import Setting
 from keras_prune_kit.compression.scales import warn_of_other_scales
 from keras_prune_kit.structures import Structure, Unstructured
@@ -21,6 +26,12 @@ from keras_prune_kit.tflite import check_exportable, check_samples
 from keras_prune_kit.tuning.artifacts import check_judge, claim, write
 from keras_prune_kit.tuning.baseline import Baseline
 from keras_prune_kit.tuning.durable_oracle import keep_whole
+from keras_prune_kit.tuning.first_trials import (
+    begin_with,
+    can_begin,
+    first_values,
+    has_densities,
+)
 from keras_prune_kit.tuning.objectives import (
     check_aim,
     value_of,
@@ -47,9 +58,14 @@ class CompressionHyperModel(keras_tuner.HyperModel):
     decides, even if that is not an accuracy. If the tuner has no objective, the
     smallest file within `max_accuracy_drop` wins.
 
-    The search space has one density (1 - sparsity) per group of layers, `density_1of3`
-    and so on. The global ranking, one of the choices of `structure`, keeps as many
-    weights as these groups together, but the most important ones of all layers.
+    First, the search prunes the baseline at once, to several densities, and repairs
+    what is left without training, which takes seconds. The first trials are around the
+    density that training can follow from there, the mildest first; they are at most
+    half of `max_trials`. With KerasTuner's own tuners they come after the first trial,
+    and a grid search keeps its order. A trial goes on from the weights of the sparsest
+    earlier one that is good enough, has no more zeros and as many bits; without one, it
+    starts repaired if training can follow. It stops early if it can no longer hold
+    `max_accuracy_drop`, or reach what a smaller file has reached.
 
     Any KerasTuner tuner accepts it. Each folder `trial_N` contains `model.keras`,
     `model.tflite` and `compression.json`, and `get_best_models` returns the model that
@@ -62,18 +78,18 @@ class CompressionHyperModel(keras_tuner.HyperModel):
             or a function without arguments that returns one (called for each copy, if
             Keras cannot copy the model).
         sparsity: The lowest and the highest final sparsity, 0 to 1. Defaults to
-            `(0.5, 0.95)`.
+            `(0.5, 0.99)`.
         quantization: The choices, preferably from the largest to the smallest file:
             those of `export_tflite`, and `"qat8"` down to `"qat2"` (Keras 3 only) for
             quantization-aware training with that many bits per weight. Defaults to
-            `("none", "float16", "dynamic", "int8")`.
+            `None`: `"dynamic"`, with `representative_data` `"int8"`, and `"qat4"` if
+            the baseline can be trained so.
         representative_data: Samples to calibrate `"int8"` and `"int16x8"` with.
             Defaults to `None`.
         max_accuracy_drop: The largest accepted drop of the metric that decides. If more
             is better, it is absolute, in the unit of the metric. For an error, it is
             relative to the baseline's error (0.01: at most one percent more), or
-            absolute if that is below 1e-6. A trial that can no longer hold it stops
-            early. Defaults to 0.01.
+            absolute if that is below 1e-6. Defaults to 0.01.
         groups: The number of groups that layers are divided into by depth, each with a
             sparsity of its own. Defaults to 3.
         structures: Structures to choose from. Weights that a structure does not fit are
@@ -115,8 +131,8 @@ class CompressionHyperModel(keras_tuner.HyperModel):
         self,
         baseline: Any,
         *,
-        sparsity: tuple[float, float] = (0.5, 0.95),
-        quantization: Sequence[str] = ("none", "float16", "dynamic", "int8"),
+        sparsity: tuple[float, float] = SEARCHED_SPARSITY,
+        quantization: Sequence[str] | None = None,
         representative_data: Any = None,
         max_accuracy_drop: float = MAX_ACCURACY_DROP,
         groups: int = 3,
@@ -127,19 +143,22 @@ class CompressionHyperModel(keras_tuner.HyperModel):
         mode: str = "auto",
     ) -> None:
         super().__init__()
-        self._space = Space(
-            sparsity, quantization, groups, structures, policy, channels
-        )
         check_drop("max_accuracy_drop", max_accuracy_drop)
         self.max_accuracy_drop = max_accuracy_drop
         check_decision(objective, mode)
+        self._baseline = Baseline(baseline, objective, mode)
+        if quantization is None:
+            has_samples = representative_data is not None
+            quantization = self._baseline.quantizations(has_samples)
+        self._space = Space(
+            sparsity, quantization, groups, structures, policy, channels
+        )
         if self._space.is_calibrated and representative_data is None:
             raise ValueError(
                 "quantization 'int8' and 'int16x8' need representative_data to find "
                 "the range of activations. Received: None. Pass some 100 typical "
                 f"inputs, or leave these out of quantization={tuple(quantization)}."
             )
-        self._baseline = Baseline(baseline, objective, mode)
         check_exportable(self._baseline.model)
         if representative_data is not None:
             check_rereadable(representative_data, "representative_data")
@@ -201,8 +220,7 @@ class CompressionHyperModel(keras_tuner.HyperModel):
         Raises:
             FatalValueError: If the data or the objective cannot be used.
         """
-        arguments = {**dict(zip(_FIT_ORDER, args, strict=False)), **kwargs}
-        arguments |= self._in_arrays(arguments)
+        arguments = self._arguments(args, kwargs)
         arguments.setdefault("epochs", _EPOCHS)
         context, arguments["callbacks"] = TrialContext.found_in(
             arguments.get("callbacks", ()), model
@@ -216,11 +234,13 @@ class CompressionHyperModel(keras_tuner.HyperModel):
             self.claim(context.folder.parent)
             self._check_aim(context, arguments["validation_data"])
             keep_whole(context.tuner.oracle)
+            self._begin(context.tuner.oracle, arguments)
         trial = Trial(
             self._baseline,
             self.choose(hp),
             self._representative_data,
             self.max_accuracy_drop,
+            context and context.folder,
         )
         with without_tracing_advice():
             measures, exported, record = trial.run(model, arguments)
@@ -247,6 +267,36 @@ class CompressionHyperModel(keras_tuner.HyperModel):
         """
         model = self._baseline.thinned(self._space.thinning(hp))
         return self._space.choose(hp, model)
+
+    def begin(self, oracle: Any, *args: Any, **kwargs: Any) -> None:
+        """Let a search begin near the density that training can follow.
+
+        `CompressionTuner` calls it. With KerasTuner's own tuners, it takes effect after
+        the first trial.
+
+        Args:
+            oracle: The oracle of the search. One without random trials, such as that
+                of a grid search, stays as it is.
+            *args: The arguments of `search`.
+            **kwargs: Likewise.
+        """
+        arguments = self._arguments(args, kwargs)
+        if arguments.get("x") is not None:  # Its absence is an error of the trial.
+            self._begin(oracle, arguments)
+
+    def _begin(self, oracle: Any, arguments: dict[str, Any]) -> None:
+        if not can_begin(oracle):
+            return
+        space = oracle.get_space()
+        density = None
+        if has_densities(space):
+            density = self._baseline.density_for(arguments["x"])
+        begin_with(oracle, [] if density is None else first_values(space, density))
+
+    def _arguments(self, args: Sequence[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments of `search` by name, the data as arrays."""
+        arguments = {**dict(zip(_FIT_ORDER, args, strict=False)), **kwargs}
+        return arguments | self._in_arrays(arguments)
 
     def _check_aim(self, context: TrialContext, validation_data: Any) -> None:
         """Check before training that the objective and the metric fit together."""

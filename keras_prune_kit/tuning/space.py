@@ -21,6 +21,7 @@ from keras_prune_kit._tools.quantizations import (
 from keras_prune_kit._tools.spelling import did_you_mean
 from keras_prune_kit.compression.attempt import Setting
 from keras_prune_kit.compression.thinning import Thinning
+from keras_prune_kit.criteria import lamp
 from keras_prune_kit.policies import (
     PrunePolicy,
     Rule,
@@ -163,7 +164,8 @@ class Space:
             final = self._sparsity(hp, f"density_{number}of{count}")
             finals += [(weight, final) for weight in group]
         if chosen == _GLOBAL:
-            return PrunePolicy(schedule(_overall(finals), end), scope="global")
+            final = _overall(finals)
+            return PrunePolicy(schedule(final, end), criterion=lamp, scope="global")
         rules = [_rule(weight, final, structures[chosen]) for weight, final in finals]
         # Every weight has a rule; only the timing of this schedule counts.
         return PrunePolicy(schedule(max(final for _, final in finals), end), rules)

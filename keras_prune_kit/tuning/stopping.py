@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from keras_prune_kit._keras.two_world_callback import TwoWorldCallback
@@ -15,23 +16,28 @@ _RECOVERY = 0.75
 class StopOutOfReach(TwoWorldCallback):
     """Callback that stops training when even the float model cannot reach the limit.
 
-    It stops only at the target sparsity, so that the trial still has a valid result.
+    The limit is the accepted drop, or that of a trial that leaves fewer weights: its
+    file is smaller and better. It stops only at the target sparsity, so that the trial
+    still has a valid result.
 
     Args:
         metric: The metric that decides.
         allowance: The accepted drop of the metric.
+        drop_to_beat: The least drop that a smaller file has. Defaults to none.
 
     Attributes:
         epochs: The number of epochs that were trained.
         has_stopped: True if it stopped the training.
     """
 
-    def __init__(self, metric: str, allowance: Allowance) -> None:
+    def __init__(
+        self, metric: str, allowance: Allowance, drop_to_beat: float = math.inf
+    ) -> None:
         super().__init__()
         self._key = f"val_{metric}"
         self._allowance = allowance
         # A remainder of a drop never shrinks to a limit of zero.
-        self._max_drop = max(allowance.max_drop, LEAST_DROP)
+        self._max_drop = max(min(allowance.max_drop, drop_to_beat), LEAST_DROP)
         self.epochs = 0
         self.has_stopped = False
 

@@ -8,6 +8,7 @@ from trial to trial are live objects, which cannot be sent. Only the export goes
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from keras_tuner.errors import FatalValueError
@@ -15,14 +16,27 @@ from keras_tuner.errors import FatalValueError
 from keras_prune_kit import _keras
 from keras_prune_kit._keras.datasets import check_rereadable
 from keras_prune_kit.callbacks.sparsity_summaries import EventFile
-from keras_prune_kit.compression.attempt import LATENCY_RUNS, Setting, run_attempt
+from keras_prune_kit.compression.attempt import (
+    LATENCY_RUNS,
+    Setting,
+    copy_for,
+    run_attempt,
+)
 from keras_prune_kit.compression.fine_tuning import FineTuning
 from keras_prune_kit.compression.repairing import DENSE, start_of
+from keras_prune_kit.compression.sounding import FOLLOWED
 from keras_prune_kit.measuring.evaluation import Evaluation
 from keras_prune_kit.policies import described
 from keras_prune_kit.reports import Allowance
 from keras_prune_kit.tflite import TFLiteModel, macs
 from keras_prune_kit.tuning.baseline import Baseline
+from keras_prune_kit.tuning.earlier import (
+    Earlier,
+    go_on,
+    least_drop,
+    stored_bits,
+    trials_beside,
+)
 from keras_prune_kit.tuning.stopping import StopOutOfReach
 
 
@@ -35,12 +49,14 @@ class Trial:
         setting: The settings of pruning and quantization.
         representative_data: Samples for calibration; `None` if not needed.
         max_accuracy_drop: The largest accepted drop of the metric that decides.
+        folder: Its folder in the search; `None` if it is no part of one.
     """
 
     baseline: Baseline
     setting: Setting
     representative_data: Any
     max_accuracy_drop: float
+    folder: Path | None = None
 
     def run(
         self, model: Any, arguments: dict[str, Any]
@@ -58,7 +74,10 @@ class Trial:
         data = arguments["validation_data"]
         evaluation, score = self.baseline.scored_on(data)
         allowance = self.baseline.allowance_on(data, self.max_accuracy_drop)
-        stop = StopOutOfReach(evaluation.metric, allowance)
+        before = [] if self.folder is None else trials_beside(self.folder)
+        bits = stored_bits(self.setting, model)
+        to_beat = least_drop(before, bits)
+        stop = StopOutOfReach(evaluation.metric, allowance, to_beat)
         callbacks = arguments["callbacks"]
         training = FineTuning(
             {key: item for key, item in arguments.items() if key != "callbacks"},
@@ -70,13 +89,10 @@ class Trial:
             on_incomplete="raise",
         )
         dense = self.baseline.thinned(self.setting.thinning)
-        # Hyperband hands on the weights of an earlier trial.
-        is_new = not arguments.get("initial_epoch") and self.setting.weight_bits is None
         start = DENSE
-        if is_new:
-            first, start = start_of(dense, self.setting.policy, training)
-            if first is not dense:
-                _keras.copy_state(first, model)
+        # Hyperband hands on the weights of an earlier trial.
+        if not arguments.get("initial_epoch"):
+            start = self._set_start(model, dense, training, before)
         samples = self.representative_data
         outcome = run_attempt(model, dense, self.setting, training, samples)
         measures = self._measure(outcome.tflite, evaluation, allowance)
@@ -90,6 +106,7 @@ class Trial:
             "weight_bits": self.setting.weight_bits,
             "thinning": self.setting.thinning and asdict(self.setting.thinning),
             "start": start,
+            "stored_bits": bits,
             "epochs": stop.epochs,
             "stopped_early": stop.has_stopped,
             "max_accuracy_drop": self.max_accuracy_drop,
@@ -102,6 +119,19 @@ class Trial:
             },
         }
         return measures, outcome.tflite, record
+
+    def _set_start(
+        self, model: Any, dense: Any, training: FineTuning, before: list[Earlier]
+    ) -> str:
+        """Give the copy the weights that it trains from; return their origin."""
+        if name := go_on(model, self.setting, before):
+            return name
+        first, start = start_of(
+            dense, self.setting.policy, training, most_lost=FOLLOWED
+        )
+        if first is not dense:
+            _keras.copy_state(copy_for(first, self.setting.weight_bits), model)
+        return start
 
     def _measure(
         self, exported: TFLiteModel, evaluation: Evaluation, allowance: Allowance

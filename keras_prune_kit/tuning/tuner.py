@@ -111,9 +111,17 @@ class CompressionTuner(keras_tuner.Tuner):
         if not self._is_worker():
             settle(self.oracle)
 
-    def on_search_begin(self) -> None:
-        """Check that the project folder is of this search; called by KerasTuner."""
+    def search(self, *fit_args: Any, **fit_kwargs: Any) -> None:
+        """Search, beginning near the density that training can follow.
+
+        Args:
+            *fit_args: The arguments of `model.fit`.
+            **fit_kwargs: Likewise; `validation_data` is required.
+        """
+        # First, as it takes seconds to find these trials.
         self.hypermodel.claim(self.project_dir)
+        self.hypermodel.begin(self.oracle, *fit_args, **fit_kwargs)
+        super().search(*fit_args, **fit_kwargs)
 
     def run_trial(self, trial: Any, *fit_args: Any, **fit_kwargs: Any) -> Any:
         """Run one trial; called by KerasTuner."""

@@ -46,7 +46,7 @@ def test_trials_train_here_and_share_one_child(model, tmp_path):
     assert len(set(map(id, children[1:]))) == 1  # The first trial started it.
     front = kpk.pareto_front(tuner)
     assert len(tuner.oracle.trials) == 3
-    best = front.smallest_within()
+    best = front.smallest_within(accuracy_drop=0.5)  # As the objective says.
     exported = kpk.TFLiteModel(best.folder / "model.tflite")
     assert exported.gzip_bytes == best.gzip_bytes
     accuracy = np.mean(exported.predict(X).argmax(-1) == Y)
