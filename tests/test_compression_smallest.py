@@ -109,6 +109,7 @@ def test_the_ramp_begins_where_the_weights_are():
     [
         ([], 0.5),
         ([(0.6, 0.001), (0.36, 0.015)], 0.36),  # none is too far
+        ([(0.6, 0.0), (0.36, 0.02)], 0.36),
         ([(0.6, 0.1)], 0.6),  # the mildest is too far
         # Where the divergence, a power of the density, is 0.02.
         ([(0.4, 0.002), (0.1, 0.2)], 0.2),

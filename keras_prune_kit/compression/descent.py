@@ -37,6 +37,7 @@ from keras_prune_kit.compression.repairing import (
     repaired,
 )
 from keras_prune_kit.compression.sounding import (
+    CHANNELS_FOLLOWED,
     FOLLOWED,
     Sounding,
     first_density,
@@ -153,11 +154,14 @@ class Descent:
         """Return the largest fraction of the channels that training can do without."""
         try:
             Thinning(0.5).check(self._model)
-            found = sound_channels(self._model, self._inputs, self._holds, FOLLOWED)
+            found = sound_channels(
+                self._model, self._inputs, self._holds, CHANNELS_FOLLOWED
+            )
         except (TypeError, ValueError) as error:
             _log.debug("No channels leave: %s", error)
             return None
-        followed = [each.density for each in found if each.divergence <= FOLLOWED]
+        limit = CHANNELS_FOLLOWED
+        followed = [each.density for each in found if each.divergence <= limit]
         return 1 - min(followed) if followed else None
 
     def _choose_bits(self) -> None:
