@@ -113,7 +113,9 @@ class Descent:
         few = self._untrained_bits
         settings = [(density, few) for density in reversed(held)]
         settings += [(density, None) for density in held[:1]]
-        any(self._attempt(*each) for each in dict.fromkeys(settings))
+        for density, bits in dict.fromkeys(settings):
+            if self._attempt(density, bits):
+                return
 
     def _descend(self, densities: Densities, epochs: int) -> None:
         """Make attempts that share some epochs, or untrained ones if there are none."""
