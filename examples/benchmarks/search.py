@@ -254,7 +254,7 @@ def comparison(results, seed, options):
 
 
 def bytes_without_weights():
-    """The gzipped size of the CNN's int8 file with all weights 0."""
+    """The gzipped size of the CNN's file of 8 bits with all weights 0."""
     model = build(keras)
     model.set_weights([array * 0 for array in model.get_weights()])
     return kpk.export_tflite(model, quantization="dynamic").gzip_bytes
