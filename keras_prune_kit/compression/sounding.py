@@ -34,7 +34,7 @@ _CHANNELS = (0.25, 0.5, 0.75)
 
 @dataclass(frozen=True)
 class Sounding:
-    """What is left of a model that is pruned at once and repaired.
+    """A model that was pruned at once and repaired, and how far it is from before.
 
     Attributes:
         density: The fraction of the weights, or of the channels, that is left, 0 to 1.

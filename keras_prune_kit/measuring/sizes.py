@@ -58,7 +58,8 @@ def compressed_bytes(item: Any, encoder: str) -> int:
     ```python
     import zopfli.gzip
 
-    Path("model.tflite.gz").write_bytes(zopfli.gzip.compress(exported.bytes))
+    with open("model.tflite.gz", "wb") as file:
+        file.write(zopfli.gzip.compress(kpk.export_tflite(model).bytes))
     ```
 
     Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ from keras_prune_kit.tuning.trial import Trial, check_data
 from keras_prune_kit.tuning.trial_context import TrialContext
 
 _EPOCHS = 3
+_ANY = ("dynamic",)  # until the model tells which it can have
 _DATA = ("x", "y", "sample_weight", "validation_data")
 # The positional arguments of Keras' `fit`, which `search` passes on.
 _FIT_ORDER = ("x", "y", "batch_size", "epochs", "verbose")
@@ -146,13 +148,14 @@ class CompressionHyperModel(keras_tuner.HyperModel):
         check_drop("max_accuracy_drop", max_accuracy_drop)
         self.max_accuracy_drop = max_accuracy_drop
         check_decision(objective, mode)
+        # Mistakes in it are told before those in the baseline.
+        named = _ANY if quantization is None else quantization
+        space = Space(sparsity, named, groups, structures, policy, channels)
         self._baseline = Baseline(baseline, objective, mode)
         if quantization is None:
             has_samples = representative_data is not None
             quantization = self._baseline.quantizations(has_samples)
-        self._space = Space(
-            sparsity, quantization, groups, structures, policy, channels
-        )
+        self._space = replace(space, quantization=quantization)
         if self._space.is_calibrated and representative_data is None:
             raise ValueError(
                 "quantization 'int8' and 'int16x8' need representative_data to find "
