@@ -357,13 +357,14 @@ def is_current(line):
     return as_json(Recipe(**line["recipe"])) == as_json(ROWS[line["row"]].recipe)
 
 
+def spread(values, digits):
+    """Their mean, with half the distance between the extremes."""
+    half = (max(values) - min(values)) / 2
+    return f"{statistics.mean(values):.{digits}f} ± {half:.{digits}f}"
+
+
 def summary(lines):
     """A table of means, with half the distance between the extremes."""
-
-    def spread(values, digits):
-        half = (max(values) - min(values)) / 2
-        return f"{statistics.mean(values):.{digits}f} ± {half:.{digits}f}"
-
     rows = []
     for name, row in ROWS.items():
         for method in ("kpk", "tfmot"):
@@ -384,14 +385,12 @@ def summary(lines):
     )
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True, help="a .jsonl file")
-    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
-    parser.add_argument("--methods", nargs="+", default=["kpk", "tfmot"])
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    options = parser.parse_args()
+def run_missing(options, run, is_current):
+    """The lines of all runs: those that the file has, and those that it gets here.
+
+    `run` makes a line for a row, a method and a seed; `is_current` is true of a line
+    that need not be made again.
+    """
     text = options.out.read_text() if options.out.exists() else ""
     lines = [json.loads(line) for line in text.splitlines()]
     lines = [line for line in lines if is_current(line)]
@@ -401,11 +400,27 @@ def main():
             for method in options.methods:
                 if (name, method, seed) in done:
                     continue
-                line = run(name, method, seed, options.data)
+                line = run(name, method, seed)
                 print(json.dumps(line), flush=True)
                 with options.out.open("a") as file:
                     file.write(json.dumps(line) + "\n")
                 lines.append(line)
+    return lines
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="a .jsonl file")
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=list(ROWS))
+    parser.add_argument("--methods", nargs="+", default=["kpk", "tfmot"])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    options = parser.parse_args()
+    lines = run_missing(
+        options,
+        lambda name, method, seed: run(name, method, seed, options.data),
+        is_current,
+    )
     print(summary(lines))
 
 

@@ -150,9 +150,7 @@ def summary(lines):
     """A table of means; of ratio and accuracy with half the range."""
 
     def spread(found, key, digits):
-        values = [line[key] for line in found]
-        half = (max(values) - min(values)) / 2
-        return f"{mean(found, key, digits)} ± {half:.{digits}f}"
+        return compression_table.spread([line[key] for line in found], digits)
 
     def mean(found, key, digits):
         return f"{statistics.mean(line[key] for line in found):.{digits}f}"
@@ -190,20 +188,11 @@ def main(arguments=None):
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--small", action="store_true", help="a slice, few epochs")
     options = parser.parse_args(arguments)
-    text = options.out.read_text() if options.out.exists() else ""
-    lines = [json.loads(line) for line in text.splitlines()]
-    lines = [line for line in lines if is_current(line, options)]
-    done = {(line["row"], line["method"], line["seed"]) for line in lines}
-    for seed in options.seeds:
-        for name in options.rows:
-            for method in options.methods:
-                if (name, method, seed) in done:
-                    continue
-                line = run(name, method, seed, options)
-                print(json.dumps(line), flush=True)
-                with options.out.open("a") as file:
-                    file.write(json.dumps(line) + "\n")
-                lines.append(line)
+    lines = compression_table.run_missing(
+        options,
+        lambda name, method, seed: run(name, method, seed, options),
+        lambda line: is_current(line, options),
+    )
     print(summary(lines))
 
 

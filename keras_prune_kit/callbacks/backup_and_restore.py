@@ -134,9 +134,11 @@ class _WholeBackup(keras.callbacks.Callback):
 
 def _place_of(folder: Path, number: int) -> Path:
     """Return the folder for the backup of a `fit`, by its number in the process."""
+    if number > 1:
+        return folder / f"{_FIT}{number}"
     # tf_keras leaves empty folders behind.
     later = [path for path in folder.glob(f"{_FIT}*/**/*") if path.is_file()]
-    if number == 1 and later:
+    if later:
         name = later[0].relative_to(folder).parts[0]
         warnings.warn(
             f"This is the first fit with a backup in {folder}, and the backup there, "
@@ -145,7 +147,7 @@ def _place_of(folder: Path, number: int) -> Path:
             "each a folder of its own.",
             stacklevel=5,
         )
-    return folder if number == 1 else folder / f"{_FIT}{number}"
+    return folder
 
 
 def _number(backup: Path) -> str:

@@ -37,12 +37,11 @@ from keras_prune_kit.compression.repairing import (
     repaired,
 )
 from keras_prune_kit.compression.sounding import (
-    CHANNELS_FOLLOWED,
-    FOLLOWED,
+    CHANNELS,
+    WEIGHTS,
     Sounding,
     first_density,
-    sound_channels,
-    sound_weights,
+    sound,
 )
 from keras_prune_kit.compression.thinning import Thinning, thinned
 from keras_prune_kit.compression.tried import Tried, tell_attempt
@@ -156,13 +155,11 @@ class Descent:
         """Return the largest fraction of the channels that training can do without."""
         try:
             Thinning(0.5).check(self._model)
-            found = sound_channels(
-                self._model, self._inputs, self._holds, CHANNELS_FOLLOWED
-            )
+            found = sound(self._model, self._inputs, self._holds, CHANNELS)
         except (TypeError, ValueError) as error:
             _log.debug("No channels leave: %s", error)
             return None
-        limit = CHANNELS_FOLLOWED
+        limit = CHANNELS.followed
         followed = [each.density for each in found if each.divergence <= limit]
         return 1 - min(followed) if followed else None
 
@@ -182,7 +179,7 @@ class Descent:
         if self._inputs is None:
             return []
         try:
-            return sound_weights(self._model, self._inputs, self._holds, FOLLOWED)
+            return sound(self._model, self._inputs, self._holds, WEIGHTS)
         except (TypeError, ValueError) as error:
             _log.debug("The model cannot be repaired: %s", error)
             return []

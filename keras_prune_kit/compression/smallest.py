@@ -14,13 +14,11 @@ from keras_prune_kit.compression.attempt import (
     number_format,
     ordinary,
     prunes_while_quantized,
-    run_attempt,
 )
 from keras_prune_kit.compression.bisection import shares
 from keras_prune_kit.compression.descent import Descent
 from keras_prune_kit.compression.distilled_training import DistilledTraining
 from keras_prune_kit.compression.recipe import Recipe, with_deciding_metric
-from keras_prune_kit.compression.repairing import start_of
 from keras_prune_kit.compression.tried import Tried, tell_attempt
 from keras_prune_kit.measuring.comparison import compare_opened
 from keras_prune_kit.measuring.sparsity import sparsity_report
@@ -100,21 +98,17 @@ def _climb(recipe: Recipe, tried: Tried, settings: list[Setting]) -> None:
     parts = shares(recipe.epochs, len(settings))
     for index, (setting, epochs) in enumerate(zip(settings, parts, strict=True)):
         tell_attempt(index, parts, recipe.epochs)
-        outcome = _attempt(recipe, setting, training.lasting(epochs))
+        outcome = make_attempt(
+            recipe.model,
+            setting,
+            training.lasting(epochs),
+            recipe.representative_data,
+        )
         name = f"your policy, {setting.number_format}"
         if tried.add(name, epochs, outcome.tflite):
-            tried.keep(outcome)
+            model = ordinary(outcome.model, recipe.model)
+            tried.keep(replace(outcome, model=model))
             return
-
-
-def _attempt(recipe: Recipe, setting: Setting, training: DistilledTraining) -> Outcome:
-    samples, model = recipe.representative_data, recipe.model
-    if not training.epochs:
-        return make_attempt(model, setting, training, samples)
-    first, name = start_of(model, setting.policy, training)
-    copied = copy_for(first, setting.weight_bits)
-    outcome = run_attempt(copied, model, setting, training, samples)
-    return replace(outcome, model=ordinary(outcome.model, model), start=name)
 
 
 def _bits(recipe: Recipe, quantization: str | None) -> tuple[int | None, ...]:

@@ -20,16 +20,37 @@ from keras_prune_kit.reconstruction import policy_at_once
 
 _log = logging.getLogger(__name__)
 
-# A part of the variance of the outputs. It costs some two points of accuracy, which a
-# few epochs made up for.
-FOLLOWED = 0.02
-# Channels are missed more: a fourth of the epochs did not make up for twice as much.
-CHANNELS_FOLLOWED = 0.01
-
 _EXACT = 1e-12  # a divergence that is due to rounding
 _UNKNOWN = 0.5  # the first density if a model cannot be repaired
-_DENSITIES = tuple(0.6**power for power in range(1, 11))  # 0.6 to 0.006
-_CHANNELS = (0.25, 0.5, 0.75)
+
+
+@dataclass(frozen=True)
+class Series:
+    """Steps of pruning at once, further and further.
+
+    Attributes:
+        densities: What is left of the weights, or of the channels, 0 to 1.
+        policy: Returns the policy for a density.
+        followed: The divergence that a training of a few epochs can make up for.
+    """
+
+    densities: Sequence[float]
+    policy: Callable[[float], PrunePolicy]
+    followed: float
+
+
+# Of weights, this costs some two points of accuracy.
+WEIGHTS = Series(
+    densities=tuple(0.6**power for power in range(1, 11)),  # 0.6 to 0.006
+    policy=lambda density: policy_at_once(1 - density),
+    followed=0.02,
+)
+# Channels are missed more: a fourth of the epochs did not make up for twice as much.
+CHANNELS = Series(
+    densities=(0.75, 0.5, 0.25),
+    policy=lambda density: Thinning(1 - density).policy,
+    followed=0.01,
+)
 
 
 @dataclass(frozen=True)
@@ -47,56 +68,30 @@ class Sounding:
     holds: bool
 
 
-def sound_weights(
-    model: Any, inputs: Any, holds: Callable[[Any], bool], most: float
+def sound(
+    model: Any, inputs: Any, holds: Callable[[Any], bool], series: Series
 ) -> list[Sounding]:
-    """Prune the weights of all layers at once, further and further.
+    """Prune at once, until training could not follow and the metric does not hold.
 
     Args:
         model: A built model. It is not changed.
         inputs: The result of `repair_samples`.
         holds: Returns True if the metric of a model is within the accepted drop.
-        most: The divergence to end at, unless the metric still holds.
+        series: The steps.
     """
-    policies = [(density, policy_at_once(1 - density)) for density in _DENSITIES]
-    return _sound(model, inputs, holds, most, policies)
-
-
-def sound_channels(
-    model: Any, inputs: Any, holds: Callable[[Any], bool], most: float
-) -> list[Sounding]:
-    """Prune channels of all groups at once, more and more of them.
-
-    Args:
-        model: A built model. It is not changed.
-        inputs: The result of `repair_samples`.
-        holds: Returns True if the metric of a model is within the accepted drop.
-        most: The divergence to end at, unless the metric still holds.
-    """
-    policies = [(1 - fraction, Thinning(fraction).policy) for fraction in _CHANNELS]
-    return _sound(model, inputs, holds, most, policies)
-
-
-def _sound(
-    model: Any,
-    inputs: Any,
-    holds: Callable[[Any], bool],
-    most: float,
-    policies: Sequence[tuple[float, PrunePolicy]],
-) -> list[Sounding]:
     found = []
-    for density, policy in policies:
-        pruned, lost = _pruned(model, inputs, density, policy)
+    for density in series.densities:
+        pruned, lost = _pruned(model, inputs, density, series)
         found.append(Sounding(density, lost, holds(pruned)))
-        if lost > most and not found[-1].holds:
+        if lost > series.followed and not found[-1].holds:
             break
     return found
 
 
 def _pruned(
-    model: Any, inputs: Any, density: float, policy: PrunePolicy
+    model: Any, inputs: Any, density: float, series: Series
 ) -> tuple[Any, float]:
-    pruned = repaired(model, policy, inputs)
+    pruned = repaired(model, series.policy(density), inputs)
     lost = output_divergence(model, pruned, inputs)
     _log.info("%.3f are left at once: divergence %.4f", density, lost)
     return pruned, lost
@@ -116,10 +111,10 @@ def followed_density(model: Any, inputs: Any) -> float:
         The density, 0 to 1; the highest one of the soundings if it is not followed.
     """
     found: list[Sounding] = []
-    for density in reversed(_DENSITIES):
-        _, lost = _pruned(model, inputs, density, policy_at_once(1 - density))
+    for density in reversed(WEIGHTS.densities):
+        _, lost = _pruned(model, inputs, density, WEIGHTS)
         found.insert(0, Sounding(density, lost, False))
-        if lost <= FOLLOWED:
+        if lost <= WEIGHTS.followed:
             return first_density(found)
     return found[0].density
 
@@ -131,10 +126,11 @@ def first_density(soundings: list[Sounding]) -> float:
     """
     if not soundings:
         return _UNKNOWN
-    followed = [each for each in soundings if each.divergence <= FOLLOWED]
+    limit = WEIGHTS.followed
+    followed = [each for each in soundings if each.divergence <= limit]
     if not followed or followed[-1] is soundings[-1]:
         return soundings[-1].density
     mild, far = followed[-1], soundings[len(followed)]
     least = max(mild.divergence, _EXACT)
-    part = np.log(FOLLOWED / least) / np.log(far.divergence / least)
+    part = np.log(limit / least) / np.log(far.divergence / least)
     return float(mild.density * (far.density / mild.density) ** part)

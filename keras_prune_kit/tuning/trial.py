@@ -24,7 +24,7 @@ from keras_prune_kit.compression.attempt import (
 )
 from keras_prune_kit.compression.fine_tuning import FineTuning
 from keras_prune_kit.compression.repairing import DENSE, start_of
-from keras_prune_kit.compression.sounding import FOLLOWED
+from keras_prune_kit.compression.sounding import WEIGHTS
 from keras_prune_kit.measuring.evaluation import Evaluation
 from keras_prune_kit.policies import described
 from keras_prune_kit.reports import Allowance
@@ -127,7 +127,7 @@ class Trial:
         if name := go_on(model, self.setting, before):
             return name
         first, start = start_of(
-            dense, self.setting.policy, training, most_lost=FOLLOWED
+            dense, self.setting.policy, training, most_lost=WEIGHTS.followed
         )
         if first is not dense:
             _keras.copy_state(copy_for(first, self.setting.weight_bits), model)
