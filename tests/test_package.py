@@ -162,6 +162,7 @@ def test_a_wrong_name_is_an_attribute_error():
         (kpk, "export_tf_lite", "Did you mean 'export_tflite'?"),
         (kpk, "strip_pruning", "TFMOT has it; here it is nothing: there is no wrapper"),
         (kpk, "quantize_apply", "here it is kpk.quantize_aware(model)"),
+        (kpk, "PruneLowMagnitude", "here it is kpk.PruningCallback(policy) in fit"),
         (kpk.tfmot, "warp", "Did you mean 'wrap'?"),
         (kpk.tfmot, "prune_low_magnitude", "kpk.tfmot.wrap keeps TFMOT's wrappers"),
     ],

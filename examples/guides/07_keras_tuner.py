@@ -136,8 +136,8 @@ def measures(accuracy, size):
 # - The pruning callback is made *in* `fit`, from `hp`: each trial has its own.
 # - The callbacks that the tuner passes are kept, or it saves nothing.
 # - `fit` *returns* the measures of the finished file. From the logs alone, the tuner
-#   would take the best epoch of each measure by itself: the accuracy of an early, dense
-#   epoch beside the size of the last.
+#   would take those of the epoch that is best by the objective, which may not be at the
+#   target yet.
 
 
 # %%

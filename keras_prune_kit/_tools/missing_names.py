@@ -19,6 +19,7 @@ INSTEAD_OF_TFMOT = {
     "ClusterableLayer": "kpk.ClusteringCallback(16, match=...), which names the layers",
     "ClusteringSummaries": "kpk.ClusteringCallback, whose report counts the values",
     "PruneForLatencyOnXNNPack": "kpk.compress(..., speedup=2.0)",
+    "PruneLowMagnitude": _PRUNING,
     "PruningPolicy": "kpk.PrunePolicy with a kpk.Rule for each kind of layer",
     "PruningSchedule": "kpk.PolynomialDecay, kpk.CosineDecay or kpk.ConstantSparsity",
     "PruningSummaries": "kpk.SparsitySummaries(log_dir)",
