@@ -228,7 +228,7 @@ def test_the_script_measures_a_slice_and_resumes(models, load, tmp_path, method)
     load("judged_table").main(asked)
     (line,) = map(json.loads, out.read_text().splitlines())
     assert line["ratio"] == pytest.approx(
-        line["dense_gzip_bytes"] / line["gzip_bytes"], abs=0.01
+        line["dense_bytes"] / line["gzip_bytes"], abs=0.01
     )
     assert line["ratio"] > 1 and line["over_bound"] >= 1 and line["ms"] > 0
     assert line["recipe"]["epochs"] == [1, 4]

@@ -41,7 +41,6 @@ import docstring_texts
 from judged_models import NETWORKS, Splits, batches, splits
 
 _ROWS = ("resnet8_trashnet", "ds_cnn", "text_encoder")  # Their data are at hand.
-_RUNS = 200
 _MOST_LOST = 0.005  # of the validation accuracy, in ours
 _SLICE, _SLICE_EPOCHS = 200, (1, 4)
 
@@ -109,36 +108,8 @@ def run(name, method, seed, options):
     line = {"row": name, "method": method, "seed": seed, "seconds": seconds}
     if name == "text_encoder":
         notes["versions"] = docstring_texts.versions()
-    return (
-        line | measure(baseline, tflite, data) | notes | {"recipe": recipe_of(network)}
-    )
-
-
-def measure(baseline, tflite, data):
-    """Sizes, test accuracies and latencies of the dense network and the small file."""
-    x, y = data.test
-    files = {"dense": kpk.export_tflite(baseline), "small": tflite}
-    compared = kpk.compare(files, x, y.argmax(-1), latency_runs=_RUNS)
-    whole, small = compared.measurements
-    size, deflated = tflite.gzip_bytes, kpk.gzip_bytes(baseline)
-    bound = kpk.entropy_bound(tflite)
-    return {
-        "ratio": round(deflated / size, 2),
-        "accuracy": round(small.score, 4),
-        "baseline_accuracy": round(whole.score, 4),
-        "validation_accuracy": round(
-            tflite.evaluate(data.validation[0], data.validation[1].argmax(-1)), 4
-        ),
-        "gzip_bytes": size,
-        "dense_gzip_bytes": deflated,
-        "dense_file_gzip_bytes": files["dense"].gzip_bytes,
-        "entropy_bound_bytes": round(bound.bound_bytes),
-        "over_bound": round(bound.ratio, 3),
-        "sparsity": round(kpk.sparsity_report(tflite).sparsity, 4),
-        "ms": round(small.latency_ms, 4),
-        "times": round(whole.latency_ms / small.latency_ms, 2),
-        "machine": compared.environment.processor,
-    }
+    measured = compression_table.measure(baseline, tflite, data)
+    return line | measured | notes | {"recipe": recipe_of(network)}
 
 
 def recipe_of(network):
