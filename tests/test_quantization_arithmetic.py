@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from keras_prune_kit.quantization.fake_quantize import FakeQuantize
-from keras_prune_kit.quantization.int8_kernels import einsum_sizes
+from keras_prune_kit.quantization.int8_kernels import einsum_sizes, stages_of
 from keras_prune_kit.quantization.rounding import (
     LOG_UNIT,
     compact,
@@ -249,3 +249,31 @@ def test_equations_that_are_matrix_products(equation, shape, bias_axes, sizes):
     layer = keras.layers.EinsumDense(equation, shape, bias_axes=bias_axes)
     layer.build((2, 4, 5) if equation != "abcd,cde->abe" else (2, 4, 5, 6))
     assert einsum_sizes(layer) == sizes
+
+
+@pytest.mark.parametrize("sizes", [(4,), (4, 5), (2, 4, 5)])
+def test_gradients_of_kernels_on_sequences_are_one_matrix_product(sizes):
+    rng = np.random.default_rng(0)
+    layer = keras.layers.Dense(6)
+    layer.build((None, *sizes, 3))
+    (stage,) = stages_of(layer)
+    x, kernel = rng.normal(size=(7, *sizes, 3)), rng.normal(size=(3, 6))
+
+    @tf.function
+    def gradients(x, kernel):
+        with tf.GradientTape() as tape:
+            tape.watch([x, kernel])
+            y = stage.apply(layer, x, kernel, None)
+            half = tf.reduce_sum(y**2) / 2
+        return tape.gradient(half, [x, kernel])
+
+    given = [tf.constant(value, tf.float32) for value in (x, kernel)]
+    to_x, to_kernel = gradients(*given)
+    rows = x.reshape(-1, 3)
+    right = rows.T @ rows @ kernel
+    np.testing.assert_allclose(to_kernel, right, atol=1e-4 * np.abs(right).max())
+    np.testing.assert_allclose(to_x, x @ kernel @ kernel.T, rtol=1e-4, atol=1e-4)
+    # TensorFlow's gradient of an ellipsis takes a hundred times as long.
+    operations = gradients.get_concrete_function(*given).graph.get_operations()
+    products = [op.get_attr("equation") for op in operations if op.type == "Einsum"]
+    assert len(products) == 3 and not any(b"." in each for each in products)

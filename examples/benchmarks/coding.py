@@ -44,7 +44,7 @@ EPOCHS = {
     "tiny_cnn": (3, 0, 8),
     "lenet_300_100": (3, 0, 8),
     "lenet_5": (2, 2, 4),
-    "mnist_cnn_thin": (2, 2, 5),
+    "mnist_cnn": (2, 2, 5),
 }
 EPOCHS_BEFORE = 6
 # The network, the part of its channels that leave, the zeros, the bits.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import string
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -86,10 +87,12 @@ def _biased(y: Any, bias: Any) -> Any:
 
 
 def _dense(layer: Any, x: Any, kernel: Any, bias: Any) -> Any:
+    if x.shape.rank == 2:
+        return _biased(tf.matmul(x, kernel), bias)
     # A batched `matmul` computes shapes at run time, which .tflite cannot do in int8.
-    is_matrix = x.shape.rank == 2
-    y = tf.matmul(x, kernel) if is_matrix else tf.einsum("...i,io->...o", x, kernel)
-    return _biased(y, bias)
+    # Axes by name: the gradient of an ellipsis takes a hundred times as long.
+    kept = string.ascii_uppercase[: x.shape.rank - 1]
+    return _biased(tf.einsum(f"{kept}i,io->{kept}o", x, kernel), bias)
 
 
 def _einsum(layer: Any, x: Any, kernel: Any, bias: Any) -> Any:

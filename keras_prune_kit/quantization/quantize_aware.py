@@ -43,6 +43,7 @@ def quantize_aware(
 
     .tflite stores kernels in 8 or 4 bits. Kernels of 6 or 5 bits are stored in int8,
     those of 3 or 2 bits in int4: the file is as large, but compresses better.
+    `TFLiteModel.unpacked` makes files of 4 bits and fewer as fast as those of 8.
 
     TFMOT quantizes a `tf_keras` model, in 8 bits, as in `kpk.tfmot.quantize_aware`.
 
