@@ -138,9 +138,9 @@ ROWS = {
     ),
     "tiny_cnn": Row(
         classifier([(12, 3)], []),
-        Recipe((10, 0, 40), (1e-3, 0, 2e-3), 0.815, 4, 0.8, shift=0.07),
+        Recipe((10, 0, 50), (1e-3, 0, 2e-3), 0.855, 3, 0.8, shift=0.036),
         False,
-        (15, None),
+        (20, None),
     ),
     "lenet_5": Row(
         classifier([(20, 5), (50, 5)], [500]),
