@@ -22,6 +22,7 @@ from keras_prune_kit.compression.distilled_training import DistilledTraining
 from keras_prune_kit.compression.recipe import Recipe
 from keras_prune_kit.compression.sounding import Sounding, first_density
 from keras_prune_kit.digits import load_digits
+from keras_prune_kit.tflite.constants import constants
 
 EPOCHS, DROP = 8, 0.1
 WORLDS = {"keras": keras, "tf_keras": tf_keras}
@@ -259,6 +260,38 @@ def test_what_is_given_is_not_searched(trained, digits):
 
 
 @pytest.mark.quick_in("keras")
+def test_layers_that_cannot_train_quantized_are_quantized_after_training(digits):
+    (x, y), (x_test, y_test) = digits
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    inputs = layers.Input((8, 8))
+    hidden = layers.Dense(32, activation="relu")(inputs)
+    hidden = layers.Add()([hidden, layers.MultiHeadAttention(4, 16)(hidden, hidden)])
+    outputs = layers.Dense(10, activation="softmax")(layers.Flatten()(hidden))
+    model = keras.Model(inputs, outputs)
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    rows = (x[..., 0], y), (x_test[..., 0], y_test)
+    model.fit(*rows[0], epochs=25, verbose=0)
+    report = search(model, rows, max_accuracy_drop=DROP)
+    names = [attempt.setting for attempt in report.search.attempts]
+    assert not any("QAT" in name for name in names)
+    # In quantization-aware training attention stays float, and takes most of a file.
+    weights = [each for each in constants(report.tflite.bytes) if each.is_weight]
+    assert {each.dtype for each in weights} == {"int8"}
+    # What was trained is rounded to 4 bits, too, and keeps its zeros.
+    rounded = [name for name in names if "then 4 bits in int8" in name]
+    assert rounded
+    chosen = report.search.attempts[report.search.chosen]
+    assert chosen.setting in rounded
+    assert max(len(np.unique(each.stored)) for each in weights) > 15
+    kernels = [each for each in weights if each.shape[0] == 10]
+    per_output = [len(np.unique(row)) for row in kernels[0].stored]
+    assert max(per_output) <= 15
+    least = float(chosen.setting.partition(" ")[0]) / 100
+    assert kpk.sparsity_report(report.model).sparsity >= least - 0.001
+    assert report.tflite.evaluate(*rows[1]) == pytest.approx(chosen.score)
+
+
 def test_a_criterion_of_gradients_sees_the_labels_that_are_trained_on(trained, digits):
     # Its model has a loss for soft targets; class numbers do not fit that.
     policy = kpk.PrunePolicy(0.5, criterion=kpk.taylor)

@@ -53,6 +53,35 @@ def smaller(row):
     }
 
 
+def sized(table, row):
+    """A row of the benchmarks' tables of sizes."""
+    ours = lines(table, row=row, method="kpk")
+    scores = [line["accuracy"] for line in ours]
+    return {
+        "seeds": str(len(ours)),
+        "gzip": f"{mean(ours, 'ratio'):.1f}",
+        "zopfli": f"{mean(ours, 'zopfli_ratio'):.1f}",
+        "accuracy": f"{mean(ours, 'accuracy'):.4f}",
+        "least": f"{min(scores):.4f}",
+        "most": f"{max(scores):.4f}",
+        "before": f"{mean(ours, 'baseline_accuracy'):.4f}",
+    }
+
+
+def costs(table, row):
+    """What a row took, how near the file is to its bound, and how fast it is."""
+    ours = lines(table, row=row, method="kpk")
+    return {
+        "epochs": str(sum(ours[0]["recipe"]["epochs"])),
+        "minutes": f"{mean(ours, 'seconds') / 60:.0f}",
+        "bytes": f"{mean(ours, 'gzip_bytes'):,.0f}",
+        "above": f"{100 * (mean(ours, 'over_bound') - 1):.0f}",
+        "times": f"{mean(ours, 'times'):.1f}",
+        "fast": f"{mean(ours, 'fast_times'):.1f}",
+        "whole": f"{mean(ours, 'fast_gzip_bytes'):,.0f}",
+    }
+
+
 def faster(row):
     """A row of the table of speeds."""
     found = lines("speed_table", row=row)
@@ -158,6 +187,18 @@ _CODED = {
     "the same, 4 bits": "resnet8_80_4bit",
     "ResNet8, half of its channels, 60 % zeros": "resnet8_half_60",
 }
+_SIZED = {
+    "MNIST tutorial CNN": ("compression_table", "mnist_cnn"),
+    "tiny CNN, 12 filters": ("compression_table", "tiny_cnn"),
+    "LeNet-5": ("compression_table", "lenet_5"),
+    "LeNet-300-100": ("compression_table", "lenet_300_100"),
+    "TrashNet, MobileNet 0.25": ("compression_table", "trashnet"),
+    "ResNet8, TrashNet at 32 x 32": ("judged_table", "resnet8_trashnet"),
+    "DS-CNN, imitated keywords": ("judged_table", "ds_cnn"),
+    "Transformer encoder, docstrings": ("judged_table", "text_encoder"),
+}
+_SIZES = "| {seeds} | {gzip}x | {zopfli}x | {accuracy} | {least} to {most} | {before} |"
+_COSTS = "| {epochs} | {minutes} | {bytes} | {above} % | {times}x | {fast}x | {whole} |"
 _BYTES = "| {before} | {after} | {saved} % | {zopfli} | {better} % | {above} % |"
 _PARTS = "| {kernels} | {biases} | {scales} | {graph} | {deflate} |"
 _SAVES = "| {median} % | {least} to {most} % |"
@@ -211,6 +252,11 @@ SENTENCES = [
             _INEXACT,
             strict=True,
         )
+    ),
+    *(
+        (_PAGE, f"| {name} {columns}", lambda f=f, t=table, r=row: f(t, r))
+        for name, (table, row) in _SIZED.items()
+        for columns, f in ((_SIZES, sized), (_COSTS, costs))
     ),
     *(
         ("README.md", f"| {name} {_SMALLER}", lambda row=row: smaller(row))

@@ -16,6 +16,7 @@ from keras_prune_kit.compression.attempt import (
     Outcome,
     Setting,
     copy_for,
+    export,
     make_attempt,
     ordinary,
     prunes_while_quantized,
@@ -49,6 +50,7 @@ from keras_prune_kit.policies import WeightBits
 from keras_prune_kit.reconstruction import (
     fewest_bits,
     policy_at_once,
+    reconstruct,
     rounded_after_pruning,
 )
 from keras_prune_kit.reports.tables import percent
@@ -84,6 +86,7 @@ class Descent:
     ) -> None:
         self._recipe = recipe
         self._quantization = quantization or "int8"
+        # Of files that are quantized after training, or without any.
         self._untrained_bits = _UNTRAINED_BITS if quantization is None else None
         self._bits: WeightBits | None = weight_bits
         self._tried = tried
@@ -194,19 +197,36 @@ class Descent:
         """Make an attempt, record it, and return True if it holds."""
         sparsity = round(1 - density, 4)  # As many digits as the report shows.
         setting = Setting(ramp_to(sparsity), self._quantization, bits)
-        if epochs:
-            outcome, weights = self._train(setting, sparsity, epochs)
-        else:
-            outcome, weights = self._repair(setting, sparsity), None
-        rounded = "" if bits is None else f"{bits} bits in "
-        how = "" if epochs else f"at once, {rounded}"
-        name = f"{percent(sparsity)}, {how}{outcome.number_format}"
+        if not epochs:
+            outcome = self._repair(setting, sparsity)
+            rounded = "" if bits is None else f"{bits} bits in "
+            return self._try(f"{percent(sparsity)}, at once, {rounded}", 0, outcome)
+        outcome, weights = self._train(setting, sparsity, epochs)
+        holds = self._try(f"{percent(sparsity)}, ", epochs, outcome)
+        if holds:
+            self._reached = sparsity, weights
+        few = self._untrained_bits
+        if holds and bits is None and few and self._inputs is not None:
+            how = f"{percent(sparsity)}, then {few} bits in "
+            self._try(how, 0, self._rounded(outcome, few))
+        return holds
+
+    def _try(self, how: str, epochs: int, outcome: Outcome) -> bool:
+        """Record an attempt, and return True if it holds."""
+        name = f"{how}{outcome.number_format}"
         holds = self._tried.add(name, epochs, outcome.tflite)
         if holds:
             self._tried.keep(outcome)
-            if weights is not None:
-                self._reached = sparsity, weights
         return holds
+
+    def _rounded(self, outcome: Outcome, bits: int) -> Outcome:
+        """Return a trained attempt with its weights rounded to few bits."""
+        model = _keras.copy_model(outcome.model)
+        _keras.compile_like(outcome.model, model)
+        reconstruct(model, outcome.model, data=self._inputs, weight_bits=bits)
+        samples = self._recipe.representative_data
+        exported = export(model, self._quantization, samples)
+        return replace(outcome, model=model, tflite=exported)
 
     def _repair(self, setting: Setting, sparsity: float) -> Outcome:
         setting = replace(setting, policy=policy_at_once(sparsity))

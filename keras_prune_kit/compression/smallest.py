@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from keras_prune_kit.compression.attempt import (
     LATENCY_RUNS,
@@ -24,11 +25,14 @@ from keras_prune_kit.measuring.comparison import compare_opened
 from keras_prune_kit.measuring.sparsity import sparsity_report
 from keras_prune_kit.policies import PrunePolicy
 from keras_prune_kit.quantization import quantize_aware
-from keras_prune_kit.reports import CompressionReport
+from keras_prune_kit.reports import CompressionReport, LayerReport
 
 # An attempt on tf_keras prunes for an epoch and trains quantized for another.
 LEAST_EPOCHS = 4
 _BITS, _BITS_OF_TFMOT = (4, 8), (8,)  # the strongest first
+# In a file that was trained quantized, a weight of a layer that stays float takes the
+# bytes of four to eight others.
+_MOST_FLOAT = 0.05
 
 
 def find_smallest(
@@ -112,8 +116,22 @@ def _climb(recipe: Recipe, tried: Tried, settings: list[Setting]) -> None:
 
 
 def _bits(recipe: Recipe, quantization: str | None) -> tuple[int | None, ...]:
-    """Return the bits of quantization-aware training to try, the fewest first."""
+    """Return the bits of quantization-aware training to try, the fewest first.
+
+    `None` is training in float, and quantization after it: of all layers, such as those
+    of attention, that would otherwise stay float.
+    """
     if quantization is not None or not recipe.epochs:
         return (None,)
-    quantize_aware(recipe.model)  # Raises now if an attempt would later.
+    report = quantize_aware(recipe.model).report  # Raises now, not in an attempt.
+    if _part_left_float(recipe.model, report) > _MOST_FLOAT:
+        return (None,)
     return _BITS if prunes_while_quantized(recipe.model) else _BITS_OF_TFMOT
+
+
+def _part_left_float(model: Any, report: LayerReport) -> float:
+    """Return the part of the weights that quantization-aware training leaves float."""
+    left = tuple(f"{each.path}/" for each in report.skipped)
+    weights = sparsity_report(model).weights
+    sizes = [(each.size, each.path.startswith(left)) for each in weights]
+    return sum(a * b for a, b in sizes) / max(1, sum(a for a, _ in sizes))
