@@ -151,7 +151,13 @@ def test_the_smallest_that_holds_ships(searched, digits):
     report, _ = searched
     found = report.search
     assert sum(attempt.epochs for attempt in found.attempts) == EPOCHS
-    assert len(found.attempts) == 2 + 4
+    dense, *attempts = found.attempts
+    assert not dense.epochs and "dense" in dense.setting
+    # Untrained ones come first, until one holds.
+    trained = [attempt.epochs > 0 for attempt in attempts]
+    assert trained == sorted(trained) and sum(trained) == 4
+    untrained = [attempt.holds for attempt in attempts if not attempt.epochs]
+    assert untrained == [False] * (len(untrained) - 1) + [True]
     for attempt in found.attempts:
         held = attempt.score >= found.baseline_score - DROP - 1e-6
         assert attempt.holds == held
@@ -196,7 +202,7 @@ def test_the_model_that_was_given_is_left_as_it_was(trained, searched):
 def test_every_attempt_is_in_the_report(searched, tmp_path):
     report, _ = searched
     data = json.loads(json.dumps(report.to_dict()))
-    assert len(data["search"]["attempts"]) == 6
+    assert len(data["search"]["attempts"]) == len(report.search.attempts)
     assert data["settings"]["max_accuracy_drop"] == DROP
     paths = report.save(tmp_path)
     text, page = (paths[name].read_text() for name in ("report.txt", "report.html"))
@@ -213,7 +219,9 @@ def test_where_no_training_holds_what_is_repaired_without_it_ships(trained, digi
 
     class Spoil(K.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
-            self.model.set_weights([0 * w for w in self.model.get_weights()])
+            # Not the ranges of activations, without which there is no file.
+            for weight in self.model.trainable_weights:
+                weight.assign(0 * weight)
 
     options = {"epochs": 4, "max_accuracy_drop": DROP, "callbacks": [Spoil()]}
     report = search(trained, digits, **options)
