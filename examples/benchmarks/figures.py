@@ -82,6 +82,18 @@ def costs(table, row):
     }
 
 
+def unpacked(row):
+    """What Zopfli and whole bytes do for a file."""
+    found = lines("compression_table", row=row, method="kpk")
+    more = mean(found, "fast_gzip_bytes") / mean(found, "gzip_bytes") - 1
+    return {
+        "zopfli": f"{mean(found, 'zopfli_ratio'):.1f}",
+        "times": f"{mean(found, 'times'):.1f}",
+        "fast": f"{mean(found, 'fast_times'):.1f}",
+        "more": f"{100 * more:.1f}",
+    }
+
+
 def faster(row):
     """A row of the table of speeds."""
     found = lines("speed_table", row=row)
@@ -181,7 +193,7 @@ _CODED = {
     "tiny CNN": "tiny_cnn",
     "LeNet-300-100": "lenet_300_100",
     "LeNet-5": "lenet_5",
-    "MNIST CNN, half of its channels": "mnist_cnn_thin",
+    "MNIST CNN, 70 % of its channels out": "mnist_cnn",
     "MNIST CNN, 95 % zeros, 8 bits": "mnist_cnn_95",
     "ResNet8, 80 % zeros, 8 bits": "resnet8_80",
     "the same, 4 bits": "resnet8_80_4bit",
@@ -207,6 +219,7 @@ _KEPT = {
         "order of channels"
     ),
     "no reshape before fully connected layers (five files have one)": "no reshape",
+    "constants by type and size": "order of constants",
 }
 _LEFT = {
     "one scale for all biases of a layer": "one scale for all biases of a layer",
@@ -222,7 +235,7 @@ SENTENCES = [
         (_PAGE, f"| {name} {_PARTS}", lambda row=_CODED[name]: parts(row))
         for name in (
             "tiny CNN",
-            "MNIST CNN, half of its channels",
+            "MNIST CNN, 70 % of its channels out",
             "MNIST CNN, 95 % zeros, 8 bits",
             "ResNet8, half of its channels, 60 % zeros",
         )
@@ -230,12 +243,6 @@ SENTENCES = [
     *(
         (_PAGE, f"| {name} {_SAVES}", lambda way=way: ways("percent", way))
         for name, way in _KEPT.items()
-    ),
-    (
-        _PAGE,
-        "| constants by type and size | {median} % | one file {least} % larger, to "
-        "{most} % |",
-        lambda: ways("percent", "order of constants"),
     ),
     *(
         (_PAGE, f"| {name} {_SAVES}", lambda way=way: ways("others_percent", way))
@@ -266,6 +273,13 @@ SENTENCES = [
             ("LeNet-300-100", "lenet_300_100"),
             ("TrashNet photographs, MobileNet 0.25", "trashnet"),
         )
+    ),
+    (
+        "README.md",
+        "The MNIST CNN is {zopfli} times smaller in a gzip file that Zopfli writes. "
+        "Its file is {times} times as fast as the dense one, and {fast} times after "
+        "`tflite.unpacked()`, which makes it {more} % larger",
+        lambda: unpacked("mnist_cnn"),
     ),
     *(
         ("README.md", f"| {name} {_FASTER}", lambda row=row: faster(row))
@@ -386,7 +400,7 @@ def draw(figures):
     bars(
         left,
         f"{smaller('mnist_cnn')['ratio'].partition('.')[0]} times smaller",
-        "zeros, and weights of 3 bits",
+        "fewer channels, zeros, weights of 3 bits",
         (1e3 * float(figures["before_mb"]), float(figures["after_kb"])),
         (f"{figures['before_mb']} MB", f"{figures['after_kb']} kB"),
         (figures["small_before"], figures["small_after"]),
