@@ -267,7 +267,6 @@ def test_what_is_given_is_not_searched(trained, digits):
     assert report.sparsity_report.sparsity == pytest.approx(0.5, abs=1e-3)
 
 
-@pytest.mark.quick_in("keras")
 def test_layers_that_cannot_train_quantized_are_quantized_after_training(digits):
     (x, y), (x_test, y_test) = digits
     keras.utils.set_random_seed(0)
@@ -300,6 +299,7 @@ def test_layers_that_cannot_train_quantized_are_quantized_after_training(digits)
     assert report.tflite.evaluate(*rows[1]) == pytest.approx(chosen.score)
 
 
+@pytest.mark.quick_in("keras")
 def test_a_criterion_of_gradients_sees_the_labels_that_are_trained_on(trained, digits):
     # Its model has a loss for soft targets; class numbers do not fit that.
     policy = kpk.PrunePolicy(0.5, criterion=kpk.taylor)

@@ -34,9 +34,9 @@ from deflate_bits import bits_per_byte
 
 import keras_prune_kit as kpk
 from keras_prune_kit.tflite import constants, convert
-from keras_prune_kit.tflite.constants import pack_values, unpack_values
 from keras_prune_kit.tflite.shrinking import packing, shrink, sorting
 from keras_prune_kit.tflite.shrinking.packing import indices, kind, pack, unpack
+from keras_prune_kit.tflite.unpacking import store_in_bytes
 
 PICTURES = 20_000
 # Of the networks of `compression_table.py`, and of those of `one_shot_models.py`.
@@ -122,10 +122,7 @@ def in_bytes(model):
     """Weights of four bits in a byte each."""
     for tensor in packing.tensors(model):
         if tensor.type == TYPES.INT4:
-            buffer = model.buffers[tensor.buffer]
-            size = int(np.prod(tensor.shape))
-            values = unpack_values(TYPES.INT4, buffer.data)[:size]
-            buffer.data, tensor.type = pack_values(TYPES.INT8, values), TYPES.INT8
+            store_in_bytes(model, tensor)
 
 
 def biases_of(model):

@@ -1,14 +1,15 @@
 """How small five networks get at the accuracy they had, beside TFMOT's pipeline.
 
 Ours: train; then `quantize_aware` and `PruningCallback` together, with one ranking of
-all layers and targets softened by the dense network, three of the five after some
-epochs of pruning in float32; export to int8. TFMOT: train; prune each layer from
-50 % to what the published tutorials ask for, strip; export with dynamic range. Both see
-the same pictures for as many epochs, and Adam's rate follows the same cosine. Ours
-keeps the epoch at the target that is best on the data held out of the training set,
-TFMOT's the last. Accuracy: on the test set, from the .tflite by its interpreter. Size:
-the .tflite in gzip level 9, against the weights of the baseline as deflated .h5 or as
-plain float32. The test data choose nothing.
+all layers and targets softened by the dense network; before that, channels leave two
+of the five and weights of one are pruned in float32; export to int8. TFMOT: train;
+prune each layer from 50 % to what the published tutorials ask for, strip; export with
+dynamic range. Both see the same pictures for as many epochs, and Adam's rate follows
+the same cosine. Ours keeps the epoch at the target that is best on the data held out of
+the training set, TFMOT's the last. Accuracy: on the test set, from the .tflite by its
+interpreter. Size: the .tflite in gzip level 9 and by Zopfli (`pip install
+keras-prune-kit[zopfli]`), against the weights of the baseline as deflated .h5 or as plain float32. Latency: one
+sample, one thread, files in turns. The test data choose no epoch.
 
     python examples/benchmarks/compression_table.py --data FOLDER --out results.jsonl
         [--rows lenet_300_100 ...] [--methods kpk tfmot] [--seeds 0 1 2]

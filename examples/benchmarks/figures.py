@@ -41,22 +41,12 @@ def mean(found, *keys):
     return statistics.mean(values)
 
 
-def smaller(row):
-    """A row of the table of sizes."""
-    ours = lines("compression_table", row=row, method="kpk")
-    theirs = lines("compression_table", row=row, method="tfmot")
-    return {
-        "ratio": f"{mean(ours, 'ratio'):.1f}",
-        "accuracy": f"{mean(ours, 'accuracy'):.4f}",
-        "before": f"{mean(ours, 'baseline_accuracy'):.4f}",
-        "tfmot": f"{mean(theirs, 'ratio'):.1f}",
-    }
-
-
-def sized(table, row):
-    """A row of the benchmarks' tables of sizes."""
+def sized(row, table="compression_table"):
+    """How small a row of a table of sizes gets, what that takes, and how fast it is."""
     ours = lines(table, row=row, method="kpk")
+    theirs = lines(table, row=row, method="tfmot")
     scores = [line["accuracy"] for line in ours]
+    size, whole = mean(ours, "gzip_bytes"), mean(ours, "fast_gzip_bytes")
     return {
         "seeds": str(len(ours)),
         "gzip": f"{mean(ours, 'ratio'):.1f}",
@@ -65,32 +55,15 @@ def sized(table, row):
         "least": f"{min(scores):.4f}",
         "most": f"{max(scores):.4f}",
         "before": f"{mean(ours, 'baseline_accuracy'):.4f}",
-    }
-
-
-def costs(table, row):
-    """What a row took, how near the file is to its bound, and how fast it is."""
-    ours = lines(table, row=row, method="kpk")
-    return {
         "epochs": str(sum(ours[0]["recipe"]["epochs"])),
         "minutes": f"{mean(ours, 'seconds') / 60:.0f}",
-        "bytes": f"{mean(ours, 'gzip_bytes'):,.0f}",
+        "bytes": f"{size:,.0f}",
         "above": f"{100 * (mean(ours, 'over_bound') - 1):.0f}",
         "times": f"{mean(ours, 'times'):.1f}",
         "fast": f"{mean(ours, 'fast_times'):.1f}",
-        "whole": f"{mean(ours, 'fast_gzip_bytes'):,.0f}",
-    }
-
-
-def unpacked(row):
-    """What Zopfli and whole bytes do for a file."""
-    found = lines("compression_table", row=row, method="kpk")
-    more = mean(found, "fast_gzip_bytes") / mean(found, "gzip_bytes") - 1
-    return {
-        "zopfli": f"{mean(found, 'zopfli_ratio'):.1f}",
-        "times": f"{mean(found, 'times'):.1f}",
-        "fast": f"{mean(found, 'fast_times'):.1f}",
-        "more": f"{100 * more:.1f}",
+        "whole": f"{whole:,.0f}",
+        "more": f"{100 * (whole / size - 1):.1f}",
+        **({"tfmot": f"{mean(theirs, 'ratio'):.1f}"} if theirs else {}),
     }
 
 
@@ -185,7 +158,7 @@ _DIGITS += [("lenet_5", z) for z in (0.95, 0.98)]
 _COLOURED = [("resnet8", z) for z in (0.5, 0.7, 0.8, "2:4")]
 _ROWS_OF_DIGITS = [("encoder", z) for z in (0.5, "2:4")]
 
-_SMALLER = "| {ratio}x | {accuracy} | {before} | {tfmot}x |"
+_SMALLER = "| {gzip}x | {accuracy} | {before} | {tfmot}x |"
 _FASTER = "| {macs}x | {float32}x faster | {int8}x faster | {accuracy} | {before} |"
 
 _PAGE = "examples/benchmarks/README.md"
@@ -228,7 +201,7 @@ _LEFT = {
 }
 _INEXACT = ("biases within 1/8 step", "scales within 0.1 %")
 
-# The page, a sentence on it, and the figures in it.
+# The page, a sentence on it, and figures, among which are those in it.
 SENTENCES = [
     *((_PAGE, f"| {n} {_BYTES}", lambda r=r: coded(r)) for n, r in _CODED.items()),
     *(
@@ -261,12 +234,12 @@ SENTENCES = [
         )
     ),
     *(
-        (_PAGE, f"| {name} {columns}", lambda f=f, t=table, r=row: f(t, r))
+        (_PAGE, f"| {name} {columns}", lambda row=row, table=table: sized(row, table))
         for name, (table, row) in _SIZED.items()
-        for columns, f in ((_SIZES, sized), (_COSTS, costs))
+        for columns in (_SIZES, _COSTS)
     ),
     *(
-        ("README.md", f"| {name} {_SMALLER}", lambda row=row: smaller(row))
+        ("README.md", f"| {name} {_SMALLER}", lambda row=row: sized(row))
         for name, row in (
             ("MNIST tutorial CNN", "mnist_cnn"),
             ("LeNet-5", "lenet_5"),
@@ -279,7 +252,7 @@ SENTENCES = [
         "The MNIST CNN is {zopfli} times smaller in a gzip file that Zopfli writes. "
         "Its file is {times} times as fast as the dense one, and {fast} times after "
         "`tflite.unpacked()`, which makes it {more} % larger",
-        lambda: unpacked("mnist_cnn"),
+        lambda: sized("mnist_cnn"),
     ),
     *(
         ("README.md", f"| {name} {_FASTER}", lambda row=row: faster(row))
@@ -379,9 +352,10 @@ def differences():
             raise ValueError(
                 f"{page} has this sentence once: {sentence}. Found: {len(found)} times."
             )
-        for name, right in figures().items():
-            if found[0][name] != right:
-                yield page, found[0].span(name), right
+        known = figures()
+        for name, stated in found[0].groupdict().items():
+            if stated != known[name]:
+                yield page, found[0].span(name), known[name]
 
 
 def write():
@@ -399,7 +373,7 @@ def draw(figures):
     left, right = figure.subplots(1, 2)
     bars(
         left,
-        f"{smaller('mnist_cnn')['ratio'].partition('.')[0]} times smaller",
+        f"{sized('mnist_cnn')['gzip'].partition('.')[0]} times smaller",
         "fewer channels, zeros, weights of 3 bits",
         (1e3 * float(figures["before_mb"]), float(figures["after_kb"])),
         (f"{figures['before_mb']} MB", f"{figures['after_kb']} kB"),

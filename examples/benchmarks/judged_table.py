@@ -6,10 +6,10 @@ trained alike, pruned for as many epochs from 50 to the 80 % of its tutorial, ex
 with dynamic range, as in `compression_table.py`. Networks, data and dense trainings:
 `judged_models.py`.
 
-Size: the .tflite in gzip level 9, against the dense weights as deflated .h5. Accuracy:
-on the test set, from the .tflite by its interpreter; of the dense network, too, in
-float32. Latency: one sample, one thread, both files in turns. The test data choose
-nothing.
+Size: the .tflite in gzip level 9 and by Zopfli (`pip install keras-prune-kit[zopfli]`),
+against the dense weights as deflated .h5. Accuracy: on the test set, from the .tflite
+by its interpreter; of the dense network, too, in float32. Latency: one sample, one
+thread, files in turns. The test data choose nothing.
 
     python examples/benchmarks/judged_table.py --data FOLDER --cache FOLDER
         --out results.jsonl [--rows ds_cnn ...] [--methods kpk tfmot] [--seeds 0 1 2]
@@ -22,11 +22,10 @@ slice, to see that it does.
 """
 
 import argparse
-import json
 import statistics
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -109,12 +108,9 @@ def run(name, method, seed, options):
     if name == "text_encoder":
         notes["versions"] = docstring_texts.versions()
     measured = compression_table.measure(baseline, tflite, data)
-    return line | measured | notes | {"recipe": recipe_of(network)}
-
-
-def recipe_of(network):
-    """The recipe as a line of the results holds it."""
-    return json.loads(json.dumps(asdict(network.recipe)))
+    return (
+        line | measured | notes | {"recipe": compression_table.as_json(network.recipe)}
+    )
 
 
 def summary(lines):
@@ -145,7 +141,8 @@ def summary(lines):
 
 def is_current(line, options):
     """True of a line that the recipe, as it is now, has made."""
-    return line["recipe"] == recipe_of(network_of(line["row"], options))
+    recipe = network_of(line["row"], options).recipe
+    return line["recipe"] == compression_table.as_json(recipe)
 
 
 def main(arguments=None):

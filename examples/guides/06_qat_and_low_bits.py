@@ -130,7 +130,6 @@ small = files["QAT, 4 bits, 80 % zeros"]
 print(kpk.compare({"packed": small, "in bytes": small.unpacked()}, *test))
 
 # %% [markdown]
-#
 # ## 7. Back to floats
 #
 # `strip_quantization` gives an ordinary model whose kernels keep their few values: for

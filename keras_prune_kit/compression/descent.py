@@ -50,8 +50,8 @@ from keras_prune_kit.policies import WeightBits
 from keras_prune_kit.reconstruction import (
     fewest_bits,
     policy_at_once,
-    reconstruct,
     rounded_after_pruning,
+    rounded_copy,
 )
 from keras_prune_kit.reports.tables import percent
 
@@ -221,9 +221,8 @@ class Descent:
 
     def _rounded(self, outcome: Outcome, bits: int) -> Outcome:
         """Return a trained attempt with its weights rounded to few bits."""
-        model = _keras.copy_model(outcome.model)
-        _keras.compile_like(outcome.model, model)
-        reconstruct(model, outcome.model, data=self._inputs, weight_bits=bits)
+        options = {"data": self._inputs, "weight_bits": bits}
+        model = rounded_copy(outcome.model, outcome.model, **options)
         samples = self._recipe.representative_data
         exported = export(model, self._quantization, samples)
         return replace(outcome, model=model, tflite=exported)

@@ -11,6 +11,7 @@ from keras_prune_kit.reconstruction.prune_at_once import (
     policy_at_once,
     prune_at_once,
     rounded_after_pruning,
+    rounded_copy,
 )
 from keras_prune_kit.reconstruction.reconstruct import reconstruct
 
@@ -22,4 +23,5 @@ __all__ = [
     "reconstruct",
     "reestimate_batch_norm",
     "rounded_after_pruning",
+    "rounded_copy",
 ]

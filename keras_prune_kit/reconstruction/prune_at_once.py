@@ -101,6 +101,35 @@ def prune_at_once(
     return pruned
 
 
+def rounded_copy(
+    model: Any,
+    dense: Any,
+    *,
+    data: Any,
+    weight_bits: Any,
+    for_quantize_aware: bool = False,
+) -> Any:
+    """Return a copy of a model with rounded weights, compiled as the model is.
+
+    Args:
+        model: The model. It is not changed; the copy has its zeros.
+        dense: The model whose outputs the copy comes close to; may be the same.
+        data: Inputs, as in `reconstruct`.
+        weight_bits: As in `reconstruct`.
+        for_quantize_aware: As in `reconstruct`. Defaults to `False`.
+    """
+    rounded = _keras.copy_model(model)
+    _keras.compile_like(model, rounded)
+    reconstruct(
+        rounded,
+        dense,
+        data=data,
+        weight_bits=weight_bits,
+        for_quantize_aware=for_quantize_aware,
+    )
+    return rounded
+
+
 def rounded_after_pruning(
     pruned: Any, dense: Any, *, data: Any, weight_bits: Any
 ) -> Any:
@@ -115,10 +144,8 @@ def rounded_after_pruning(
         data: Inputs, as in `reconstruct`.
         weight_bits: As in `reconstruct`.
     """
-    rounded = _keras.copy_model(pruned)
-    _keras.compile_like(pruned, rounded)
     options = {"data": data, "weight_bits": weight_bits, "for_quantize_aware": True}
-    reconstruct(rounded, dense, **options)
+    rounded = rounded_copy(pruned, dense, **options)
     weights = rounded.get_weights()
     for array, before in zip(weights, pruned.get_weights(), strict=True):
         if array.ndim > 1:

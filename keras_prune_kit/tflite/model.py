@@ -144,8 +144,7 @@ class TFLiteModel:
         run, which takes longer than the convolution. Convolutions of the returned file
         are as fast as those of 8 bits. The values of all weights are the same, and
         outputs but for the rounding of LiteRT's kernels. Before compression the file
-        is up to twice as large, after gzip up to a tenth larger, after Zopfli hardly
-        (see `compressed_bytes`).
+        is up to twice as large, after it at most about a tenth larger.
 
         Returns:
             The new file; this one if it has no such weights, or if its convolutions

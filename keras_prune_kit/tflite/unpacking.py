@@ -37,29 +37,31 @@ def with_whole_bytes(content: bytes) -> bytes:
     model = unpack(content)
     kernels = [] if has_external_data(model) else list(_packed_kernels(model))
     for tensor in kernels:
-        buffer = model.buffers[tensor.buffer]
-        # Without the padding of the last byte.
-        values = unpack_values(_PACKED, buffer.data)[: int(np.prod(tensor.shape))]
-        buffer.data, tensor.type = pack_values(_WHOLE, values), _WHOLE
+        store_in_bytes(model, tensor)
     return pack(model) if kernels else content
+
+
+def store_in_bytes(model: Any, tensor: Any) -> None:
+    """Store a constant of 4 bits, in an unpacked file, in a byte for each value."""
+    buffer = model.buffers[tensor.buffer]
+    # Without the padding of the last byte.
+    values = unpack_values(tensor.type, buffer.data)[: int(np.prod(tensor.shape))]
+    buffer.data, tensor.type = pack_values(_WHOLE, values), _WHOLE
 
 
 def _packed_kernels(model: Any) -> Iterator[Any]:
     """Yield the constants of 4 bits that only convolutions of integers read."""
     shared = Counter(tensor.buffer for tensor in tensors(model))
     for graph in model.subgraphs:
-        others = set()
-        kernels = set()
+        kernels: set[int] = set()
+        others: set[int] = set()
         for operator in graph.operators:
-            data, *rest = [*indices(operator.inputs), -1]
+            inputs = indices(operator.inputs)
             # On float inputs the weights of 8 bits would round inputs in another way.
-            if (
-                kind(model, operator) in _UNPACKING
-                and graph.tensors[data].type == _WHOLE
-            ):
-                kernels.add(rest[0])
-                rest = rest[1:]
-            others.update([data, *rest])
+            unpacks = kind(model, operator) in _UNPACKING
+            if unpacks and graph.tensors[inputs[0]].type == _WHOLE:
+                kernels.add(inputs.pop(1))
+            others.update(inputs)
         for index in sorted(kernels - others):
             tensor = graph.tensors[index]
             is_stored = model.buffers[tensor.buffer].data is not None
