@@ -8,8 +8,9 @@ dynamic range. Both see the same pictures for as many epochs, and Adam's rate fo
 the same cosine. Ours keeps the epoch at the target that is best on the data held out of
 the training set, TFMOT's the last. Accuracy: on the test set, from the .tflite by its
 interpreter. Size: the .tflite in gzip level 9 and by Zopfli (`pip install
-keras-prune-kit[zopfli]`), against the weights of the baseline as deflated .h5 or as plain float32. Latency: one
-sample, one thread, files in turns. The test data choose no epoch.
+keras-prune-kit[zopfli]`), against the weights of the baseline as deflated .h5 or as
+plain float32. Latency: one sample, one thread, files in turns. The test data choose no
+epoch.
 
     python examples/benchmarks/compression_table.py --data FOLDER --out results.jsonl
         [--rows lenet_300_100 ...] [--methods kpk tfmot] [--seeds 0 1 2]
