@@ -22,6 +22,8 @@ from keras_prune_kit.compression.distilled_training import DistilledTraining
 from keras_prune_kit.compression.recipe import Recipe
 from keras_prune_kit.compression.sounding import Sounding, first_density
 from keras_prune_kit.digits import load_digits
+from keras_prune_kit.measuring.evaluation import Evaluation
+from keras_prune_kit.reports import Attempt, Search
 from keras_prune_kit.tflite.constants import constants
 
 EPOCHS, DROP = 8, 0.1
@@ -249,6 +251,58 @@ def test_where_none_holds_the_dense_file_ships_and_says_so(trained, digits):
     assert "not pruned" in str(report)
     assert kpk.sparsity_report(report.model).sparsity == 0
     assert all(map(np.array_equal, report.model.get_weights(), trained.get_weights()))
+
+
+def verdict(**changes):
+    dense = Attempt("dense, int8", 0, 0.9, 9000, True)
+    small = Attempt("80.00 %, int8", 5, 0.899, 4000, True)
+    options = {"baseline_score": 0.9, "max_accuracy_drop": 0.005, **changes}
+    return Search("accuracy", attempts=(dense, small), chosen=1, **options).verdict
+
+
+def test_a_drop_that_is_finer_than_the_samples_tell_is_said():
+    """One standard error of .9 on 900 samples is about sqrt(.09 / 900) = .01."""
+    assert verdict(samples=900).endswith(
+        "A drop of 0.005 is finer than 900 samples tell: one standard error is 0.01. "
+        "Validate on more, or measure the file on data that have chosen nothing."
+    )
+    for fine in [
+        {"samples": 3700},  # .0049
+        {"samples": 900, "max_accuracy_drop": 0.011},
+        {"samples": None},
+        {"samples": 900, "baseline_score": 1.0},  # .0011
+    ]:
+        assert "finer" not in verdict(**fine)
+    assert "finer than 50 samples" in verdict(samples=50, baseline_score=1.0)
+
+
+@pytest.mark.quick_in("keras")
+def test_the_search_knows_how_many_samples_its_accuracy_counts(trained, digits):
+    validation_data = tuple(array[:50] for array in digits[1])
+    options = {"validation_data": validation_data, "target": "smallest", "verbose": 0}
+    report = kpk.compress(
+        trained, digits[0], epochs=0, max_accuracy_drop=0.001, **options
+    )
+    assert report.search.samples == report.to_dict()["search"]["samples"] == 50
+    assert "50 samples tell" in str(report)
+
+
+@pytest.mark.parametrize(
+    ("metric", "outputs", "answers"),
+    [("accuracy", (30, 3), 30), ("mae", (30, 3), None), ("accuracy", (30, 7, 3), None)],
+)
+def test_only_right_answers_of_samples_are_counted(metric, outputs, answers):
+    inputs = keras.Input(outputs[1:])
+    model = keras.Model(inputs, keras.layers.Softmax()(inputs))
+    loss = "categorical_crossentropy" if metric == "mae" else None
+    model.compile(loss=loss or "sparse_categorical_crossentropy", metrics=[metric])
+    x = np.random.default_rng(0).normal(size=outputs).astype("float32")
+    y = x if loss else x.argmax(-1)
+    for data in [(x, y), tf.data.Dataset.from_tensor_slices((x, y)).batch(8)]:
+        evaluation = Evaluation(data, model)
+        assert evaluation.answers is None
+        evaluation.tflite(kpk.export_tflite(model))
+        assert evaluation.answers == answers
 
 
 @pytest.mark.quick_in("keras")

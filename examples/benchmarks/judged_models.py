@@ -150,7 +150,7 @@ def small_trashnet(folder, seed):
 
 
 def sounds(folder, seed):
-    return Splits(*keyword_data.synthesized((6000, 1000, 1500), seed))
+    return Splits(*keyword_data.synthesized((6000, 4000, 6000), seed))
 
 
 def recorded_sounds(folder, seed):

@@ -87,4 +87,5 @@ class Tried:
             chosen=chosen,
             mode=self.allowance.mode,
             target=target,
+            samples=self.evaluation.answers,
         )

@@ -72,6 +72,7 @@ class Evaluation:
         self._objective = objective
         self._mode = mode
         self._are_steps = are_steps
+        self._answers: int | None = None
 
     @functools.cached_property
     def metrics(self) -> tuple[str, ...]:
@@ -128,6 +129,17 @@ class Evaluation:
         """Return the metrics of an exported file in the interpreter, by name."""
         return self._score(exported)
 
+    @property
+    def answers(self) -> int | None:
+        """The number of samples whose right answers the metric that decides counts.
+
+        `None` if it is no plain accuracy, if a sample has several answers, such as one
+        per token, and before the first file is scored.
+        """
+        reference = self._reference
+        is_plain = reference is None or _keras.is_plain_accuracy(reference, self.metric)
+        return self._answers if is_plain else None
+
     def predict(self, model: Any, x: Any) -> Any:
         """Return the outputs of a Keras model or a `TFLiteModel` for many samples."""
         if not isinstance(model, TFLiteModel):
@@ -166,6 +178,8 @@ class Evaluation:
                 masks.append(self._masks(x))
                 stage.advance()
         outputs, (y, *weight) = join(predicted), join(wanted)
+        if all(np.ndim(output) <= 2 for output in outputs.values()):
+            self._answers = length(outputs)
         if self._reference is None:
             return _accuracies(outputs, y)
         predictions = _keras.arrange(self._reference, outputs, self._example)

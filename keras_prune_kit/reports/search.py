@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -44,6 +45,8 @@ class Search(Printed):
         chosen: Index of the attempt whose file ships.
         mode: `"max"` if more of the metric is better, `"min"` if less is.
         target: `"smallest"` or `"fastest"`: the file that ships.
+        samples: Number of samples that the metric is measured on; `None` if it is no
+            accuracy of samples.
 
     Example:
 
@@ -68,6 +71,16 @@ class Search(Printed):
     chosen: int
     mode: str = "max"
     target: str = "smallest"
+    samples: int | None = None
+
+    @property
+    def standard_error(self) -> float | None:
+        """One standard error of the baseline's accuracy; `None` for another metric."""
+        if not self.samples:
+            return None
+        # Laplace's estimate: samples that are all right are no proof of perfection.
+        right = (self.samples * self.baseline_score + 1) / (self.samples + 2)
+        return math.sqrt(right * (1 - right) / self.samples)
 
     @property
     def is_timed(self) -> bool:
@@ -81,7 +94,7 @@ class Search(Printed):
 
     @property
     def verdict(self) -> str:
-        """The outcome of the search, in one to three sentences."""
+        """The outcome of the search, in one to four sentences."""
         found = self.attempts[self.chosen]
         allowed = Allowance(self.baseline_score, self.max_accuracy_drop, self.mode)
         rule = (
@@ -97,7 +110,21 @@ class Search(Printed):
                 f"{kind}: it is the mildest attempt ({found.setting}), which {state}. "
                 "Allow more epochs or a larger drop."
             )
-        return f"{found.setting}: the {self.target} file tried whose {rule}."
+        return (
+            f"{found.setting}: the {self.target} file tried whose {rule}.{self._doubt}"
+        )
+
+    @property
+    def _doubt(self) -> str:
+        """A sentence on an accepted drop that is finer than the data can tell."""
+        error = self.standard_error
+        if error is None or error <= self.max_accuracy_drop:
+            return ""
+        return (
+            f" A drop of {self.max_accuracy_drop:g} is finer than {self.samples:,} "
+            f"samples tell: one standard error is {error:.2g}. Validate on more, or "
+            "measure the file on data that have chosen nothing."
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as plain data, ready for JSON."""
