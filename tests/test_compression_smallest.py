@@ -287,17 +287,26 @@ def test_the_search_knows_how_many_samples_its_accuracy_counts(trained, digits):
     assert "50 samples tell" in str(report)
 
 
+CLASSES = np.arange(30) % 3
+
+
 @pytest.mark.parametrize(
-    ("metric", "outputs", "answers"),
-    [("accuracy", (30, 3), 30), ("mae", (30, 3), None), ("accuracy", (30, 7, 3), None)],
+    ("loss", "metric", "y", "answers"),
+    [
+        ("sparse_categorical_crossentropy", "accuracy", CLASSES, 30),
+        ("categorical_crossentropy", "accuracy", np.eye(3)[CLASSES], 30),
+        ("categorical_crossentropy", "mae", np.eye(3)[CLASSES], None),
+        # Several labels of a sample, and a label for each token.
+        ("binary_crossentropy", "accuracy", np.ones((30, 3)), None),
+        ("sparse_categorical_crossentropy", "accuracy", np.ones((30, 7)), None),
+    ],
 )
-def test_only_right_answers_of_samples_are_counted(metric, outputs, answers):
-    inputs = keras.Input(outputs[1:])
+def test_only_single_answers_of_samples_are_counted(loss, metric, y, answers):
+    shape = (7, 3) if y.shape == (30, 7) else (3,)
+    inputs = keras.Input(shape)
     model = keras.Model(inputs, keras.layers.Softmax()(inputs))
-    loss = "categorical_crossentropy" if metric == "mae" else None
-    model.compile(loss=loss or "sparse_categorical_crossentropy", metrics=[metric])
-    x = np.random.default_rng(0).normal(size=outputs).astype("float32")
-    y = x if loss else x.argmax(-1)
+    model.compile(loss=loss, metrics=[metric])
+    x = np.random.default_rng(0).normal(size=(30, *shape)).astype("float32")
     for data in [(x, y), tf.data.Dataset.from_tensor_slices((x, y)).batch(8)]:
         evaluation = Evaluation(data, model)
         assert evaluation.answers is None

@@ -134,7 +134,7 @@ class Evaluation:
         """The number of samples whose right answers the metric that decides counts.
 
         `None` if it is no plain accuracy, if a sample has several answers, such as one
-        per token, and before the first file is scored.
+        per token, label or output, and before the first file is scored.
         """
         reference = self._reference
         is_plain = reference is None or _keras.is_plain_accuracy(reference, self.metric)
@@ -178,8 +178,7 @@ class Evaluation:
                 masks.append(self._masks(x))
                 stage.advance()
         outputs, (y, *weight) = join(predicted), join(wanted)
-        if all(np.ndim(output) <= 2 for output in outputs.values()):
-            self._answers = length(outputs)
+        self._answers = length(outputs) if _are_single_answers(y) else None
         if self._reference is None:
             return _accuracies(outputs, y)
         predictions = _keras.arrange(self._reference, outputs, self._example)
@@ -258,6 +257,15 @@ def _named(model: Any, outputs: Any) -> dict[str, np.ndarray]:
     names = [item.name for item in model.outputs]
     arrays = outputs if len(names) > 1 else [outputs]
     return dict(zip(names, arrays, strict=True))
+
+
+def _are_single_answers(y: Any) -> bool:
+    """Return True for labels of one class, or one yes or no, per sample."""
+    if isinstance(y, dict | list | tuple):
+        return False
+    labels = np.asarray(y)
+    is_column = labels.ndim == 1 or labels.shape[1:] == (1,)
+    return is_column or (labels.ndim == 2 and np.allclose(labels.sum(axis=-1), 1))
 
 
 def _accuracies(outputs: dict[str, np.ndarray], y: Any) -> dict[str, float]:
