@@ -1,5 +1,6 @@
 """`compress(target="smallest")`: which settings are tried, and what comes of them."""
 
+import dataclasses
 import json
 import math
 
@@ -12,6 +13,8 @@ import tf_keras
 
 import keras_prune_kit as kpk
 from keras_prune_kit._keras.datasets import fit_arguments
+from keras_prune_kit.compression import attempt as attempting
+from keras_prune_kit.compression import descent
 from keras_prune_kit.compression.bisection import (
     Densities,
     attempts_in,
@@ -21,6 +24,7 @@ from keras_prune_kit.compression.bisection import (
 from keras_prune_kit.compression.distilled_training import DistilledTraining
 from keras_prune_kit.compression.recipe import Recipe
 from keras_prune_kit.compression.sounding import Sounding, first_density
+from keras_prune_kit.compression.tried import Tried
 from keras_prune_kit.digits import load_digits
 from keras_prune_kit.measuring.evaluation import Evaluation
 from keras_prune_kit.reports import Attempt, Search
@@ -236,6 +240,54 @@ def test_where_no_training_holds_what_is_repaired_without_it_ships(trained, digi
     assert report.settings["start"] == "repaired"
     assert at_once.gzip_bytes < dense.gzip_bytes / 2
     assert report.tflite.gzip_bytes == at_once.gzip_bytes
+
+
+def judge(monkeypatch, rule):
+    """Let files hold by a rule, whatever their scores."""
+    add = Tried.add
+
+    def judged(self, name, epochs, exported, latency_ms=None):
+        add(self, name, epochs, exported, latency_ms)
+        holds = rule(exported)
+        self.attempts[-1] = dataclasses.replace(self.attempts[-1], holds=holds)
+        return holds
+
+    monkeypatch.setattr(Tried, "add", judged)
+
+
+@pytest.mark.quick_in("keras")
+@pytest.mark.parametrize("score", [0.0, 1.0])
+def test_before_any_holds_training_goes_on_from_the_better_one(
+    trained, digits, score, monkeypatch
+):
+    """From the last attempt unless a repaired model has a higher score."""
+    begun, ended = [], []
+
+    def run_attempt(copied, *arguments):
+        begun.append(copied.get_weights())
+        outcome = attempting.run_attempt(copied, *arguments)
+        ended.append(copied.get_weights())
+        return outcome
+
+    monkeypatch.setattr(descent, "run_attempt", run_attempt)
+    monkeypatch.setattr(descent.Descent, "_score", lambda self, repaired: score)
+    judge(monkeypatch, lambda file: False)
+    search(trained, digits, epochs=4)
+    assert len(begun) == 2
+    assert all(map(np.array_equal, begun[1], ended[0])) == (score == 0.0)
+
+
+@pytest.mark.quick_in("keras")
+def test_where_no_zeros_hold_weights_are_rounded_alone(trained, digits, monkeypatch):
+    """What rounding makes zero is far less than the 40 % of the mildest pruning."""
+    judge(monkeypatch, lambda file: kpk.sparsity_report(file).sparsity < 0.35)
+    report = search(trained, digits, epochs=4)
+    dense, *attempts = report.search.attempts
+    chosen = report.search.attempts[report.search.chosen]
+    assert chosen.setting == "0.00 %, at once, 4 bits in int8"
+    assert [a for a in attempts if a.holds] == [chosen]
+    assert chosen.gzip_bytes < 0.75 * dense.gzip_bytes
+    assert chosen.score > dense.score - 0.05
 
 
 @pytest.mark.quick_in("tf_keras")
