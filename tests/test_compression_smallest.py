@@ -13,8 +13,6 @@ import tf_keras
 
 import keras_prune_kit as kpk
 from keras_prune_kit._keras.datasets import fit_arguments
-from keras_prune_kit.compression import attempt as attempting
-from keras_prune_kit.compression import descent
 from keras_prune_kit.compression.bisection import (
     Densities,
     attempts_in,
@@ -253,28 +251,6 @@ def judge(monkeypatch, rule):
         return holds
 
     monkeypatch.setattr(Tried, "add", judged)
-
-
-@pytest.mark.quick_in("keras")
-@pytest.mark.parametrize("score", [0.0, 1.0])
-def test_before_any_holds_training_goes_on_from_the_better_one(
-    trained, digits, score, monkeypatch
-):
-    """From the last attempt unless a repaired model has a higher score."""
-    begun, ended = [], []
-
-    def run_attempt(copied, *arguments):
-        begun.append(copied.get_weights())
-        outcome = attempting.run_attempt(copied, *arguments)
-        ended.append(copied.get_weights())
-        return outcome
-
-    monkeypatch.setattr(descent, "run_attempt", run_attempt)
-    monkeypatch.setattr(descent.Descent, "_score", lambda self, repaired: score)
-    judge(monkeypatch, lambda file: False)
-    search(trained, digits, epochs=4)
-    assert len(begun) == 2
-    assert all(map(np.array_equal, begun[1], ended[0])) == (score == 0.0)
 
 
 @pytest.mark.quick_in("keras")

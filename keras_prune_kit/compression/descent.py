@@ -2,15 +2,13 @@
 
 Models that are pruned at once and repaired tell, in seconds, where training begins. The
 sparsest of them that holds is the least result. Each attempt goes on from the weights
-of the last one that held. As long as none does, it goes on from the last one, or from a
-repaired model if that is better.
+of the last one that held.
 """
 
 from __future__ import annotations
 
 import logging
-import warnings
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from keras_prune_kit import _keras
@@ -49,7 +47,6 @@ from keras_prune_kit.compression.sounding import (
 from keras_prune_kit.compression.thinning import Thinning, thinned
 from keras_prune_kit.compression.tried import Tried, tell_attempt
 from keras_prune_kit.policies import WeightBits
-from keras_prune_kit.pruner import ZerosGrowBackWarning
 from keras_prune_kit.reconstruction import (
     fewest_bits,
     policy_at_once,
@@ -66,25 +63,6 @@ _LEAST_TO_THIN = 16  # epochs of a search that first takes channels out
 _ROUNDED = 0.03
 _LEAST_BITS = 3  # With two, as many bytes held no more accuracy in some epochs.
 _UNTRAINED_BITS = 4  # of weights that are rounded without training
-
-
-@dataclass(frozen=True)
-class _Copy:
-    """A trained copy.
-
-    Attributes:
-        weights: Its weights.
-        sparsity: Its sparsity, 0 to 1.
-        drop: The drop of its file's metric.
-        start: What its training started from, as in `Outcome`.
-        holds: True if the drop is accepted.
-    """
-
-    weights: list[Any]
-    sparsity: float
-    drop: float
-    start: str
-    holds: bool
 
 
 class Descent:
@@ -117,8 +95,8 @@ class Descent:
         )
         self._model = recipe.model  # without the channels that have left
         self._inputs: Any = None
-        # The sparsest that holds; as long as none does, the last.
-        self._reached: _Copy | None = None
+        # The sparsity and the weights of the sparsest trained copy that holds.
+        self._reached: tuple[float, list[Any]] | None = None
 
     def run(self) -> None:
         """Make the attempts."""
@@ -211,11 +189,8 @@ class Descent:
             return []
 
     def _holds(self, model: Any) -> bool:
-        return self._tried.allowance.holds(self._score(model))
-
-    def _score(self, model: Any) -> float:
         evaluation = self._tried.evaluation
-        return evaluation.keras(model)[evaluation.metric]
+        return self._tried.allowance.holds(evaluation.keras(model)[evaluation.metric])
 
     def _attempt(
         self, density: float, bits: WeightBits | None, epochs: int = 0
@@ -229,9 +204,8 @@ class Descent:
             return self._try(f"{percent(sparsity)}, at once, {rounded}", 0, outcome)
         outcome, weights = self._train(setting, sparsity, epochs)
         holds = self._try(f"{percent(sparsity)}, ", epochs, outcome)
-        if holds or self._reached is None or not self._reached.holds:
-            drop = self._tried.allowance.drop(self._tried.attempts[-1].score)
-            self._reached = _Copy(weights, sparsity, drop, outcome.start, holds)
+        if holds:
+            self._reached = sparsity, weights
         few = self._untrained_bits
         if holds and bits is None and few and self._inputs is not None:
             how = f"{percent(sparsity)}, then {few} bits in "
@@ -266,36 +240,27 @@ class Descent:
         """Train an attempt; return the weights of its copy, too."""
         copied, begin, name = self._start(sparsity)
         setting = replace(setting, policy=ramp_to(sparsity, begin))
-        with warnings.catch_warnings():
-            # Those of a sparser attempt are meant to.
-            warnings.simplefilter("ignore", ZerosGrowBackWarning)
-            outcome = run_attempt(
-                copied,
-                self._model,
-                setting,
-                self._training.lasting(epochs),
-                self._recipe.representative_data,
-            )
+        outcome = run_attempt(
+            copied,
+            self._model,
+            setting,
+            self._training.lasting(epochs),
+            self._recipe.representative_data,
+        )
         model = ordinary(outcome.model, self._recipe.model)
         return replace(outcome, model=model, start=name), copied.get_weights()
 
     def _start(self, sparsity: float) -> tuple[Any, float, str]:
         """Return the copy that an attempt trains, its sparsity, and its origin."""
-        last = self._reached
-        if last is not None and last.holds:
-            return self._again(last)
+        if self._reached is not None:
+            begin, weights = self._reached
+            copied = copy_for(self._model, self._bits)
+            copied.set_weights(weights)
+            return copied, begin, REPAIRED
         first = self._repaired(sparsity)
         if first is None:
             return copy_for(self._model, self._bits), 0.0, DENSE
-        lost = self._tried.allowance.drop(self._score(first))
-        if last is not None and last.drop < lost:
-            return self._again(last)
         return copy_for(first, self._bits), sparsity, REPAIRED
-
-    def _again(self, last: _Copy) -> tuple[Any, float, str]:
-        copied = copy_for(self._model, self._bits)
-        copied.set_weights(last.weights)
-        return copied, last.sparsity, last.start
 
     def _repaired(self, sparsity: float) -> Any:
         """Return a model that is pruned at once and repaired, `None` if it cannot."""
