@@ -82,18 +82,18 @@ def compress(
     With `target="smallest"`, it searches for the smallest file whose metric on the
     validation data drops by at most `max_accuracy_drop`. It begins without training:
     copies are pruned at once, further and further, and repaired, which takes seconds
-    each. The sparsest of them that holds is the least result, and how far their outputs
-    are from the model's tells where training can begin. With 16 epochs or more, a
-    fourth of them first takes out as many channels as training can follow; if the
-    metric does not hold without them, they stay in. Then up to six attempts share the
-    epochs, each with fewer weights, and from the weights of the last that held; after
-    one that did not, densities between the two are tried. Attempts train with Adam and
-    a cosine learning rate, and rank the weights of all layers together by `lamp`. If
-    the model is a classifier with one output, half of each label comes from the dense
-    model (distillation). On Keras 3, pruning runs during quantization-aware training,
-    with 8 to 3 bits for each layer, as many as its rounding needs; on `tf_keras`,
-    TFMOT's 8-bit training follows it. The report lists every attempt, and says when the
-    accepted drop is finer than the samples can tell.
+    each. The sparsest of them that holds is the least result, or else the model with
+    weights of 4 bits; how far their outputs are from the model's tells where training
+    can begin. With 16 epochs or more, a fourth of them first takes out as many channels
+    as training can follow; if the metric does not hold without them, they stay in. Then
+    up to six attempts share the epochs, each with fewer weights, and from the weights
+    of the last that held; after one that did not, densities between the two are tried.
+    Attempts train with Adam and a cosine learning rate, and rank the weights of all
+    layers together by `lamp`. If the model is a classifier with one output, half of
+    each label comes from the dense model (distillation). On Keras 3, pruning runs
+    during quantization-aware training, with 8 to 3 bits for each layer, as many as its
+    rounding needs; on `tf_keras`, TFMOT's 8-bit training follows it. The report lists
+    every attempt, and says when the accepted drop is finer than the samples can tell.
 
     With `speedup`, `macs` or `target="fastest"`, whole filters, units and heads leave
     the model, which makes it faster in every runtime: masks zero them step by step

@@ -1,8 +1,8 @@
 """The search for the highest sparsity, from where training can follow downwards.
 
 Models that are pruned at once and repaired tell, in seconds, where training begins. The
-sparsest of them that holds is the least result. Each attempt goes on from the weights
-of the last one that held.
+sparsest of them that holds is the least result, or else one with rounded weights alone.
+Each attempt goes on from the weights of the last one that held.
 """
 
 from __future__ import annotations
@@ -111,12 +111,16 @@ class Descent:
         self._descend(_densities(soundings, is_trained=left > 0), left)
 
     def _secure(self, held: list[float]) -> None:
-        """Make untrained attempts, from the sparsest on, until a file holds, too."""
+        """Make untrained attempts, from the sparsest on, until a file holds, too.
+
+        Where weights are rounded to few bits, the last are without zeros, and without
+        few bits.
+        """
         few = self._untrained_bits
         settings = [(density, few) for density in reversed(held)]
-        settings += [(1.0, few)] * (few is not None)
-        settings += [(density, None) for density in held[:1]]
-        for density, bits in dict.fromkeys(settings):
+        if few is not None:
+            settings += [(1.0, few), *((density, None) for density in held[:1])]
+        for density, bits in settings:
             if self._attempt(density, bits):
                 return
 
