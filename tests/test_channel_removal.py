@@ -23,6 +23,9 @@ QUICK = ("shared_reshape", "nested", "stateful", "cross_attention", "output_insi
 # Statistics of a batch, a bias of another axis and code of a user's own can make a
 # channel of zeros something else.
 NOT_SILENT = ("in_training", "einsum", "own_layers", "own_masked")
+# Outputs that differ little between samples: rounding is a larger part of their spread,
+# 3e-5 where a processor has AVX2 alone.
+TOLERANCES = {"in_float64": 1e-9, "recurrent": 1e-4, "masked_text": 1e-4}
 # A bias that a constant moves into was not there before.
 BIAS_IS_NEW = ("in_float64",)
 
@@ -38,7 +41,7 @@ def check(found, tolerance=1e-5):
 @pytest.mark.parametrize("name", MODELS)
 def test_zero_channels_leave_without_a_change(K, name):
     found = removed(lambda: MODELS[name](K))
-    check(found, 1e-9 if name == "in_float64" else 1e-5)
+    check(found, TOLERANCES.get(name, 1e-5))
     if name not in BIAS_IS_NEW:
         assert found.small.count_params() == found.parameters
     if name not in NOT_SILENT:
