@@ -27,7 +27,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import keras
@@ -127,16 +127,18 @@ def mobilenet(K, folder):
     return trashnet.build(6, folder / "mobilenet_2_5_224_tf_no_top.h5", K)
 
 
+tutorial_cnn = classifier([(32, 3), (64, 3)], [256])
+TUTORIAL_CNN = Recipe(
+    *((10, 8, 32), (1e-3, 1e-3, 2e-3), 0.75, 3, 0.7),
+    ramps=(0.6, 0.6),
+    channels=0.7,
+    shift=0.036,
+)
 ROWS = {
-    "mnist_cnn": Row(
-        classifier([(32, 3), (64, 3)], [256]),
-        Recipe(
-            *((10, 8, 32), (1e-3, 1e-3, 2e-3)),
-            *(0.715, {".*": 3, "hidden_0": 2}, 0.7),
-            ramps=(0.6, 0.6),
-            channels=0.7,
-            shift=0.036,
-        ),
+    "mnist_cnn": Row(tutorial_cnn, TUTORIAL_CNN, False, (200, 0.9935)),
+    "mnist_cnn_2_bits": Row(
+        tutorial_cnn,
+        replace(TUTORIAL_CNN, sparsity=0.715, weight_bits={".*": 3, "hidden_0": 2}),
         False,
         (200, 0.9935),
     ),
@@ -166,9 +168,10 @@ ROWS = {
     "trashnet": Row(
         mobilenet,
         Recipe(
-            *((10, 24, 16), (3e-3, 5e-3, 5e-4), 0.938, 4, 0.9),
-            ramps=(0.4, 0.2),
+            *((10, 14, 30), (3e-3, 5e-3, 2e-3), 0.88, 4, 0.9),
+            ramps=(0.6, 0.5),
             criterion="lamp",
+            channels=0.25,
         ),
         False,
         (26, None),

@@ -2,10 +2,10 @@
 
 Each sentence of a page that has measured figures stands here with a name in place of
 each figure, and beside it a function that computes them from the .jsonl files of this
-folder. `--check` says which figures on the pages differ, `--write` mends them and draws
-the picture anew.
+folder. The script says which figures on the pages differ; with `--write` it mends them
+and draws the picture anew.
 
-    python examples/benchmarks/figures.py [--check | --write]
+    python examples/benchmarks/figures.py [--write]
 """
 
 import argparse
@@ -118,6 +118,23 @@ def has_run(row, zeros, method):
     return any(method in ("dense", line["method"]) for line in found)
 
 
+def searched(seed):
+    """What two searches of equal time found, with one seed."""
+    naive, ours = (
+        lines("search", search=name, seed=seed)[0] for name in ("naive", "ours")
+    )
+    (both,) = [line for line in lines("search", seed=seed) if "bound" in line]
+    return {
+        "naive_trials": str(naive["trials"]),
+        "trials": str(ours["trials"]),
+        "naive": f"{naive['hypervolume']:.3f}",
+        "ours": f"{ours['hypervolume']:.3f}",
+        "times": f"{both['times_the_hypervolume']:.1f}",
+        "bound": f"{both['bound']:.3f}",
+        "most": f"{both['bound'] / naive['hypervolume']:.1f}",
+    }
+
+
 def coded(row):
     """A row of the table of what is left in the bytes."""
     (line,) = lines("coding", row=row)
@@ -174,6 +191,7 @@ _CODED = {
 }
 _SIZED = {
     "MNIST tutorial CNN": ("compression_table", "mnist_cnn"),
+    "the same, 2 bits in its widest layer": ("compression_table", "mnist_cnn_2_bits"),
     "tiny CNN, 12 filters": ("compression_table", "tiny_cnn"),
     "LeNet-5": ("compression_table", "lenet_5"),
     "LeNet-300-100": ("compression_table", "lenet_300_100"),
@@ -184,6 +202,9 @@ _SIZED = {
 }
 _SIZES = "| {seeds} | {gzip}x | {zopfli}x | {accuracy} | {least} to {most} | {before} |"
 _COSTS = "| {epochs} | {minutes} | {bytes} | {above} % | {times}x | {fast}x | {whole} |"
+_SEARCHED = (
+    "| {naive_trials} | {trials} | {naive} | {ours} | {times} | {bound} | {most} |"
+)
 _BYTES = "| {before} | {after} | {saved} % | {zopfli} | {better} % | {above} % |"
 _PARTS = "| {kernels} | {biases} | {scales} | {graph} | {deflate} |"
 _SAVES = "| {median} % | {least} to {most} % |"
@@ -238,6 +259,7 @@ SENTENCES = [
         for name, (table, row) in _SIZED.items()
         for columns in (_SIZES, _COSTS)
     ),
+    *((_PAGE, f"| {n} {_SEARCHED}", lambda n=n: searched(n)) for n in range(3)),
     *(
         ("README.md", f"| {name} {_SMALLER}", lambda row=row: sized(row))
         for name, row in (
