@@ -276,6 +276,11 @@ SENTENCES = [
         "`tflite.unpacked()`, which makes it {more} % larger",
         lambda: sized("mnist_cnn"),
     ),
+    (
+        "README.md",
+        "one with weights of 2 bits is {times} and {fast} times as fast",
+        lambda: sized("mnist_cnn_2_bits"),
+    ),
     *(
         ("README.md", f"| {name} {_FASTER}", lambda row=row: faster(row))
         for name, row in (

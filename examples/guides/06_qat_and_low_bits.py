@@ -120,7 +120,7 @@ print(kpk.compare({"dense": model, **files}, *test))
 # %% [markdown]
 # Look at `accuracy` with its noise in mind: on 445 images one standard error is 0.007.
 # Look at `ms`, too: LiteRT unpacks the four bits of convolutions in each run, so these
-# files are smaller and *slower* than eight bits. `unpacked` stores the same weights of
+# files are smaller and often *slower* than eight bits. `unpacked` stores the weights of
 # convolutions in a byte each, which makes the file as fast as one of eight bits and,
 # compressed, little larger. [What the figures mean](10_what_the_figures_mean.ipynb) has
 # the rest.

@@ -141,10 +141,12 @@ class TFLiteModel:
 
         Weights of 4 bits and fewer are packed by two. LiteRT computes with those of
         fully connected layers as they are, but unpacks those of convolutions in each
-        run, which takes longer than the convolution. Convolutions of the returned file
-        are as fast as those of 8 bits. The values of all weights are the same, and
-        outputs but for the rounding of LiteRT's kernels. Before compression the file
-        is up to twice as large, after it at most about a tenth larger.
+        run, which mostly takes longer than the convolution. Convolutions of the
+        returned file are as fast as those of 8 bits, which on some processors is slower
+        if they have few channels: compare `latency` of both on the device. The values
+        of all weights are the same, and outputs but for the rounding of LiteRT's
+        kernels. Before compression the file is up to twice as large, after it at most
+        about a tenth larger.
 
         Returns:
             The new file; this one if it has no such weights, or if its convolutions
