@@ -193,7 +193,9 @@ def test_a_nan_loss_restores_the_last_good_weights():
     x[64:80] = np.nan
     # Where oneDNN computes it, as on some processors, TensorFlow's relu makes zeros of
     # NaN: there it is the weights that show it.
-    told = r"batch 5 of epoch 1\. The loss is nan|hidden/kernel holds NaN"
+    told = "batch 5 of epoch 1"
+    if BACKEND == "tensorflow":
+        told = rf"{told}\. The loss is nan|hidden/kernel holds NaN"
     with pytest.raises(kpk.DivergedError, match=told):
         model.fit(x, y, batch_size=16, shuffle=False, verbose=0, callbacks=[pruning])
     for kernel, before in zip(kernels(model), good, strict=True):
