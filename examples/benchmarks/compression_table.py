@@ -1,16 +1,15 @@
 """How small five networks get at the accuracy they had, beside TFMOT's pipeline.
 
 Ours: train; then `quantize_aware` and `PruningCallback` together, with one ranking of
-all layers and targets softened by the dense network; before that, channels leave two
-of the five and weights of one are pruned in float32; export to int8. TFMOT: train;
-prune each layer from 50 % to what the published tutorials ask for, strip; export with
-dynamic range. Both see the same pictures for as many epochs, and Adam's rate follows
-the same cosine. Ours keeps the epoch at the target that is best on the data held out of
-the training set, TFMOT's the last. Accuracy: on the test set, from the .tflite by its
-interpreter. Size: the .tflite in gzip level 9 and by Zopfli (`pip install
-keras-prune-kit[zopfli]`), against the weights of the baseline as deflated .h5 or as
-plain float32. Latency: one sample, one thread, files in turns. The test data choose no
-epoch.
+all layers and targets softened by the dense network; before that, channels leave three
+of the five; export to int8. TFMOT: train; prune each layer from 50 % to what the
+published tutorials ask for, strip; export with dynamic range. Both see the same
+pictures for as many epochs, and Adam's rate follows the same cosine. Ours keeps the
+epoch at the target that is best on the data held out of the training set, TFMOT's the
+last. Accuracy: on the test set, from the .tflite by its interpreter. Size: the .tflite
+in gzip level 9 and by Zopfli (`pip install keras-prune-kit[zopfli]`), against the
+weights of the baseline as deflated .h5 or as plain float32. Latency: one sample, one
+thread, files in turns. The test data choose no epoch.
 
     python examples/benchmarks/compression_table.py --data FOLDER --out results.jsonl
         [--rows lenet_300_100 ...] [--methods kpk tfmot] [--seeds 0 1 2]
@@ -43,7 +42,6 @@ import trashnet_mobilenet as trashnet
 
 BATCH = 128
 RUNS = 200  # of a file, to take its time
-FLOAT_PART = 0.99  # how much of the sparsity pruning of weights in float32 ends at
 
 
 @dataclass(frozen=True)
@@ -51,18 +49,18 @@ class Recipe:
     """How a network is trained and made smaller.
 
     Attributes:
-        epochs: Epochs of the baseline, of pruning in float32, and of pruning while
+        epochs: Epochs of the baseline, of taking channels out, and of pruning while
             weights are rounded; TFMOT's pipeline prunes for as many as the last two.
         rates: Peak rates of Adam for the three; TFMOT's has the highest of the last
             two.
         sparsity: What ours is pruned to.
         weight_bits: Bits of a weight in ours, of all layers or by their names.
         tfmot_sparsity: What TFMOT's pipeline prunes to.
-        ramps: The part of ours, in float32 and while rounded, in which sparsity rises.
+        ramps: The part of the last two, in ours, in which sparsity rises.
         criterion: What ours ranks all weights of the network by.
-        channels: What part of all layers' channels goes in float32, instead of weights,
-            and leaves the network before weights are rounded. `sparsity` is of what
-            then is left. Fewer and fuller channels have shorter runs of zeros to code.
+        channels: What part of all layers' channels leaves the network before weights
+            are rounded. `sparsity` is of what then is left. Fewer and fuller channels
+            have shorter runs of zeros to code.
         shift: How far MNIST's training pictures are moved, in parts of their size.
         soft: How much of a target is the dense network's, in ours.
     """
@@ -231,19 +229,17 @@ def train_baseline(K, row, data, folder):
 
 
 def compress(row, baseline, data):
-    """Ours: pruned and quantized in one training, perhaps after one in float32."""
+    """Ours: pruned and quantized in one training, perhaps after channels have left."""
     recipe = row.recipe
     targets = kpk.soft_targets(baseline, data.train, weight=recipe.soft)
     student = keras.models.clone_model(baseline)
     student.set_weights(baseline.get_weights())
-    if recipe.epochs[1]:
-        policy = of_channels(recipe) if recipe.channels else of_weights(recipe, 1)
-        prune(student, policy, recipe, 1, targets, data)
     if recipe.channels:
+        prune(student, of_channels(recipe), recipe, 1, targets, data)
         student = kpk.remove_zero_channels(student)
     begin = kpk.sparsity_report(student).sparsity
     model, _ = kpk.quantize_aware(student, weight_bits=recipe.weight_bits)
-    prune(model, of_weights(recipe, 2, begin), recipe, 2, targets, data)
+    prune(model, of_weights(recipe, begin), recipe, 2, targets, data)
     return kpk.export_tflite(model, quantization="int8")
 
 
@@ -255,12 +251,11 @@ def of_channels(recipe):
     return kpk.PrunePolicy(ramp, structure=kpk.Channel(multiple_of=8))
 
 
-def of_weights(recipe, phase, begin=0.5):
+def of_weights(recipe, begin):
     """Prunes weights of all layers, ranked together."""
-    final = recipe.sparsity * (FLOAT_PART if phase == 1 else 1)
     return kpk.PrunePolicy(
         kpk.PolynomialDecay(
-            begin, final, end_step=kpk.Fraction(recipe.ramps[phase - 1])
+            begin, recipe.sparsity, end_step=kpk.Fraction(recipe.ramps[1])
         ),
         criterion=getattr(kpk, recipe.criterion),
         scope="global",

@@ -7,7 +7,7 @@ trial starts from it; the search space is the default one. With --same-space it 
 naive one's. Both have KerasTuner's Bayesian oracle, aim at the same objective and are
 measured by the same code on the same 6,000 images held out. A trial counts if it ended
 in time; the one that has not is cut off. `hyperband` is ours with KerasTuner's
-Hyperband, which gives most trials an epoch and the best three times as many epochs.
+Hyperband, which gives the best trials up to three times the epochs and most fewer.
 
     python examples/benchmarks/search.py --data mnist.npz --seconds 1800
         [--searches naive ours hyperband]
