@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from unittest.mock import Mock
 
 import keras
 import models
@@ -13,6 +14,7 @@ import tf_keras
 
 import keras_prune_kit as kpk
 from keras_prune_kit._keras.datasets import fit_arguments
+from keras_prune_kit.compression import descent
 from keras_prune_kit.compression.bisection import (
     Densities,
     attempts_in,
@@ -264,6 +266,21 @@ def test_where_no_zeros_hold_weights_are_rounded_alone(trained, digits, monkeypa
     assert [a for a in attempts if a.holds] == [chosen]
     assert chosen.gzip_bytes < 0.75 * dense.gzip_bytes
     assert chosen.score > dense.score - 0.05
+
+
+@pytest.mark.quick_in("keras")
+def test_the_report_says_what_the_first_of_the_attempts_started_from(
+    trained, digits, monkeypatch
+):
+    """Each goes on from the weights of the one before, as all hold."""
+    judge(monkeypatch, lambda file: True)
+    refusal = Mock(side_effect=ValueError("These data cannot be read twice."))
+    monkeypatch.setattr(descent, "repair_samples", refusal)
+    report = search(trained, digits, epochs=4)
+    trainings = [a for a in report.search.attempts if a.epochs]
+    assert len(trainings) == 2
+    assert report.search.attempts[report.search.chosen] == trainings[-1]
+    assert report.settings["start"] == "dense"
 
 
 @pytest.mark.quick_in("tf_keras")

@@ -25,12 +25,29 @@ def with_normalizations(K):
     x = layers.PReLU(shared_axes=[1])(layers.Dense(20)(x))
     x = layers.LayerNormalization()(x)
     x = layers.BatchNormalization()(layers.GlobalAveragePooling1D()(x))
-    model = K.Model(inputs, layers.Dense(1, name="head")(layers.Dense(30)(x)))
+    return pruned(K.Model(inputs, layers.Dense(1, name="head")(layers.Dense(30)(x))))
+
+
+def with_shifts_of_several_dimensions(K):
+    """Biases of heads, by an attention and by a sum over axes, and slopes by place."""
+    layers = K.layers
+    inputs = layers.Input(SHAPE)
+    x = layers.PReLU()(layers.Conv2D(8, 3)(inputs))
+    x = layers.Reshape((100, 8))(x)
+    x = layers.MultiHeadAttention(2, 6)(x, x)
+    by_head = {"output_shape": (3, None, 5), "bias_axes": "de", "name": "heads"}
+    x = layers.EinsumDense("abc,cde->adbe", **by_head)(x)
+    x = layers.GlobalAveragePooling2D(data_format="channels_first")(x)
+    return pruned(K.Model(inputs, layers.Dense(1, name="head")(x)))
+
+
+def pruned(model):
+    """A model without a zero but those of its masks."""
     # Far from zero, so that int8 rounds none of them to zero.
     rng = np.random.default_rng(1)
     model.set_weights([0.5 + rng.random(w.shape) for w in model.get_weights()])
-    # The exporter clears what only zeros of the head would read.
-    rules = [kpk.Rule("head", None)]
+    # The exporter clears what only zeros of the last layers would read.
+    rules = [kpk.Rule("heads?", None)]
     with kpk.Pruner(model, kpk.PrunePolicy(kpk.ConstantSparsity(0.75), rules)):
         pass
     return model
@@ -38,8 +55,11 @@ def with_normalizations(K):
 
 @pytest.mark.each_value
 @pytest.mark.parametrize("quantization", ["none", "float16", "dynamic", "int8"])
-def test_a_file_is_as_sparse_as_its_model(K, data, quantization):
-    model = with_normalizations(K)
+@pytest.mark.parametrize(
+    "build", [with_normalizations, with_shifts_of_several_dimensions]
+)
+def test_a_file_is_as_sparse_as_its_model(K, data, build, quantization):
+    model = build(K)
     samples = data if quantization == "int8" else None
     file = kpk.export_tflite(
         model, quantization=quantization, representative_data=samples
@@ -49,6 +69,20 @@ def test_a_file_is_as_sparse_as_its_model(K, data, quantization):
     assert of_file.size == of_model.size
     sizes = [sorted(w.size for w in report.weights) for report in (of_model, of_file)]
     assert sizes[0] == sizes[1]
+
+
+@pytest.mark.parametrize("layer", ["GRU", "SimpleRNN"])
+def test_the_state_that_a_loop_begins_with_is_no_weight(K, layer):
+    recurrent = getattr(K.layers, layer)(5)
+    model = K.Sequential([K.layers.Input((6, 4)), recurrent, K.layers.Dense(2)])
+    of_model, of_file = [
+        sorted(weight.size for weight in report.weights)
+        for report in (
+            kpk.sparsity_report(model),
+            kpk.export_tflite(model).sparsity_report(),
+        )
+    ]
+    assert of_file == of_model
 
 
 def test_tables_that_are_added_stay_weights(K):

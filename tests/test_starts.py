@@ -160,11 +160,3 @@ def test_averages_stay_unless_the_score_rises(K, trained, digits):
     none = repairing.renew_averages(copied, trained, of_training(digits), None)
     assert none is None
     assert same(before, copied.get_weights())
-
-
-@pytest.mark.slow
-def test_the_first_attempt_of_a_search_starts_repaired(K, trained, digits):
-    options = {"policy": None, "target": "smallest", "max_accuracy_drop": 0.1}
-    report, _ = compress(K, trained, digits, epochs=4, **options)
-    assert report.settings["start"] in ("repaired", "dense")
-    assert report.search.attempts[-1].epochs == 2

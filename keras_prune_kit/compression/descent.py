@@ -95,8 +95,8 @@ class Descent:
         )
         self._model = recipe.model  # without the channels that have left
         self._inputs: Any = None
-        # The sparsity and the weights of the sparsest trained copy that holds.
-        self._reached: tuple[float, list[Any]] | None = None
+        # The sparsest trained copy that holds: its sparsity, its weights, its start.
+        self._reached: tuple[float, list[Any], str] | None = None
 
     def run(self) -> None:
         """Make the attempts."""
@@ -209,7 +209,7 @@ class Descent:
         outcome, weights = self._train(setting, sparsity, epochs)
         holds = self._try(f"{percent(sparsity)}, ", epochs, outcome)
         if holds:
-            self._reached = sparsity, weights
+            self._reached = sparsity, weights, outcome.start
         few = self._untrained_bits
         if holds and bits is None and few and self._inputs is not None:
             how = f"{percent(sparsity)}, then {few} bits in "
@@ -255,12 +255,12 @@ class Descent:
         return replace(outcome, model=model, start=name), copied.get_weights()
 
     def _start(self, sparsity: float) -> tuple[Any, float, str]:
-        """Return the copy that an attempt trains, its sparsity, and its origin."""
+        """Return the copy that an attempt trains, its sparsity, and its first start."""
         if self._reached is not None:
-            begin, weights = self._reached
+            begin, weights, name = self._reached
             copied = copy_for(self._model, self._bits)
             copied.set_weights(weights)
-            return copied, begin, REPAIRED
+            return copied, begin, name
         first = self._repaired(sparsity)
         if first is None:
             return copy_for(self._model, self._bits), 0.0, DENSE

@@ -1,7 +1,8 @@
-"""Constants that scale or shift channels, such as those of a normalization."""
+"""Constants that are no weights: biases, scales, slopes, what a loop begins with."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -31,19 +32,29 @@ _SAME_VALUES = {
     _OPERATOR.RESHAPE,
     _OPERATOR.TRANSPOSE,
 }
+# Operators of products and sums, whose outputs are on the last axis.
+_PRODUCTS = {
+    _OPERATOR.BATCH_MATMUL,
+    _OPERATOR.CONV_2D,
+    _OPERATOR.DEPTHWISE_CONV_2D,
+    _OPERATOR.FULLY_CONNECTED,
+    _OPERATOR.TRANSPOSE_CONV,
+}
 
 
 def channel_factors(model: Any, graph: Any) -> set[int]:
-    """Return the indices of the tensors that are only added, multiplied and the like.
+    """Return the indices of the tensors that only scale or shift what passes.
 
-    Only vectors are among them, whatever their number of dimensions: a table of
-    positions is added, too, but it is a weight.
+    They are only added, multiplied and the like, or are what a loop begins with. Most
+    are vectors, whatever their number of dimensions: a table of positions is added,
+    too, but it is a weight. Tables are a PReLU's slopes and biases (`_biases`).
 
     Args:
         model: A .tflite file.
         graph: One of its graphs.
     """
     read, elsewhere = set[int](), set(_numbers(graph.OutputsAsNumpy()))
+    tables = _biases(model, graph)
     # Backwards, so that the use of an output is known before that of the inputs.
     for number in reversed(range(graph.OperatorsLength())):
         operator = graph.Operators(number)
@@ -52,9 +63,35 @@ def channel_factors(model: Any, graph: Any) -> set[int]:
         outputs = _numbers(operator.OutputsAsNumpy())
         read |= inputs
         passes_on = kind in _SAME_VALUES and not outputs & elsewhere
-        if kind not in _ARITHMETIC and not passes_on:
+        if kind == _OPERATOR.PRELU or (passes_on and outputs & tables):
+            tables |= inputs
+        if kind not in {*_ARITHMETIC, _OPERATOR.WHILE} and not passes_on:
             elsewhere |= inputs
-    return {index for index in read - elsewhere if _is_vector(graph.Tensors(index))}
+    vectors = {index for index in read if _is_vector(_sizes(graph, index))}
+    return (vectors | tables) - elsewhere
+
+
+def _biases(model: Any, graph: Any) -> set[int]:
+    """Return the tensors that are added to a product, with a value for each output.
+
+    The bias of an attention has a row for each head, and is added after a reshape.
+    """
+    counts: dict[int, int] = {}  # Of the outputs of the product that a tensor holds.
+    found = set[int]()
+    for number in range(graph.OperatorsLength()):
+        operator = graph.Operators(number)
+        kind = _kind(model, operator)
+        inputs = _numbers(operator.InputsAsNumpy())
+        outputs = _numbers(operator.OutputsAsNumpy())
+        if kind in _PRODUCTS:
+            counts |= {index: _sizes(graph, index)[-1] for index in outputs}
+        elif kind in _SAME_VALUES:
+            held = [counts[index] for index in inputs if index in counts]
+            counts |= dict.fromkeys(outputs, held[0]) if held else {}
+        elif kind == _OPERATOR.ADD:
+            sums = {counts[index] for index in inputs if index in counts}
+            found |= {i for i in inputs if math.prod(_sizes(graph, i)) in sums}
+    return found
 
 
 def _kind(model: Any, operator: Any) -> int:
@@ -72,5 +109,10 @@ def _numbers(indices: Any) -> set[int]:
     )
 
 
-def _is_vector(tensor: Any) -> bool:
-    return sum(size > 1 for size in tensor.ShapeAsNumpy().tolist()) <= 1
+def _is_vector(sizes: list[int]) -> bool:
+    return sum(size > 1 for size in sizes) <= 1
+
+
+def _sizes(graph: Any, index: int) -> list[int]:
+    shape = graph.Tensors(index).ShapeAsNumpy()
+    return shape.tolist() if np.ndim(shape) else []  # Without any the reader returns 0.

@@ -249,8 +249,8 @@ class TFLiteModel:
         """Count the zeros of every weight in the file.
 
         Returns:
-            One record per weight (a constant of two or more dimensions; no biases),
-            with its name in the file.
+            One record per weight (a constant of two or more dimensions that is no bias,
+            scale or slope), with its name in the file.
         """
         return flatbuffer.sparsity_report(self._content)
 
