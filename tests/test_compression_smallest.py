@@ -398,13 +398,14 @@ def test_layers_that_cannot_train_quantized_are_quantized_after_training(digits)
     assert rounded
     chosen = report.search.attempts[report.search.chosen]
     assert chosen.setting in rounded
-    assert max(len(np.unique(each.stored)) for each in weights) > 15
-    kernels = [each for each in weights if each.shape[0] == 10]
-    per_output = [len(np.unique(row)) for row in kernels[0].stored]
-    assert max(per_output) <= 15
+    assert max(len(np.unique(each.stored)) for each in weights) == 15
     least = float(chosen.setting.partition(" ")[0]) / 100
     assert kpk.sparsity_report(report.model).sparsity >= least - 0.001
     assert report.tflite.evaluate(*rows[1]) == pytest.approx(chosen.score)
+    # The same weights in the format that is faster on a CPU: as small, as good.
+    fast = kpk.export_tflite(report.model, quantization="dynamic")
+    assert fast.gzip_bytes < 1.1 * report.tflite.gzip_bytes
+    assert fast.evaluate(*rows[1]) == pytest.approx(chosen.score, abs=0.02)
 
 
 @pytest.mark.quick_in("keras")

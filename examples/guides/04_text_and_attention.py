@@ -132,7 +132,10 @@ print(kpk.compare({"dense": dense, "pruned": model, **files}, *test))
 # %% [markdown]
 # The task is easy, so a perfect score says only that nothing broke. Look at `ms`: int8
 # is no faster than `dynamic` here, as the normalizations and softmaxes between the
-# small products cost more than these.
+# small products cost more than these. On a CPU an encoder can take longer in int8 than
+# in float32. `compress(target="smallest")` ships int8, the smallest; the same weights
+# are nearly as small and faster in
+# `kpk.export_tflite(report.model, quantization="dynamic")`.
 #
 # ## 7. On the device: vocabulary and file
 #
