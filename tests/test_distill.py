@@ -2,12 +2,9 @@
 
 import numpy as np
 import pytest
+from random_values import random
 
 import keras_prune_kit as kpk
-
-
-def random(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape).astype("float32")
 
 
 def blobs(count, seed=0):

@@ -5,15 +5,12 @@ import itertools
 import keras
 import numpy as np
 import pytest
+from random_values import random
 
 import keras_prune_kit as kpk
 from keras_prune_kit.policies import bits_of_layers
 from keras_prune_kit.reconstruction import fewest_bits
 from keras_prune_kit.reconstruction.cheapest_bits import ScoredLayer, cheapest_bits
-
-
-def random(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape).astype("float32")
 
 
 def ternary(*shape, seed=0):

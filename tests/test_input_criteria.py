@@ -3,23 +3,12 @@
 import models
 import numpy as np
 import pytest
+from random_values import random, randomize
 
 import keras_prune_kit as kpk
 from keras_prune_kit.layer_inputs import kernels, means
 
 CRITERIA = [kpk.wanda, kpk.optimal_brain_surgeon]
-
-
-def random(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape).astype("float32")
-
-
-def randomize(model):
-    """Give all weights values of their own: biases are zero at first."""
-    for seed, variable in enumerate(model.weights):
-        value = random(*variable.shape, seed=seed) / 3
-        variable.assign(np.abs(value) + 0.5 if "variance" in variable.name else value)
-    return model
 
 
 def one_layer(K, layer, shape):

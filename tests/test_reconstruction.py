@@ -6,6 +6,7 @@ import models
 import numpy as np
 import pytest
 import tensorflow as tf
+from random_values import random, randomize
 
 import keras_prune_kit as kpk
 from keras_prune_kit.layer_inputs.kernels import Kernel, find_kernels
@@ -17,18 +18,6 @@ def undamped(monkeypatch):
     """Solutions are exact, but for rounding."""
     monkeypatch.setattr(solving, "DAMPING", 1e-9)
     monkeypatch.setattr(solving, "DAMPING_OF_FEW_ROWS", 1e-9)
-
-
-def random(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape).astype("float32")
-
-
-def randomize(model):
-    """Give all weights values of their own: biases are zero at first."""
-    for seed, variable in enumerate(model.weights):
-        value = random(*variable.shape, seed=seed) / 3
-        variable.assign(np.abs(value) + 0.5 if "variance" in variable.name else value)
-    return model
 
 
 def copied(K, model):

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tf_keras
+from random_values import random, randomize
 
 import keras_prune_kit as kpk
 from keras_prune_kit.quantization.int8_kernels import _STAGES
@@ -14,17 +15,6 @@ from keras_prune_kit.reconstruction.grids import _ONE_STEP
 from keras_prune_kit.tflite import constants
 
 has_int4 = importlib.util.find_spec("litert_quantizer") is not None
-
-
-def random(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape).astype("float32")
-
-
-def randomize(model):
-    for seed, variable in enumerate(model.weights):
-        value = random(*variable.shape, seed=seed) / 3
-        variable.assign(np.abs(value) + 0.5 if "variance" in variable.name else value)
-    return model
 
 
 def pictures(K):
