@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 import keras_prune_kit as kpk
+from keras_prune_kit.tflite.constants import constants
+from keras_prune_kit.tflite.shrinking.packing import pack, unpack
 
 SHAPE = (12, 12, 3)
 
@@ -83,6 +85,16 @@ def test_the_state_that_a_loop_begins_with_is_no_weight(K, layer):
         )
     ]
     assert of_file == of_model
+
+
+def test_outputs_of_unknown_rank_are_no_obstacle(K):
+    file = kpk.export_tflite(K.Sequential([K.layers.Input((4,)), K.layers.Dense(2)]))
+    model = unpack(file.bytes)
+    for tensor in model.subgraphs[0].tensors:
+        if model.buffers[tensor.buffer].data is None:
+            tensor.shape = None
+    weights = [item.size for item in constants(pack(model)) if item.is_weight]
+    assert weights == [8]
 
 
 def test_tables_that_are_added_stay_weights(K):

@@ -84,7 +84,7 @@ def _biases(model: Any, graph: Any) -> set[int]:
         inputs = _numbers(operator.InputsAsNumpy())
         outputs = _numbers(operator.OutputsAsNumpy())
         if kind in _PRODUCTS:
-            counts |= {index: _sizes(graph, index)[-1] for index in outputs}
+            counts |= {i: sizes[-1] for i in outputs if (sizes := _sizes(graph, i))}
         elif kind in _SAME_VALUES:
             held = [counts[index] for index in inputs if index in counts]
             counts |= dict.fromkeys(outputs, held[0]) if held else {}
