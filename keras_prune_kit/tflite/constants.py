@@ -49,7 +49,8 @@ class Constant:
         zero_point: The zero point or points, shaped likewise.
         bits: The number of bits per value.
         position: The slice of the file that contains the bytes.
-        is_factor: True if it only scales or shifts channels.
+        is_factor: True if it only scales or shifts what passes, as the bias of an
+            attention does, or is what a loop begins with.
     """
 
     name: str
@@ -64,7 +65,7 @@ class Constant:
 
     @property
     def is_weight(self) -> bool:
-        """True if it is a weight; biases have a single dimension."""
+        """True if it is a weight: of several dimensions, and no factor."""
         return len(self.shape) > 1 and not self.is_factor
 
     @property

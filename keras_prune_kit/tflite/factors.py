@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -21,6 +21,8 @@ _ARITHMETIC = {
     _OPERATOR.SQUARED_DIFFERENCE,
     _OPERATOR.SUB,
 }
+# What these read is no weight for that: a loop reads its first state.
+_NO_WEIGHTS = {*_ARITHMETIC, _OPERATOR.WHILE}
 # Operators whose output has the values of their input.
 _SAME_VALUES = {
     _OPERATOR.BROADCAST_TO,
@@ -42,6 +44,12 @@ _PRODUCTS = {
 }
 
 
+class _Operator(NamedTuple):
+    kind: int
+    inputs: set[int]  # Indices of tensors.
+    outputs: set[int]
+
+
 def channel_factors(model: Any, graph: Any) -> set[int]:
     """Return the indices of the tensors that only scale or shift what passes.
 
@@ -53,36 +61,36 @@ def channel_factors(model: Any, graph: Any) -> set[int]:
         model: A .tflite file.
         graph: One of its graphs.
     """
+    operators = [
+        _Operator(
+            _kind(model, operator),
+            _numbers(operator.InputsAsNumpy()),
+            _numbers(operator.OutputsAsNumpy()),
+        )
+        for operator in map(graph.Operators, range(graph.OperatorsLength()))
+    ]
     read, elsewhere = set[int](), set(_numbers(graph.OutputsAsNumpy()))
-    tables = _biases(model, graph)
+    tables = _biases(operators, graph)
     # Backwards, so that the use of an output is known before that of the inputs.
-    for number in reversed(range(graph.OperatorsLength())):
-        operator = graph.Operators(number)
-        kind = _kind(model, operator)
-        inputs = _numbers(operator.InputsAsNumpy())
-        outputs = _numbers(operator.OutputsAsNumpy())
+    for kind, inputs, outputs in reversed(operators):
         read |= inputs
         passes_on = kind in _SAME_VALUES and not outputs & elsewhere
         if kind == _OPERATOR.PRELU or (passes_on and outputs & tables):
             tables |= inputs
-        if kind not in {*_ARITHMETIC, _OPERATOR.WHILE} and not passes_on:
+        if kind not in _NO_WEIGHTS and not passes_on:
             elsewhere |= inputs
     vectors = {index for index in read if _is_vector(_sizes(graph, index))}
     return (vectors | tables) - elsewhere
 
 
-def _biases(model: Any, graph: Any) -> set[int]:
+def _biases(operators: list[_Operator], graph: Any) -> set[int]:
     """Return the tensors that are added to a product, with a value for each output.
 
     The bias of an attention has a row for each head, and is added after a reshape.
     """
     counts: dict[int, int] = {}  # Of the outputs of the product that a tensor holds.
     found = set[int]()
-    for number in range(graph.OperatorsLength()):
-        operator = graph.Operators(number)
-        kind = _kind(model, operator)
-        inputs = _numbers(operator.InputsAsNumpy())
-        outputs = _numbers(operator.OutputsAsNumpy())
+    for kind, inputs, outputs in operators:
         if kind in _PRODUCTS:
             counts |= {i: sizes[-1] for i in outputs if (sizes := _sizes(graph, i))}
         elif kind in _SAME_VALUES:

@@ -31,8 +31,9 @@ def sparsity_report(content: bytes) -> SparsityReport:
     """Count the zeros of every weight in a .tflite file.
 
     A weight is a constant tensor of two or more dimensions in a float type or an
-    integer type of at most 8 bits, except those that only scale or shift channels, as
-    normalizations do. A quantized value is zero if it equals the zero point.
+    integer type of at most 8 bits, except those that only scale or shift what passes,
+    as normalizations and biases do, or that a loop begins with. A quantized value is
+    zero if it equals the zero point.
 
     Args:
         content: A .tflite file.
